@@ -1,0 +1,42 @@
+# The chores of this project. Bare `make` lists them.
+PYTHON = .venv/bin/python
+BIN = .venv/bin
+
+.PHONY: help setup run fix check audit test test-fast test-browser benchmarks screenshots
+
+help:           ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+setup:          ## Install everything that running and testing needs
+	scripts/set-up --tests
+
+run:            ## Start the development server
+	./digits-devserver
+
+fix:            ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+check:          ## Format, lint, types, layers, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+audit:          ## Look for known weaknesses in what is installed; fails when there is one
+	$(PYTHON) scripts/audit.py --strict
+
+test:           ## Run every test
+	./digits-test
+
+test-fast:      ## Run the tests that take seconds
+	./digits-test -m "not slow and not browser and not gpu"
+
+test-browser:   ## Run the tests that drive a real Chromium
+	./digits-test -m browser
+
+benchmarks:     ## Measure what the documentation states
+	$(PYTHON) -m benchmarks
+
+screenshots:    ## Take the documentation's pictures from the running program
+	$(PYTHON) -m scripts.screenshots docs/images

@@ -1,0 +1,126 @@
+"""The networks that are measured: DIGITS' three standard ones and ResNet-50, with inputs in memory.
+
+`deploy_net` and `train_net` give prototxt messages; `handwritten.py` has the same networks in
+PyTorch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from digits.caffe import net_spec, upgrade
+from digits.caffe.net_spec import layers as L
+from digits.caffe.net_spec import params as P
+from digits.caffe.proto.caffe_pb2 import NetParameter
+
+STANDARD = Path(__file__).parent.parent / "digits" / "standard-networks"
+# Channels, height and width of a picture, and the number of classes.
+INPUTS = {
+    "lenet": (1, 28, 28),
+    "alexnet": (3, 227, 227),
+    "googlenet": (3, 224, 224),
+    "resnet50": (3, 224, 224),
+}
+CLASSES = {"lenet": 10, "alexnet": 1000, "googlenet": 1000, "resnet50": 1000}
+
+
+def deploy_net(name: str, batch: int) -> NetParameter:
+    """The network for inference: an input "data", and class probabilities."""
+    if name == "resnet50":
+        return _with_inputs(_resnet50(), {"data": (batch, *INPUTS[name])})
+    net = NetParameter()
+    net.CopyFrom(_standard(name))
+    # Only what the scores are made of: no losses, no accuracies, no auxiliary branches.
+    wanted, kept = {_scores(name)}, []
+    for layer in reversed(net.layer):
+        if wanted.intersection(layer.top) and layer.type != "Accuracy":
+            kept.append(layer)
+            wanted.update(layer.bottom)
+    kept.reverse()
+    del net.layer[:]
+    net.layer.extend(kept)
+    net.layer.add(name="prob", type="Softmax", bottom=[_scores(name)], top=["prob"])
+    return _with_inputs(net, {"data": (batch, *INPUTS[name])})
+
+
+def train_net(name: str, batch: int) -> NetParameter:
+    """A standard network for training, its pictures "data" and labels "label" in memory."""
+    net = NetParameter()
+    net.CopyFrom(_standard(name))
+    return _with_inputs(net, {"data": (batch, *INPUTS[name]), "label": (batch,)})
+
+
+def _standard(name: str) -> NetParameter:
+    net = upgrade.read_net(STANDARD / f"{name}.prototxt")
+    kept = [layer for layer in net.layer if layer.type != "Data"]
+    del net.layer[:]
+    net.layer.extend(kept)
+    return net
+
+
+def _scores(name: str) -> str:
+    return {"lenet": "ip2", "alexnet": "fc8", "googlenet": "loss3/classifier"}[name]
+
+
+def _with_inputs(net: NetParameter, shapes: dict[str, tuple[int, ...]]) -> NetParameter:
+    result = NetParameter(name=net.name)
+    for blob, shape in shapes.items():
+        layer = result.layer.add(name=blob, type="Input", top=[blob])
+        layer.input_param.shape.add(dim=shape)
+    result.layer.extend(net.layer)
+    # The scores may be too many for this data set's classes only in training.
+    for layer in result.layer:
+        if layer.type == "InnerProduct" and not layer.inner_product_param.num_output:
+            layer.inner_product_param.num_output = CLASSES[net.name.lower()]
+    return result
+
+
+def _resnet50() -> NetParameter:
+    """He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2015), 50 layers."""
+    n = net_spec.NetSpec()
+    n.data = L.Input(shape={"dim": [1, 3, 224, 224]})
+    top = _normalised(n, "conv1", n.data, 64, kernel_size=7, stride=2, pad=3)
+    n.pool1 = top = L.Pooling(_relu(n, "conv1", top), pool=P.Pooling.MAX, kernel_size=3, stride=2)
+    for stage, (blocks, width) in enumerate([(3, 64), (4, 128), (6, 256), (3, 512)], 2):
+        for block in range(blocks):
+            stride = 2 if stage > 2 and block == 0 else 1
+            top = _bottleneck(n, f"res{stage}{'abcdef'[block]}", top, width, stride, block == 0)
+    n.pool5 = L.Pooling(top, pool=P.Pooling.AVE, global_pooling=True)
+    n.fc1000 = L.InnerProduct(n.pool5, num_output=1000, weight_filler={"type": "xavier"})
+    n.prob = L.Softmax(n.fc1000)
+    net = n.to_proto()
+    del net.layer[0]  # the input, which the caller gives
+    return net
+
+
+def _bottleneck(
+    n: net_spec.NetSpec, name: str, bottom: net_spec.Top, width: int, stride: int, first: bool
+) -> net_spec.Top:
+    short = bottom
+    if first:
+        short = _normalised(n, f"{name}_branch1", bottom, 4 * width, kernel_size=1, stride=stride)
+    top = _normalised(n, f"{name}_branch2a", bottom, width, kernel_size=1, stride=stride)
+    top = _relu(n, f"{name}_branch2a", top)
+    top = _normalised(n, f"{name}_branch2b", top, width, kernel_size=3, pad=1)
+    top = _relu(n, f"{name}_branch2b", top)
+    top = _normalised(n, f"{name}_branch2c", top, 4 * width, kernel_size=1)
+    n[name] = L.Eltwise(short, top)
+    return _relu(n, name, n[name])
+
+
+def _normalised(
+    n: net_spec.NetSpec, name: str, bottom: net_spec.Top, outputs: int, **geometry: int
+) -> net_spec.Top:
+    """A convolution without bias, BatchNorm and Scale in place."""
+    filler = {"type": "msra"}
+    n[name] = L.Convolution(
+        bottom, num_output=outputs, bias_term=False, weight_filler=filler, **geometry
+    )
+    n[f"bn_{name}"] = L.BatchNorm(n[name], in_place=True)
+    n[f"scale_{name}"] = L.Scale(n[f"bn_{name}"], bias_term=True, in_place=True)
+    return n[f"scale_{name}"]
+
+
+def _relu(n: net_spec.NetSpec, name: str, bottom: net_spec.Top) -> net_spec.Top:
+    n[f"{name}_relu"] = L.ReLU(bottom, in_place=True)
+    return n[f"{name}_relu"]

@@ -1,0 +1,131 @@
+"""A Caffe 1.0 engine on PyTorch, with pycaffe's interface: `from digits import caffe`.
+
+    net = caffe.Net("deploy.prototxt", caffe.TEST, weights="snapshot.caffemodel")
+    solver = caffe.get_solver("solver.prototxt")
+
+Names are loaded when they are first used: importing the package alone imports neither PyTorch nor
+anything else that is slow, so `digits.caffe.proto` and `digits.caffe.errors` cost nothing more.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digits.caffe.classifier import Classifier
+    from digits.caffe.detector import Detector
+    from digits.caffe.device import (
+        has_nccl,
+        set_device,
+        set_mode_cpu,
+        set_mode_gpu,
+        set_multiprocess,
+        set_random_seed,
+        set_solver_count,
+        set_solver_rank,
+        solver_count,
+        solver_rank,
+    )
+    from digits.caffe.layers.registry import layer_types as layer_type_list
+    from digits.caffe.log import init_log
+    from digits.caffe.net import Net
+    from digits.caffe.net_spec import NetSpec, assign_proto, params, to_proto
+    from digits.caffe.python_layer import Layer
+    from digits.caffe.solver import (
+        AdaDeltaSolver,
+        AdaGradSolver,
+        AdamSolver,
+        NesterovSolver,
+        RMSPropSolver,
+        SGDSolver,
+        get_solver,
+    )
+    from digits.caffe.timer import Timer
+
+__version__ = "1.0.0"
+TRAIN = 0
+TEST = 1
+
+_NAMES = {
+    "AdaDeltaSolver": "solver",
+    "AdaGradSolver": "solver",
+    "AdamSolver": "solver",
+    "Classifier": "classifier",
+    "Detector": "detector",
+    "Layer": "python_layer",
+    "NesterovSolver": "solver",
+    "Net": "net",
+    "NetSpec": "net_spec",
+    "RMSPropSolver": "solver",
+    "SGDSolver": "solver",
+    "Timer": "timer",
+    "assign_proto": "net_spec",
+    "get_solver": "solver",
+    "has_nccl": "device",
+    "init_log": "log",
+    "params": "net_spec",
+    "set_device": "device",
+    "set_mode_cpu": "device",
+    "set_mode_gpu": "device",
+    "set_multiprocess": "device",
+    "set_random_seed": "device",
+    "set_solver_count": "device",
+    "set_solver_rank": "device",
+    "solver_count": "device",
+    "solver_rank": "device",
+    "to_proto": "net_spec",
+}
+# pycaffe's modules; `layers` is its object that makes layers of a NetSpec, too.
+_MODULES = frozenset(
+    ["classifier", "coord_map", "detector", "draw", "io", "layers", "log", "net_spec", "proto"]
+)
+
+__all__ = [
+    "TEST",
+    "TRAIN",
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "Classifier",
+    "Detector",
+    "Layer",
+    "NesterovSolver",
+    "Net",
+    "NetSpec",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Timer",
+    "assign_proto",
+    "get_solver",
+    "has_nccl",
+    "init_log",
+    "layer_type_list",
+    "params",
+    "set_device",
+    "set_mode_cpu",
+    "set_mode_gpu",
+    "set_multiprocess",
+    "set_random_seed",
+    "set_solver_count",
+    "set_solver_rank",
+    "solver_count",
+    "solver_rank",
+    "to_proto",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name == "layer_type_list":
+        return importlib.import_module(f"{__name__}.layers.registry").layer_types
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

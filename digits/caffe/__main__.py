@@ -1,0 +1,80 @@
+"""Caffe's command line: `python -m digits.caffe train|test|time|device_query`.
+
+Log lines go to stderr in Caffe's form.  The exit status is 0 only if what was asked for was done; a
+message of level F says why not.  Source: caffe.cpp.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+
+from digits.caffe.commands import flags as command_flags
+from digits.caffe.errors import CaffeError
+from digits.caffe.gflags import UsageError
+from digits.caffe.host_memory import keep_freed_memory
+from digits.caffe.log import at, start_logging
+from digits.caffe.signals import Terminated, end_by_sigterm
+from digits.caffe.threads import settle_threads
+
+log = logging.getLogger("digits.caffe.__main__")
+
+VERSION = "caffe version 1.0.0"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line (without the program's name); the exit status."""
+    start_logging()
+    try:
+        flags = command_flags.parse(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201  # as gflags does
+        return 1
+    if flags.version:
+        print(VERSION)  # noqa: T201
+        return 0
+    if flags.help or not flags.command:
+        print(command_flags.usage())  # noqa: T201
+        return 0
+    return _run(flags)
+
+
+def _run(flags: command_flags.Flags) -> int:
+    if flags.command not in command_flags.COMMANDS:
+        return _unknown(flags.command)
+    keep_freed_memory()
+    settle_threads()
+    try:
+        # Only now: PyTorch takes a second to load.
+        command = importlib.import_module(f"digits.caffe.commands.{flags.command}")
+        return int(getattr(command, flags.command)(flags))
+    except CaffeError as error:
+        log.critical("%s", error, extra=at(_raised_at(error)))
+        return 1
+    except Terminated:
+        log.warning("Ended by SIGTERM; no snapshot was taken.")
+        end_by_sigterm()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _raised_at(error: CaffeError) -> str:
+    """The file and line that found the mistake."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{os.path.basename(frame.filename)}:{frame.lineno}"
+
+
+def _unknown(command: str) -> int:
+    log.error("Available caffe actions:", extra=at("caffe.cpp:78"))
+    for name in sorted(command_flags.COMMANDS):
+        log.error("\t%s", name, extra=at("caffe.cpp:81"))
+    log.critical("Unknown action: %s", command, extra=at("caffe.cpp:83"))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

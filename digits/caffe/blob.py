@@ -1,0 +1,386 @@
+"""Blob: an array of a net with its gradient, seen through NumPy as in pycaffe.
+
+`data` and `diff` are float32 arrays of the blob's shape (num, channels, height, width) that can be
+written; what is written there, the next pass uses, and while somebody holds on to such an array the
+passes of the net write their results into it, as Caffe does.  Within the engine a blob is a PyTorch
+tensor, on any device and in any memory format.
+
+Elsewhere: who assigns to blobs (`net.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+import torch
+
+from digits.caffe.errors import NetError
+
+Shape = tuple[int, ...]
+Array = npt.NDArray[Any]
+MAX_AXES = 32  # Caffe's kMaxBlobAxes
+MAX_COUNT = 2**31 - 1  # values that a blob may have in Caffe
+
+
+class _Values:
+    """A tensor on the device and, while somebody looks at it, its array on the host.
+
+    On the CPU both are the same memory.  Elsewhere the array is a copy: it is read back from the
+    device when asked for, and taken to be newer than the device until the net next reads it.
+    """
+
+    __slots__ = ("_array", "_host", "_memory", "host_is_newer", "tensor")
+
+    def __init__(self) -> None:
+        self.tensor: torch.Tensor | None = None
+        # What `tensor` is a part of, after a change to a smaller shape.
+        self._memory: torch.Tensor | None = None
+        self._host: torch.Tensor | None = None
+        self._array: weakref.ref[Array] | None = None
+        # Something may have been written into the array since the net last read it.
+        self.host_is_newer = False
+
+    def read(self) -> torch.Tensor | None:
+        """The tensor, brought up to date with what was written into its array."""
+        if self.host_is_newer and self.tensor is not None and self._host is not None:
+            # `data`: a graph that saved the old values goes on with the new ones, as in Caffe.
+            self.tensor.data.copy_(self._host)
+            self.host_is_newer = False
+        return self.tensor
+
+    def assign(self, tensor: torch.Tensor) -> None:
+        """Take over a tensor; if an array of the same shape is in use, write into that as well."""
+        self._memory = None
+        if self._array is None or not self.is_watched():
+            self.tensor = tensor
+            if self._host is not None:
+                self._host = self._array = None
+                self.host_is_newer = False
+            return
+        host = self._host
+        if host is None or host.shape != tensor.shape:
+            self.tensor = tensor
+            self._array = None
+            return
+        values = tensor.detach()
+        if host.data_ptr() != values.data_ptr():
+            host.copy_(values)
+        # With a graph of several layers the tensor itself must go on; else the array is the truth.
+        shares = _is_on_host(values) and not tensor.requires_grad
+        self.tensor = host if shares else tensor
+        self.host_is_newer = False
+
+    def release(self) -> None:
+        """Let go of the tensor, but for an array that is in use: the next values go there too."""
+        self.tensor = self._memory = None
+        if not self.is_watched():
+            self._host = self._array = None
+            self.host_is_newer = False
+
+    def reshape(self, shape: Shape) -> None:
+        """Another shape over the same memory; where that is too small, nothing is kept."""
+        if self.tensor is None or self.tensor.shape == shape:
+            return
+        memory = self.tensor.detach() if self._memory is None else self._memory
+        tensor = _flat_part(memory, shape)
+        self._host = self._array = None
+        self.host_is_newer = False
+        self.tensor, self._memory = (None, None) if tensor is None else (tensor, memory)
+
+    def array(self, keep_layout: bool = False) -> Array:
+        """The values as an array that can be written.
+
+        Unless `keep_layout`, its memory is in the order of its axes, so that reshaping it gives a
+        view.  `tensor` must not be None.
+        """
+        tensor = self.tensor
+        if tensor is None:
+            raise NetError("a blob without values was looked at")
+        tensor = tensor.detach()
+        if _is_on_host(tensor):
+            if not keep_layout and not tensor.is_contiguous():
+                self.tensor = tensor = tensor.contiguous()
+            self._host = tensor
+        else:
+            if self._host is None or self._host.shape != tensor.shape:
+                self._host = torch.empty(tensor.shape, dtype=tensor.dtype)
+            if not self.host_is_newer:
+                self._host.copy_(tensor)
+            self.host_is_newer = True
+        known = self._array() if self._array else None
+        if known is None or known.ctypes.data != self._host.data_ptr():
+            known = self._host.numpy()
+            self._array = weakref.ref(known)
+        return known
+
+    def is_watched(self) -> bool:
+        """Whether somebody still has the array, or a part of it."""
+        return self._array is not None and self._array() is not None
+
+
+class Blob:
+    """An array of the net: a layer's top, or (as `ParamBlob`) a parameter."""
+
+    def __init__(
+        self,
+        shape: Shape = (),
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self._shape = tuple(shape)
+        self._device = device or torch.device("cpu")
+        self._dtype = dtype
+        self._data = _Values()
+        self._diff = _Values()
+        self._let_go = False
+
+    @property
+    def data(self) -> Array:
+        """The values: an array of this blob's shape, which can be written.
+
+        NetError where the net did not keep them.
+        """
+        if self._let_go:
+            raise NetError(
+                "the values of this blob were not kept: build the net with keep_blobs=True to look "
+                "at blobs within it"
+            )
+        self.tensor()
+        return self._data.array()
+
+    @property
+    def diff(self) -> Array:
+        """The gradient of the loss by the values; like `data`."""
+        self.diff_tensor()
+        return self._diff.array()
+
+    @property
+    def shape(self) -> Shape:
+        """The length of each axis."""
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        """The number of values."""
+        return math.prod(self._shape)
+
+    @property
+    def num(self) -> int:
+        """The length of the first axis; 1 if there is none."""
+        return self._legacy_shape(0)
+
+    @property
+    def channels(self) -> int:
+        """The length of the second axis; 1 if there is none."""
+        return self._legacy_shape(1)
+
+    @property
+    def height(self) -> int:
+        """The length of the third axis; 1 if there is none."""
+        return self._legacy_shape(2)
+
+    @property
+    def width(self) -> int:
+        """The length of the fourth axis; 1 if there is none."""
+        return self._legacy_shape(3)
+
+    def reshape(self, *shape: int) -> None:
+        """Give the blob another shape; it keeps its memory, or gets zeros if that is too small.
+
+        Raises NetError for a negative length or more than 32 axes.
+        """
+        wanted = check_shape(shape)
+        if wanted == self._shape:
+            return
+        for values in (self._data, self._diff):
+            values.reshape(wanted)
+        self._shape = wanted
+
+    def tensor(self) -> torch.Tensor:
+        """The values on the device; zeros if nothing was ever put there."""
+        values = self._data
+        tensor = values.read() if values.host_is_newer else values.tensor
+        if tensor is None:
+            tensor = self._zeros()
+            values.assign(tensor)
+        return tensor
+
+    def diff_tensor(self) -> torch.Tensor:
+        """The gradient on the device; zeros if nothing was ever put there."""
+        tensor = self._diff.read()
+        if tensor is None:
+            tensor = self._zeros()
+            self._diff.assign(tensor)
+        return tensor
+
+    def assign(self, tensor: torch.Tensor) -> None:
+        """Take new values, and their shape; the tensor may be part of an autograd graph."""
+        if tensor.shape != self._shape:
+            self._reset_shape(tuple(tensor.shape))
+        self._let_go = False
+        self._data.assign(tensor)
+
+    def assign_diff(self, tensor: torch.Tensor) -> None:
+        """Take a new gradient, of the blob's shape."""
+        self._diff.assign(tensor)
+
+    def release(self) -> None:
+        """Let go of the values (not of the shape), so that their memory can be used again."""
+        self._data.release()
+        self._let_go = True
+
+    def release_diff(self) -> None:
+        """Let go of the gradient."""
+        self._diff.release()
+
+    def _reset_shape(self, shape: Shape) -> None:
+        self._shape = shape
+        self._diff.reshape(shape)
+
+    def _zeros(self) -> torch.Tensor:
+        try:
+            return torch.zeros(self._shape, device=self._device, dtype=self._dtype)
+        except RuntimeError as err:
+            size = f"{self.count * self._dtype.itemsize / 2**20:.0f} MiB"
+            raise NetError(
+                f"no memory for a blob of the shape {shape_string(self._shape)} ({size}). Use a "
+                "smaller batch."
+            ) from err
+
+    def _legacy_shape(self, axis: int) -> int:
+        if len(self._shape) > 4:
+            raise NetError(
+                f"Cannot use legacy accessors on Blobs with > 4 axes: this one has {self._shape}. "
+                "Use shape."
+            )
+        return self._shape[axis] if axis < len(self._shape) else 1
+
+
+class ParamBlob(Blob):
+    """A parameter of the net: its values are a leaf of autograd, its gradient the leaf's `grad`.
+
+    Its arrays have the memory layout of the tensor (channels_last nets: not in axis order).
+    """
+
+    def __init__(self, leaf: torch.Tensor) -> None:
+        super().__init__(tuple(leaf.shape), leaf.device, leaf.dtype)
+        self.leaf = leaf
+        self._data.tensor = leaf.detach()
+
+    @property
+    def data(self) -> Array:
+        """The values: an array of this blob's shape, which can be written."""
+        return self._data.array(keep_layout=True)
+
+    @property
+    def diff(self) -> Array:
+        """The gradient, summed since it was last cleared; zeros if there was none."""
+        self.diff_tensor()
+        return self._diff.array(keep_layout=True)
+
+    def reshape(self, *shape: int) -> None:
+        """Give the parameter another shape; it keeps its values, or gets zeros if they are less."""
+        wanted = check_shape(shape)
+        if wanted != self._shape:
+            kept = _flat_part(self.tensor(), wanted)
+            self.share(torch.zeros(wanted, device=self._device) if kept is None else kept)
+
+    def share(self, tensor: torch.Tensor) -> None:
+        """Have the values of another tensor, in its memory."""
+        self.leaf.grad = None
+        self.leaf.data = tensor.detach()
+        self._shape = tuple(tensor.shape)
+        self._data.assign(self.leaf.detach())
+
+    def diff_tensor(self) -> torch.Tensor:
+        """The gradient on the device; zeros if there was none."""
+        if self.leaf.grad is None:
+            self.leaf.grad = torch.zeros_like(self.leaf)
+        if self._diff.tensor is not self.leaf.grad:
+            self._diff.assign(self.leaf.grad)
+        self._diff.read()
+        return self.leaf.grad
+
+    def assign_diff(self, tensor: torch.Tensor) -> None:
+        """Take a new gradient, of the blob's shape."""
+        self.leaf.grad = tensor
+
+    def clear_diff(self) -> None:
+        """Set the gradient to zero."""
+        if self._diff.is_watched() and self.leaf.grad is not None:
+            # Whoever holds the array goes on seeing the gradient.
+            self.leaf.grad.zero_()
+        else:
+            self.leaf.grad = self._diff.tensor = None
+
+    def flush(self) -> None:
+        """Bring the device up to date with what was written into the arrays."""
+        self._data.read()
+        self._diff.read()
+
+
+class ReshapedParam(ParamBlob):
+    """A parameter that a layer shares with its owner under another shape (PERMISSIVE)."""
+
+    def __init__(self, owner: ParamBlob, shape: Shape) -> None:
+        super().__init__(owner.leaf)
+        self._owner = owner
+        self._shape = shape
+
+    @property
+    def data(self) -> Array:
+        """The owner's values in this shape."""
+        return self._owner.data.reshape(self._shape)
+
+    @property
+    def diff(self) -> Array:
+        """The owner's gradient in this shape."""
+        return self._owner.diff.reshape(self._shape)
+
+    def tensor(self) -> torch.Tensor:
+        """The owner's values on the device, in this shape."""
+        return self._owner.tensor().view(self._shape)
+
+    def diff_tensor(self) -> torch.Tensor:
+        """The owner's gradient on the device, in this shape."""
+        return self._owner.diff_tensor().view(self._shape)
+
+    def reshape(self, *shape: int) -> None:
+        """Refused: the shape follows from the layer."""
+        if tuple(shape) != self._shape:
+            raise NetError("a parameter that another layer owns cannot be reshaped here.")
+
+    def clear_diff(self) -> None:
+        """Set the owner's gradient to zero."""
+        self._owner.clear_diff()
+
+
+def check_shape(shape: Sequence[int]) -> Shape:
+    """The shape as a tuple; NetError if Caffe could not have it."""
+    wanted = tuple(int(length) for length in shape)
+    if any(length < 0 for length in wanted):
+        raise NetError(f"a blob cannot have the shape {wanted}: lengths are 0 or more.")
+    if len(wanted) > MAX_AXES:
+        raise NetError(f"a blob cannot have {len(wanted)} axes, only {MAX_AXES}.")
+    if math.prod(wanted) > MAX_COUNT:
+        raise NetError(f"blob size exceeds INT_MAX: the shape {wanted} has too many values.")
+    return wanted
+
+
+def shape_string(shape: Shape) -> str:
+    """A shape as Caffe's messages have it: `20 1 28 28 (15680)`, `(1)` for a scalar."""
+    return "".join(f"{length} " for length in shape) + f"({math.prod(shape)})"
+
+
+def _is_on_host(tensor: torch.Tensor) -> bool:
+    return tensor.device.type == "cpu"
+
+
+def _flat_part(tensor: torch.Tensor, shape: Shape) -> torch.Tensor | None:
+    """The first values of a tensor in another shape, in the same memory; None if they are less."""
+    count = math.prod(shape)
+    return None if count > tensor.numel() else tensor.detach().reshape(-1)[:count].view(shape)

@@ -1,0 +1,106 @@
+"""The command line of `python -m digits.caffe`: Caffe's own flags, and a few of ours.
+
+Imports nothing heavy: help and mistakes answer at once.  Source: caffe.cpp.
+Elsewhere: how flags are written (`gflags.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from digits.caffe import gflags
+
+COMMANDS = {
+    "train": "train or finetune a model",
+    "test": "score a model",
+    "device_query": "show GPU diagnostic information",
+    "time": "benchmark model execution time",
+}
+
+HELP = {
+    "gpu": "Optional; run in GPU mode on given device IDs separated by ','. Use '-gpu all' to run "
+    "on all available GPUs. The effective training batch size is multiplied by the number of "
+    "devices.",
+    "iterations": "The number of iterations to run.",
+    "level": "Optional; network level.",
+    "model": "The model definition protocol buffer text file.",
+    "phase": "Optional; network phase (TRAIN or TEST). Only used for 'time'.",
+    "sighup_effect": "Optional; action to take when a SIGHUP signal is received: snapshot, stop or "
+    "none.",
+    "sigint_effect": "Optional; action to take when a SIGINT signal is received: snapshot, stop or "
+    "none.",
+    "snapshot": "Optional; the snapshot solver state to resume training.",
+    "solver": "The solver definition protocol buffer text file.",
+    "stage": "Optional; network stages (not to be confused with phase), separated by ','.",
+    "weights": "Optional; the pretrained weights to initialize finetuning, separated by ','. "
+    "Cannot be set simultaneously with snapshot.",
+    "allow_nan": "Optional; go on training after the loss has become nan, as real Caffe does.",
+    "allow_python": "Optional; let layers of type Python run the code that they name.",
+    "compile": "Optional; compile the network with torch.compile (needs a C++ compiler).",
+    "precision": "Optional; fp32, tf32 (GPUs) or bf16 for convolutions and matrix products; "
+    "weights are float32 always.",
+    "processes": "Optional; on the CPU, train in so many processes, each on its share of the data. "
+    "The effective training batch size is multiplied by their number.",
+}
+
+
+@dataclass
+class Flags:
+    """The value of each flag, and the command, if one is given."""
+
+    command: str = ""
+    gpu: str = ""
+    iterations: int = 50
+    level: int = 0
+    model: str = ""
+    phase: str = ""
+    sighup_effect: str = "snapshot"
+    sigint_effect: str = "stop"
+    snapshot: str = ""
+    solver: str = ""
+    stage: str = ""
+    weights: str = ""
+    allow_nan: bool = False
+    allow_python: bool = False
+    compile: bool = False
+    precision: str = "fp32"
+    processes: int = 1
+    help: bool = False
+    version: bool = False
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages; one empty stage if none is named, as in Caffe."""
+        return self.stage.split(",")
+
+
+_DEFAULTS: dict[str, gflags.Value] = {
+    name: value for name, value in asdict(Flags()).items() if name != "command"
+}
+
+
+def parse(arguments: list[str]) -> Flags:
+    """The flags of a command line (without the program's name).
+
+    Raises UsageError for an unknown flag, a value that does not fit, a second word.
+    """
+    values, words = gflags.parse(arguments, _DEFAULTS)
+    if len(words) > 1:
+        raise gflags.UsageError(f"one command is expected, received {', '.join(words)}")
+    return Flags(*words, **values)  # type: ignore[arg-type]  # each is of its default's type
+
+
+def written(flags: Flags) -> list[str]:
+    """A command line that `parse` reads as these flags."""
+    return [flags.command, *(f"--{name}={getattr(flags, name)}" for name in _DEFAULTS)]
+
+
+def usage() -> str:
+    """What `caffe --help` prints."""
+    width = max(map(len, COMMANDS)) + 4
+    lines = ["caffe: command line brew", "usage: caffe <command> <args>", "", "commands:"]
+    lines += [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
+    lines += ["", "  Flags of caffe:"]
+    for name, text in sorted(HELP.items()):
+        lines += gflags.describe(name, text, _DEFAULTS[name])
+    return "\n".join(lines)

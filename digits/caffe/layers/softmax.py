@@ -1,0 +1,225 @@
+"""Softmax, and the two losses that have one built in: SoftmaxWithLoss and InfogainLoss.
+
+Shapes: scores (*outer, classes, *inner) with the classes in `axis`; labels, one for each outer and
+inner position; the loss has no axes, a second top holds the probabilities, shaped as the scores.
+`engine` makes no difference.  Sources: softmax_layer.cpp, softmax_loss_layer.cpp,
+infogain_loss_layer.cpp.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from google.protobuf.message import DecodeError
+from torch import Tensor
+
+from digits.caffe.layers.autograd import apply_function, at_least_float32
+from digits.caffe.layers.base import Layer, Shape, register
+from digits.caffe.layers.labels import class_axis
+from digits.caffe.layers.losses import LOG_THRESHOLD, Loss
+from digits.caffe.layers.normalization import VALID, normalization_mode, normalizer
+from digits.caffe.layers.shapes import bottom_error, bottom_name, canonical_axis, count
+from digits.caffe.proto import caffe_pb2
+
+# log(FLT_MIN): Caffe takes smaller probabilities as FLT_MIN.
+_LOWEST_LOG = math.log(torch.finfo(torch.float32).tiny)
+
+
+@register("Softmax")
+class Softmax(Layer):
+    """exp(x) / sum of exp(x) along `axis`."""
+
+    exact_bottoms = 1
+    exact_tops = 1
+
+    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        self.axis = canonical_axis(self, self.param.softmax_param.axis, bottoms[0])
+        return [bottoms[0]]
+
+    def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
+        return [at_least_float32(bottoms[0]).softmax(self.axis)]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """One pass's input to a loss: scores (outer, classes, inner), labels (outer, 1, inner).
+
+    `valid` (outer, 1, inner) is False where the label is ignored, None where all count.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    valid: Tensor | None
+    divisor: Tensor | float
+
+
+class _SoftmaxLoss(Loss):
+    """Scores and labels, an axis of classes, `ignore_label`, a normalization, a second top."""
+
+    exact_tops: ClassVar[int | None] = None
+    min_tops = 1
+    max_tops = 2
+
+    axis_field: int
+
+    def setup(self, bottoms: Sequence[Shape]) -> None:
+        self.mode = normalization_mode(self, VALID)
+        field = self.param.loss_param
+        self.ignored = field.ignore_label if field.HasField("ignore_label") else None
+
+    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        super().reshape(bottoms)
+        self.axes = class_axis(self, self.axis_field, bottoms)
+        return [(), bottoms[0]][: max(1, len(self.param.top))]
+
+    def tops(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
+        axes = self.axes
+        labels = axes.labels(self, bottoms[1], self.ignored)
+        valid = None if self.ignored is None else labels != self.ignored
+        divisor = normalizer(self.mode, axes.outer, axes.outer * axes.inner, valid)
+        batch = _Batch(axes.scores(bottoms[0]), labels, valid, divisor)
+        loss, log_probability = self.loss(batch, bottoms)
+        if len(self.param.top) < 2:
+            return [loss]
+        return [loss, log_probability.exp().reshape(bottoms[0].shape)]
+
+    def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The loss, and the logarithms of the probabilities (without gradient)."""
+        raise NotImplementedError
+
+
+@register("SoftmaxWithLoss")
+class SoftmaxWithLoss(_SoftmaxLoss):
+    """The mean of -log(softmax(scores)[label]).
+
+    The gradient is that of the softmax also where the probability is clamped to FLT_MIN.  Two tops
+    work (real Caffe 1.0 refuses them).
+    """
+
+    def setup(self, bottoms: Sequence[Shape]) -> None:
+        super().setup(bottoms)
+        self.axis_field = self.param.softmax_param.axis
+
+    def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        result: tuple[Tensor, Tensor] = apply_function(
+            _LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor
+        )
+        return result
+
+
+class _LogLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, labels: Tensor, valid: Tensor | None, divisor: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        log_probability = scores.log_softmax(1)
+        if valid is not None:
+            labels = labels.masked_fill(~valid, 0)
+        losses = -log_probability.gather(1, labels).clamp_min(_LOWEST_LOG)
+        if valid is not None:
+            losses = losses.masked_fill(~valid, 0)
+        ctx.save_for_backward(log_probability, labels, valid)
+        ctx.divisor = divisor
+        ctx.mark_non_differentiable(log_probability)
+        return losses.sum() / divisor, log_probability
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        log_probability, labels, valid = ctx.saved_tensors
+        result = log_probability.exp()
+        result.scatter_add_(1, labels, result.new_tensor(-1.0).expand(labels.shape))
+        factor = grads[0] / ctx.divisor
+        if valid is not None:
+            factor = factor * valid
+        return result.mul_(factor), None, None, None
+
+
+@register("InfogainLoss")
+class InfogainLoss(_SoftmaxLoss):
+    """The mean of -sum over classes k of H[label, k] * log(softmax(scores)[k]).
+
+    H (classes x classes) is the third bottom, or read from `source`, a binary BlobProto.
+    """
+
+    exact_bottoms: ClassVar[int | None] = None
+    min_bottoms = 2
+    max_bottoms = 3
+
+    def setup(self, bottoms: Sequence[Shape]) -> None:
+        super().setup(bottoms)
+        if self.param.loss_param.HasField("normalize"):
+            raise self.error("loss_param { normalize } is too old for this type; use normalization")
+        field = self.param.infogain_loss_param
+        self.axis_field = field.axis
+        self.matrix: Tensor | None = None
+        if len(bottoms) == 2:
+            if not field.source:
+                raise self.error(
+                    "infogain_loss_param needs a source file, or a third bottom, for the matrix H"
+                )
+            self.matrix = self._read_matrix(os.path.join(self.context.base_dir, field.source))
+
+    def _read_matrix(self, path: str) -> Tensor:
+        try:
+            blob = caffe_pb2.BlobProto.FromString(Path(path).read_bytes())
+        except OSError as error:
+            raise self.error(f"cannot read the matrix H, {path}: {error.strerror}") from error
+        except DecodeError as error:
+            raise self.error(f"{path}: this is no matrix H (no binary BlobProto)") from error
+        values = np.array(blob.data or blob.double_data, dtype=np.float64)
+        return torch.from_numpy(values).to(self.context.device, self.context.dtype)
+
+    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        tops = super().reshape(bottoms)
+        classes = self.axes.classes
+        wanted = classes * classes
+        if self.matrix is not None and self.matrix.numel() != wanted:
+            raise self.error(
+                f"the matrix H of {self.param.infogain_loss_param.source!r} has "
+                f"{self.matrix.numel()} values; expected {wanted} values, {classes} x "
+                f"{classes}, for the classes of bottom {bottom_name(self, 0)}"
+            )
+        if len(bottoms) == 3 and count(bottoms[2]) != wanted:
+            expected = f"{wanted} values: a matrix of {classes} x {classes} classes"
+            raise bottom_error(self, 2, bottoms[2], expected)
+        return tops
+
+    def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        matrix = self.matrix if self.matrix is not None else bottoms[2].detach()
+        # The row of H for each label: (outer, inner, classes) -> (outer, classes, inner).
+        table = matrix.reshape(self.axes.classes, self.axes.classes)
+        labels = batch.labels.clamp(0, self.axes.classes - 1).squeeze(1)
+        rows = table[labels].transpose(1, 2)
+        if batch.valid is not None:
+            rows = rows * batch.valid
+        result: tuple[Tensor, Tensor] = apply_function(_Infogain, batch.scores, rows, batch.divisor)
+        return result
+
+    def accepts_gradient(self, index: int) -> bool:
+        return index == 0
+
+
+class _Infogain(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, scores: Tensor, rows: Tensor, divisor: Tensor | float
+    ) -> tuple[Tensor, Tensor]:
+        log_probability = scores.log_softmax(1)
+        ctx.save_for_backward(log_probability, rows)
+        ctx.divisor = divisor
+        ctx.mark_non_differentiable(log_probability)
+        lowest = math.log(LOG_THRESHOLD)
+        return -(rows * log_probability.clamp_min(lowest)).sum() / divisor, log_probability
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        log_probability, rows = ctx.saved_tensors
+        result = log_probability.exp() * rows.sum(1, keepdim=True) - rows
+        return result * (grads[0] / ctx.divisor), None, None

@@ -1,0 +1,346 @@
+"""Net: a network that runs, with the interface of pycaffe's `caffe.Net`.
+
+    net = Net("deploy.prototxt", caffe.TEST, weights="snapshot.caffemodel")
+    net.blobs["data"].data[...] = pictures        # (n, c, h, w), float32
+    prob = net.forward()["prob"]
+
+In: a prototxt file (any Caffe's format) or a NetParameter, a phase, weights.  Out: blobs.
+The solver and the inference worker build nets with `keep_blobs=False`, which take less memory and
+time (see `passes.py`), and call `forward_pass` and `backward_pass`.
+Elsewhere: building (`building.py`), weights (`weights.py`), many batches (`batches.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from digits.caffe import batches, upgrade, weights
+from digits.caffe.blob import Array, Blob, ParamBlob
+from digits.caffe.building import build
+from digits.caffe.debug_info import DebugInfo
+from digits.caffe.device import current_device
+from digits.caffe.errors import NetError
+from digits.caffe.layers.base import Layer, LayerContext, Phase
+from digits.caffe.layers.memory_data import MemoryDataLayer
+from digits.caffe.nodes import Node, Parts
+from digits.caffe.passes import Passes
+from digits.caffe.proto import caffe_pb2
+
+PathLike = str | os.PathLike[str]
+
+
+class NetLayer(NamedTuple):
+    """One of `net.layers` as a script sees it: its type, and its parameters."""
+
+    type: str
+    blobs: list[ParamBlob]
+
+
+class Net:
+    """A network built from a prototxt.
+
+    `network_file`: a file, or a NetParameter.  `phase`: caffe.TRAIN or caffe.TEST.  `level` and
+    `stages` choose layers with such rules.  `weights`: a .caffemodel, binary or HDF5.
+    pycaffe's old order `Net(network_file, weights, phase)` works too.
+    What Caffe has not: `context` says what every layer is told (device, random numbers, whether
+    Python layers may run); with `keep_blobs=False` inner blobs cannot be looked at.
+
+    Raises PrototxtError, NetError (LayerError), WeightsError, DataError.
+
+    Attributes, dictionaries in the order of the file: `blobs` (name: Blob), `params` (layer:
+    parameters, for layers that have some), `layers` (each with `type` and `blobs`), `layer_dict`,
+    `top_names` and `bottom_names` (layer: names), `blob_loss_weights`, `inputs`, `outputs` (names).
+    For the solver: `learnable_params`, the tensors that learn, a shared one once, and
+    `lr_mults` and `decay_mults`, one a tensor.
+    """
+
+    def __init__(
+        self,
+        network_file: PathLike | caffe_pb2.NetParameter,
+        phase: int | PathLike | None = None,
+        level: int = 0,
+        stages: Sequence[str] | None = None,
+        weights: PathLike | None = None,
+        *,
+        context: LayerContext | None = None,
+        keep_blobs: bool = True,
+    ) -> None:
+        if isinstance(phase, (str, os.PathLike)):
+            weights, chosen, level = phase, _phase(level), 0
+        else:
+            chosen = _phase(phase)
+        self.context = dataclasses.replace(context or _default_context(), phase=chosen)
+        message = _message(network_file, chosen, level, stages or ())
+        self._parts = build(message, self.context)
+        self._name_parts(self._parts)
+        self._passes = Passes(self._parts, self.context, keep_blobs)
+        self._close = weakref.finalize(self, _close_layers, [n.layer for n in self._parts.nodes])
+        if weights is not None:
+            self.copy_from(weights)
+
+    def _name_parts(self, parts: Parts) -> None:
+        self.name = parts.param.name
+        self._blobs = parts.blobs
+        self._blob_names = parts.blob_names
+        self._layer_names = [node.name for node in parts.nodes]
+        self.blobs: OrderedDict[str, Blob] = OrderedDict(
+            zip(parts.blob_names, parts.blobs, strict=True)
+        )
+        self.layers = [NetLayer(n.type, [use.blob for use in n.params]) for n in parts.nodes]
+        self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
+        self.params = OrderedDict((n, lay.blobs) for n, lay in self.layer_dict.items() if lay.blobs)
+        self.inputs = [parts.blob_names[i] for i in parts.inputs]
+        self.outputs = [parts.blob_names[i] for i in parts.outputs]
+        self.top_names = self._names(lambda node: node.tops)
+        self.bottom_names = self._names(lambda node: node.bottoms)
+        self.blob_loss_weights = OrderedDict(
+            zip(parts.blob_names, parts.blob_loss_weights, strict=True)
+        )
+        self.learnable_blobs = parts.learnable
+        self.learnable_params = [blob.leaf for blob in parts.learnable]
+        self.lr_mults = parts.lr_mults
+        self.decay_mults = parts.decay_mults
+
+    def _names(self, ids: Callable[[Node], list[int]]) -> OrderedDict[str, list[str]]:
+        names = self._blob_names
+        return OrderedDict((node.name, [names[i] for i in ids(node)]) for node in self._parts.nodes)
+
+    @property
+    def phase(self) -> Phase:
+        """TRAIN or TEST."""
+        return self.context.phase
+
+    # ---- running ---------------------------------------------------------------------------
+
+    def forward(
+        self,
+        blobs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **inputs: Array,
+    ) -> dict[str, Array]:
+        """Run the layers from `start` to `end`, both included; all of them by default.
+
+        `inputs`: an array for each input, of its batch size.  Returns the arrays of the outputs (of
+        the tops of `end`, if given), and of `blobs`; the next pass writes into the same arrays.
+        """
+        wanted = [*(self.top_names[self._known(end)] if end else self.outputs), *(blobs or ())]
+        if inputs:
+            self._fill(inputs, self.inputs, "Input", lambda blob: blob.data)
+        self._passes.forward(self._index(start, 0), self._index(end, len(self.layers) - 1))
+        return {name: self.blobs[name].data for name in dict.fromkeys(wanted)}
+
+    def backward(
+        self,
+        diffs: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **outputs: Array,
+    ) -> dict[str, Array]:
+        """Run the layers from `start` down to `end`, both included; all of them by default.
+
+        `outputs`: a gradient for each output; else what their `diff` holds (a loss: its weight).
+        Gradients of parameters are added to what is there.  Returns the gradients of the inputs
+        (of the bottoms of `end`, if given), and of `diffs`.
+        """
+        wanted = [*(self.bottom_names[self._known(end)] if end else self.inputs), *(diffs or ())]
+        if outputs:
+            self._fill(outputs, self.outputs, "Top diff", lambda blob: blob.diff)
+        self._passes.backward(self._index(start, len(self.layers) - 1), self._index(end, 0))
+        return {name: self.blobs[name].diff for name in dict.fromkeys(wanted)}
+
+    def forward_pass(self) -> torch.Tensor:
+        """Run all layers; the loss, a scalar on the net's device.  For the solver."""
+        return self._passes.forward(0, len(self.layers) - 1)
+
+    def backward_pass(self) -> None:
+        """Add the gradients of the last `forward_pass` to the parameters'.  For the solver."""
+        self._passes.backward(len(self.layers) - 1, 0)
+
+    def _forward(self, start: int, end: int) -> float:
+        return float(self._passes.forward(start, end).detach())
+
+    def _backward(self, start: int, end: int) -> None:
+        self._passes.backward(start, end)
+
+    def forward_all(self, blobs: Sequence[str] | None = None, **inputs: Array) -> dict[str, Array]:
+        """`forward` over any number of samples, in batches of the net's size."""
+        return batches.forward_all(self, blobs, inputs)
+
+    def forward_backward_all(
+        self,
+        blobs: Sequence[str] | None = None,
+        diffs: Sequence[str] | None = None,
+        **arrays: Array,
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """`forward` and `backward` over any number of samples; `arrays` of inputs and outputs."""
+        return batches.forward_backward_all(self, blobs, diffs, arrays)
+
+    def reshape(self) -> None:
+        """Give all blobs the shapes that follow from those of the inputs; `forward` does it too."""
+        self._passes.reshape()
+
+    def flush_params(self) -> None:
+        """Bring a GPU up to date with what was written into parameters' `data` and `diff`.
+
+        The passes do so themselves; whoever changes `learnable_params` must do it first.
+        """
+        self._passes.flush_params()
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all parameters to zero."""
+        for blob in self.learnable_blobs:
+            blob.clear_diff()
+
+    def set_input_arrays(self, data: Array, labels: Array) -> None:
+        """Give the MemoryData layer, which must be the first, its (n, c, h, w) data and labels."""
+        layer = self._parts.nodes[0].layer if self._parts.nodes else None
+        if not isinstance(layer, MemoryDataLayer):
+            raise NetError(
+                "set_input_arrays may only be called if the first layer is a MemoryDataLayer."
+            )
+        layer.set_arrays(data, labels)
+
+    def before_forward(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with a layer's index before each runs forward."""
+        self._passes.before_forward.append(callback)
+
+    def after_forward(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with a layer's index after each ran forward."""
+        self._passes.after_forward.append(callback)
+
+    def before_backward(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with a layer's index before each runs backward."""
+        self._passes.before_backward.append(callback)
+
+    def after_backward(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with a layer's index after each ran backward."""
+        self._passes.after_backward.append(callback)
+
+    @property
+    def keep_blobs(self) -> bool:
+        """Whether all blobs can be looked at and changed; may be set between passes."""
+        return self._passes.keep_blobs
+
+    @keep_blobs.setter
+    def keep_blobs(self, keep: bool) -> None:
+        self._passes.keep_blobs = keep
+
+    def set_debug_info(self, on: bool) -> None:
+        """Log the mean of every blob, parameter and gradient; this keeps the blobs."""
+        self._passes.debug_info = DebugInfo(self._parts) if on else None
+        self._passes.keep_blobs |= on
+
+    # ---- weights ---------------------------------------------------------------------------
+
+    def copy_from(self, path: PathLike, *, allow_nan: bool = False) -> None:
+        """Take the weights of layers of the same name from a .caffemodel, binary or HDF5.
+
+        Raises WeightsError if it cannot be read, a shape differs, or (unless `allow_nan`) a weight
+        is NaN.
+        """
+        weights.copy_from(self._parts, os.fspath(path), allow_nan)
+
+    def load_hdf5(self, path: PathLike) -> None:
+        """Take the weights of layers of the same name from an HDF5 file."""
+        weights.copy_from_hdf5(self._parts, os.fspath(path))
+
+    def save(self, path: PathLike, *, diffs: bool = False) -> None:
+        """Write a binary .caffemodel, whole or not at all; with `diffs` the gradients as well."""
+        weights.save(self._parts, os.fspath(path), diffs)
+
+    def save_hdf5(self, path: PathLike, *, diffs: bool = False) -> None:
+        """Write the weights as HDF5, whole or not at all; with `diffs` the gradients as well."""
+        weights.save_hdf5(self._parts, os.fspath(path), diffs)
+
+    def share_with(self, other: Net) -> None:
+        """Use the memory of another net's parameters in layers of the same name."""
+        weights.share(self._parts, other._parts)
+        self._passes.bind_params()
+
+    # ---- the layers themselves ---------------------------------------------------------------
+
+    @property
+    def engine_layers(self) -> list[Layer]:
+        """The layer objects, for what keeps state in them (data layers, recurrent ones)."""
+        return [node.layer for node in self._parts.nodes]
+
+    def close(self) -> None:
+        """End the threads and close the files of data layers; also done when the net is dropped."""
+        self._close()
+
+    def _top_ids(self, index: int) -> list[int]:
+        return self._parts.nodes[index].tops
+
+    def _bottom_ids(self, index: int) -> list[int]:
+        return self._parts.nodes[index].bottoms
+
+    def _known(self, layer: str) -> str:
+        if layer not in self.layer_dict:
+            raise NetError(
+                f"the net has no layer {layer!r}; it has {', '.join(self._layer_names)}."
+            )
+        return layer
+
+    def _index(self, layer: str | None, default: int) -> int:
+        return default if layer is None else self._layer_names.index(self._known(layer))
+
+    def _fill(
+        self,
+        given: dict[str, Array],
+        names: list[str],
+        what: str,
+        array: Callable[[Blob], Array],
+    ) -> None:
+        if set(given) != set(names):
+            raise NetError(
+                f"{what} blob arguments do not match net {what.split()[0].lower()}s: received "
+                f"{', '.join(sorted(given))}; the net has {', '.join(names) or 'none'}."
+            )
+        for name, values in given.items():
+            blob = self.blobs[name]
+            if np.shape(values)[:1] != blob.shape[:1]:
+                raise NetError(
+                    f"{what} is not batch sized: {name!r} received {np.shape(values)}, its blob "
+                    f"has {blob.shape}. Reshape the blob first, or use forward_all."
+                )
+            array(blob)[...] = values
+
+
+def _default_context() -> LayerContext:
+    return LayerContext(device=current_device(), allow_python=True)
+
+
+def _phase(phase: int | None) -> Phase:
+    if phase not in (Phase.TRAIN, Phase.TEST):
+        raise NetError(f"a net's phase is caffe.TRAIN or caffe.TEST, received {phase!r}.")
+    return Phase(phase)
+
+
+def _message(
+    source: PathLike | caffe_pb2.NetParameter, phase: Phase, level: int, stages: Iterable[str]
+) -> caffe_pb2.NetParameter:
+    if isinstance(source, caffe_pb2.NetParameter):
+        message = caffe_pb2.NetParameter()
+        message.CopyFrom(source)
+        upgrade.upgrade_net(message, "NetParameter")
+    else:
+        message = upgrade.read_net(source)
+    message.state.phase = caffe_pb2.TRAIN if phase is Phase.TRAIN else caffe_pb2.TEST
+    if level or not isinstance(source, caffe_pb2.NetParameter):
+        message.state.level = level
+    message.state.stage.extend(stages)
+    return message
+
+
+def _close_layers(layers: list[Layer]) -> None:
+    for layer in layers:
+        layer.close()

@@ -1,0 +1,86 @@
+"""The outputs of a net as Caffe's solver and tools show them.
+
+In: a net after a forward pass.  Out: lines such as `Train net output #0: loss = 2.3 (* 1 = 2.3
+loss)`; outputs in alphabetical order, a line for each value.  Source: solver.cpp, caffe.cpp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from digits.caffe.log import number
+from digits.caffe.net import Net
+
+
+@dataclass(frozen=True)
+class Output:
+    """One value of an output blob, and the weight that it has in the loss."""
+
+    name: str
+    value: float
+    weight: float
+
+    def text(self) -> str:
+        """`name = value`, and what it adds to the loss if it does."""
+        line = f"{self.name} = {number(self.value)}"
+        if self.weight:
+            weighted = number(self.weight * self.value)
+            line += f" (* {number(self.weight)} = {weighted} loss)"
+        return line
+
+
+def outputs(net: Net) -> list[Output]:
+    """The values of a net's outputs after its last forward pass."""
+    return [
+        Output(name, value, net.blob_loss_weights[name])
+        for name in net.outputs
+        for value in net.blobs[name].tensor().detach().reshape(-1).tolist()
+    ]
+
+
+def output_lines(net: Net, phase: str) -> Iterator[str]:
+    """A line for each value; `phase` is Train or Test."""
+    return _lines(outputs(net), phase)
+
+
+class MeanOutputs:
+    """Means of a net's outputs and of its loss over passes."""
+
+    def __init__(self, net: Net) -> None:
+        self._net = net
+        self._passes = 0
+        self._loss = 0.0
+        self._sums: list[Output] = []
+
+    def add(self, loss: float) -> list[Output]:
+        """Count the pass that the net just made, with its total loss; answers its outputs."""
+        found = outputs(self._net)
+        self._passes += 1
+        self._loss += loss
+        if not self._sums:
+            self._sums = found
+        else:
+            self._sums = [
+                Output(old.name, old.value + new.value, old.weight)
+                for old, new in zip(self._sums, found, strict=True)
+            ]
+        return found
+
+    @property
+    def loss(self) -> float:
+        """The mean total loss."""
+        return self._loss / self._passes
+
+    def means(self) -> list[Output]:
+        """The mean of each value."""
+        return [Output(s.name, s.value / self._passes, s.weight) for s in self._sums]
+
+    def lines(self) -> Iterator[str]:
+        """A line for each mean."""
+        return _lines(self.means(), "Test")
+
+
+def _lines(values: list[Output], phase: str) -> Iterator[str]:
+    for index, output in enumerate(values):
+        yield f"    {phase} net output #{index}: {output.text()}"

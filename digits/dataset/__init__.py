@@ -1,0 +1,1 @@
+"""Datasets: pictures made into databases that Caffe trains from."""

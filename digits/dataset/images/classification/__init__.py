@@ -1,0 +1,1 @@
+"""Datasets that tell pictures of one category from those of another."""

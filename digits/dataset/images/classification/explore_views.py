@@ -1,0 +1,169 @@
+"""Look at the pictures of a dataset as they are stored: pages of them, and samples of each class.
+
+The pictures come from a worker process; nothing is read or decoded here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.dataset.views import find_dataset
+from digits.errors import FormError, JobRefused
+from digits.inference.classify import Database
+from digits.inference.exploring import Page, Thumbnail, explore, samples, whole_picture
+from digits.status import Status
+from digits.web import answer, services
+
+PAGE_SIZE = 60
+MOST_SAMPLED_CLASSES = 100
+MOST_SAMPLES = 200  # pictures, of all classes together
+MOST_SAMPLES_EACH = 8
+LARGEST_NUMBER = 2**62
+
+blueprint = Blueprint("explore_datasets", __name__)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page of a database, as the template shows it; `number` counts from 1."""
+
+    job: ImageClassificationDatasetJob
+    split: str
+    label: int | None
+    number: int
+    page: Page
+    labels: list[str]
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.page.found // PAGE_SIZE))
+
+    def name(self, label: int) -> str:
+        """What a class is called."""
+        return self.labels[label] if 0 <= label < len(self.labels) else str(label)
+
+    def classes(self) -> list[tuple[int, str, int]]:
+        """(number, name, pictures) of every class that has a name or a picture."""
+        numbers = sorted({*range(len(self.labels)), *self.page.counts})
+        return [(n, self.name(n), self.page.counts.get(n, 0)) for n in numbers]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.job.id,
+            "db": self.split,
+            "label": self.label,
+            "page": self.number,
+            "pages": self.pages,
+            "page_size": PAGE_SIZE,
+            "pictures_in_db": self.page.records,
+            "found": self.page.found,
+            "labels": [
+                {"label": number, "name": name, "pictures": count}
+                for number, name, count in self.classes()
+            ],
+            "pictures": [self._picture(picture) for picture in self.page.pictures],
+        }
+
+    def _picture(self, picture: Thumbnail) -> dict[str, Any]:
+        return {
+            "number": picture.number,
+            "label": picture.label,
+            "name": self.name(picture.label),
+            "image": picture.url,
+            "error": picture.reason or None,
+        }
+
+
+@blueprint.get("/<job_id>/explore.json")
+@blueprint.get("/<job_id>/explore")
+def show(job_id: str) -> ResponseReturnValue:
+    """A page of thumbnails with their labels: `db` [the first], `page` [1], `label` [all]."""
+    job = _dataset(job_id)
+    split = _split(job)
+    label, number = _number("label"), _number("page") or 1
+    labels = job.labels()
+    if label is not None and label < 0:
+        raise FormError({"label": [f"There is no class {label}; the first is number 0."]})
+    shown = _page(job, split, label, max(1, number), labels)
+    if shown.number > shown.pages:
+        shown = _page(job, split, label, shown.pages, labels)
+    return answer("datasets/images/classification/explore.html", shown.to_json(), shown=shown)
+
+
+@blueprint.get("/<job_id>/explore/picture")
+def picture(job_id: str) -> ResponseReturnValue:
+    """The picture `number` (from 0) of the database `db`, in its full size."""
+    job = _dataset(job_id)
+    number = _number("number")
+    if number is None:
+        raise FormError({"number": ["The number of a picture is needed, from 0."]})
+    found = whole_picture(services().pool, _database(job, _split(job)), number)
+    return Response(found.data, mimetype=f"image/{found.kind}")
+
+
+@blueprint.get("/<job_id>/samples")
+def show_samples(job_id: str) -> ResponseReturnValue:
+    """An HTML fragment with some pictures of each class, for the dataset's page."""
+    job = _dataset(job_id)
+    split = _split(job)
+    labels = job.labels()
+    sampled = range(min(len(labels), MOST_SAMPLED_CLASSES))
+    each = max(1, min(MOST_SAMPLES_EACH, MOST_SAMPLES // max(1, len(sampled))))
+    found = samples(services().pool, _database(job, split), list(sampled), each)
+    return render_template(
+        "datasets/images/classification/samples.html",
+        job=job,
+        split=split,
+        rows=[(label, labels[label], found[label]) for label in sampled],
+        left_out=len(labels) - len(sampled),
+    )
+
+
+def _page(
+    job: ImageClassificationDatasetJob,
+    split: str,
+    label: int | None,
+    number: int,
+    labels: list[str],
+) -> Shown:
+    page = explore(services().pool, _database(job, split), label, number - 1, PAGE_SIZE)
+    return Shown(job, split, label, number, page, labels)
+
+
+def _dataset(job_id: str) -> ImageClassificationDatasetJob:
+    return cast(ImageClassificationDatasetJob, find_dataset(job_id))
+
+
+def _split(job: ImageClassificationDatasetJob) -> str:
+    """Which database is asked for; FormError or JobRefused when it is not there."""
+    splits = job.splits()
+    split = request.args.get("db", "").strip() or (splits[0] if splits else "train")
+    split = split.removesuffix("_db")
+    if split not in splits:
+        there = ", ".join(splits) or "none"
+        raise FormError({"db": [f"There is no database {split!r}; there are: {there}."]})
+    task = next(task for task in job.database_tasks() if task.split == split)
+    if task.status is not Status.DONE:
+        raise JobRefused(f"{task.name} is {task.status.value}: its database is not complete.")
+    return split
+
+
+def _database(job: ImageClassificationDatasetJob, split: str) -> Database:
+    return Database(job.database_path(split), job.backend)
+
+
+def _number(name: str) -> int | None:
+    """A whole number of the query, None where there is none; FormError for anything else."""
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        number = int(text[:30])
+    except ValueError:
+        raise FormError({name: [f"{text[:60]!r} is not a whole number."]}) from None
+    return max(-LARGEST_NUMBER, min(number, LARGEST_NUMBER))

@@ -1,0 +1,308 @@
+"""The form of a new classification dataset: its fields, and which of them matter when.
+
+Field names and defaults are a public interface.  A checkbox that is absent from a POST is off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_wtf.file import FileField
+from wtforms import BooleanField, StringField, ValidationError
+
+from digits.dataset.images.classification.job import ARCHIVE_FILE
+from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_CHOICES
+from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
+from digits.forms import (
+    ChoiceField,
+    DigitsForm,
+    NumberField,
+    WholeNumberField,
+    is_url,
+    required_name,
+    server_path,
+    shown,
+)
+from digits.images import MAX_SIDE
+from digits.tools.archives import ARCHIVE_EXTENSIONS, is_archive_name
+
+MOST_PER_CLASS = 100_000_000
+LARGEST_SEED = 2**32 - 1
+
+
+def _folder_fields(which: str, title: str) -> dict[str, Any]:
+    """The three fields of one of the folders train, val and test."""
+    return {
+        f"folder_{which}": StringField(
+            f"{title} images",
+            description="A folder on the server with one sub-folder per category, or the address "
+            "of a web page that lists such folders.",
+        ),
+        f"folder_{which}_min_per_class": WholeNumberField(
+            "Minimum per class",
+            low=1,
+            high=MOST_PER_CLASS,
+            optional=True,
+            default=2,
+            description="Categories with fewer pictures are left out. Two by default, so that "
+            "there is one to train with and one to check with.",
+        ),
+        f"folder_{which}_max_per_class": WholeNumberField(
+            "Maximum per class",
+            low=1,
+            high=MOST_PER_CLASS,
+            optional=True,
+            description="Of larger categories a random choice is taken. Empty, the default: no "
+            "limit, for more pictures teach more.",
+        ),
+    }
+
+
+def _list_fields(which: str, title: str) -> dict[str, Any]:
+    """The fields of one of the text files, uploaded or on the server."""
+    return {
+        f"textfile_{which}_images": FileField(
+            f"{title} images",
+            description="A text file with a path or address and a label number on each line.",
+        ),
+        f"textfile_{which}_folder": StringField(
+            "Image folder",
+            description="Relative paths in the text file start here. Empty: they are absolute.",
+        ),
+        f"textfile_local_{which}_images": StringField(
+            f"{title} images", description="The text file's path on the server."
+        ),
+    }
+
+
+class ImageClassificationDatasetForm(DigitsForm):
+    """What a new dataset is made from, and how its pictures are stored."""
+
+    dataset_name = StringField(
+        "Dataset name", [required_name], description="A name to find the dataset by."
+    )
+    method = ChoiceField(
+        "Source",
+        choices=[
+            ("folder", "Use image folder"),
+            ("archive", "Upload an archive"),
+            ("textfile", "Use text files"),
+        ],
+        default="folder",
+        description="Where the pictures come from. A folder on the server, the default, is read "
+        "where it is; an archive comes from your computer; text files name each picture and its "
+        "label.",
+    )
+
+    resize_channels = ChoiceField(
+        "Image type",
+        choices=CHANNEL_CHOICES,
+        default="3",
+        description="Color, the default, suits photographs. Grayscale has one channel: right for "
+        "scans and handwriting, and three times smaller.",
+    )
+    resize_width = WholeNumberField(
+        "Width", low=1, high=MAX_SIDE, default=256,
+        description="Pixels. 256 suits AlexNet and GoogLeNet, which look at a part of it; LeNet "
+        "wants 28.",
+    )  # fmt: skip
+    resize_height = WholeNumberField(
+        "Height", low=1, high=MAX_SIDE, default=256,
+        description="Pixels. 256 by default, as the width: the standard networks look at squares.",
+    )  # fmt: skip
+    resize_mode = ChoiceField(
+        "Resize transformation",
+        choices=MODE_CHOICES,
+        default="squash",
+        description="What happens to pictures of another shape. Squash, the default, keeps all of "
+        "the picture and distorts it.",
+    )
+    encoding = ChoiceField(
+        "Image encoding",
+        choices=ENCODING_CHOICES,
+        default="png",
+        description="How pictures are stored. PNG, the default, is exact; JPEG is several times "
+        "smaller; none is the largest and the fastest to read.",
+    )
+    backend = ChoiceField(
+        "Database",
+        choices=[("lmdb", "LMDB"), ("hdf5", "HDF5")],
+        default="lmdb",
+        description="LMDB, the default, is what the standard networks read.",
+    )
+    seed = WholeNumberField(
+        "Random seed", low=0, high=LARGEST_SEED, optional=True,
+        description="The same seed splits and shuffles the same pictures in the same way. Empty: "
+        "a new one is drawn and shown on the dataset's page.",
+    )  # fmt: skip
+
+    max_skipped_pct = NumberField(
+        "% of broken pictures allowed", low=0, high=100, default=round(100 * MAX_SKIPPED_SHARE),
+        description="Pictures that cannot be read are left out and listed. When more than this "
+        "share of a set is broken, the dataset fails: something else must be wrong. 50 by default; "
+        "0: every picture must be sound.",
+    )  # fmt: skip
+
+    archive_file = FileField(
+        "Archive",
+        description="A zip, or a tar (plain, gzip, bzip2, xz), with one folder per category in it.",
+    )
+
+    folder_pct_val = NumberField(
+        "% for validation", low=0, high=100, default=25,
+        description="The share of each category that is kept to check the network with while it "
+        "learns. 25 by default: enough to measure with, and three quarters to learn from.",
+    )  # fmt: skip
+    folder_pct_test = NumberField(
+        "% for testing", low=0, high=100, default=0,
+        description="The share of each category that training never sees. 0 by default: keep some "
+        "when you choose between models by their validation.",
+    )  # fmt: skip
+    has_val_folder = BooleanField(
+        "Separate validation images folder",
+        description="Tick it when validation pictures have a folder of their own. Off by default: "
+        "they are taken from the training folder.",
+    )
+    has_test_folder = BooleanField(
+        "Separate test images folder",
+        description="Tick it when test pictures have a folder of their own. Off by default: they "
+        "are taken from the training folder.",
+    )
+
+    textfile_use_local_files = BooleanField(
+        "Use local paths on the server",
+        description="Tick it when the text files lie on the server. Off by default: they are "
+        "uploaded from your computer.",
+    )
+    textfile_use_val = BooleanField(
+        "Validation set", default=True,
+        description="A second text file, to check the network with while it learns. On by default: "
+        "without it there is no accuracy.",
+    )  # fmt: skip
+    textfile_use_test = BooleanField(
+        "Test set",
+        description="A third text file, of pictures that training never sees. Off by default.",
+    )
+    textfile_labels_file = FileField(
+        "Labels", description="A text file with the name of one category on each line."
+    )
+    textfile_local_labels_file = StringField("Labels", description="The file's path on the server.")
+    textfile_shuffle = BooleanField(
+        "Shuffle lines", default=True,
+        description="On by default: networks learn badly from pictures that come category by "
+        "category.",
+    )  # fmt: skip
+
+    # What a browser's file dialog offers for the archive.
+    archive_extensions = ",".join([*ARCHIVE_EXTENSIONS, ".gz", ".bz2", ".xz"])
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check every field, then those that the chosen method needs."""
+        good = super().validate(extra_validators)
+        if self.method.data in ("folder", "archive"):
+            self._check_folders()
+        elif self.method.data == "textfile":
+            self._check_lists()
+        return good and not self.all_errors
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for, as plain JSON under the fields' names; uploads are left out."""
+        skipped = {"csrf_token", "dataset_name"}
+        return {
+            name: field.data
+            for name, field in self._fields.items()
+            if name not in skipped and not isinstance(field, FileField)
+        }
+
+    def given_files(self) -> dict[str, Any]:
+        """The files that the dataset is made from, by the names they get in its folder.
+
+        Each is an upload, or the path of a file on the server; none for the method `folder`.
+        """
+        if self.method.data == "archive":
+            return {ARCHIVE_FILE: self.archive_file.data}
+        if self.method.data != "textfile":
+            return {}
+        local = "local_" if self.textfile_use_local_files.data else ""
+        files = {f"{which}.txt": self[f"textfile_{local}{which}_images"] for which in self.lists()}
+        files["labels.txt"] = self[f"textfile_{local}labels_file"]
+        return {name: field.data for name, field in files.items()}
+
+    def folders(self) -> list[str]:
+        """Which folders are given, of train, val and test."""
+        chosen = {"val": self.has_val_folder.data, "test": self.has_test_folder.data}
+        return ["train", *(which for which, ticked in chosen.items() if ticked)]
+
+    def lists(self) -> list[str]:
+        """Which text files are given, of train, val and test."""
+        chosen = {"val": self.textfile_use_val.data, "test": self.textfile_use_test.data}
+        return ["train", *(which for which, ticked in chosen.items() if ticked)]
+
+    def _check_folders(self) -> None:
+        for which in self.folders():
+            if which == "train" and self.method.data == "archive":
+                self._check_archive()
+            else:
+                self._check_server_path(f"folder_{which}", folder=True, allow_url=True)
+            low = self[f"folder_{which}_min_per_class"].data
+            high = self[f"folder_{which}_max_per_class"].data
+            if low is not None and high is not None and low > high:
+                self.add_error(
+                    f"folder_{which}_max_per_class", f"{high} is below the minimum, {low}."
+                )
+        val = 0 if self.has_val_folder.data else self.folder_pct_val.data or 0
+        test = 0 if self.has_test_folder.data else self.folder_pct_test.data or 0
+        if val + test >= 100:
+            self.add_error(
+                "folder_pct_test" if test else "folder_pct_val",
+                f"{val:g}% for validation and {test:g}% for testing leave nothing to train with.",
+            )
+
+    def _check_archive(self) -> None:
+        upload = self.archive_file.data
+        if not _has_upload(upload):
+            self.add_error("archive_file", "An archive is needed here.")
+        elif not is_archive_name(upload.filename):
+            self.add_error(
+                "archive_file",
+                f"{shown(upload.filename)} is not called like an archive that can be unpacked: "
+                f"{', '.join(ARCHIVE_EXTENSIONS)}.",
+            )
+
+    def _check_lists(self) -> None:
+        local = self.textfile_use_local_files.data
+        names = {which: f"textfile_{'local_' if local else ''}{which}_images" for which in
+                 self.lists()}  # fmt: skip
+        for name in [*names.values(), f"textfile_{'local_' if local else ''}labels_file"]:
+            if local:
+                self._check_server_path(name, folder=False)
+            elif not _has_upload(self[name].data):
+                self.add_error(name, "A text file is needed here.")
+        for which in names:
+            if (self[f"textfile_{which}_folder"].data or "").strip():
+                self._check_server_path(f"textfile_{which}_folder", folder=True, allow_url=True)
+
+    def _check_server_path(self, name: str, *, folder: bool, allow_url: bool = False) -> None:
+        text = (self[name].data or "").strip()
+        if not text:
+            self.add_error(name, f"The path of a {'folder' if folder else 'file'} is needed here.")
+            return
+        if allow_url and is_url(text):
+            self[name].data = text
+            return
+        try:
+            self[name].data = str(server_path(text, folder=folder))
+        except ValidationError as error:
+            self.add_error(name, str(error))
+
+
+def _has_upload(data: Any) -> bool:
+    return bool(getattr(data, "filename", ""))
+
+
+for _which, _title in (("train", "Training"), ("val", "Validation"), ("test", "Test")):
+    for _name, _field in {
+        **_folder_fields(_which, _title),
+        **_list_fields(_which, _title),
+    }.items():
+        setattr(ImageClassificationDatasetForm, _name, _field)

@@ -1,0 +1,233 @@
+"""A classification dataset: reads folders or lists, writes a database for each of train, val, test.
+
+The folder holds `train.txt val.txt test.txt labels.txt`, `train_db/ val_db/ test_db/`,
+`mean.binaryproto`, `mean.jpg` and each task's log; `skipped.txt` if a picture was left out; and
+`pictures/` with what an uploaded archive held.  Settings are the form's fields, by name, and
+`data_roots`, the folders that could be read when the job was made (none: all).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from digits.dataset.job import DatasetJob
+from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE, CreateDbTask
+from digits.dataset.tasks.extract_archive import ExtractArchiveTask
+from digits.dataset.tasks.parse_folder import ParseFolderTask
+from digits.dataset.tasks.parse_textfile import ParseTextfileTask
+from digits.dataset.tasks.program_task import ProgramTask
+from digits.task import Task
+from digits.tools.skipped import SKIPPED_FILE
+
+LABELS_FILE = "labels.txt"
+MEAN_FILE = "mean.binaryproto"
+SPLITS = ("train", "val", "test")
+# An uploaded archive, until it is unpacked, and the folder that it is unpacked into.
+ARCHIVE_FILE = "archive"
+PICTURES_FOLDER = "pictures"
+
+
+class ImageClassificationDatasetJob(DatasetJob):
+    """Pictures by category."""
+
+    type_name = "image-classification-dataset"
+    title = "Image Classification Dataset"
+    page_template = "datasets/images/classification/show.html"
+    task_types = (ExtractArchiveTask, ParseFolderTask, ParseTextfileTask, CreateDbTask)
+
+    # What others need to know of it -------------------------------------------------------------
+
+    @property
+    def width(self) -> int:
+        """Pixels of a stored picture."""
+        return int(self.settings["resize_width"])
+
+    @property
+    def height(self) -> int:
+        """Pixels of a stored picture."""
+        return int(self.settings["resize_height"])
+
+    @property
+    def channels(self) -> int:
+        """3 for colour, 1 for grey."""
+        return int(self.settings["resize_channels"])
+
+    @property
+    def resize_mode(self) -> str:
+        return str(self.settings["resize_mode"])
+
+    @property
+    def encoding(self) -> str:
+        """png, jpg or none."""
+        return str(self.settings["encoding"])
+
+    @property
+    def backend(self) -> str:
+        """lmdb or hdf5."""
+        return str(self.settings["backend"])
+
+    @property
+    def shuffled(self) -> bool:
+        """Whether the pictures are stored in random order; those of folders always are."""
+        return self.settings["method"] != "textfile" or bool(self.settings["textfile_shuffle"])
+
+    @property
+    def max_skipped_share(self) -> float:
+        """Which share of a set, 0 to 1, may be left out before the job fails."""
+        percent = self.settings.get("max_skipped_pct")
+        return MAX_SKIPPED_SHARE if percent is None else float(percent) / 100
+
+    @property
+    def labels_path(self) -> Path:
+        return self.dir / LABELS_FILE
+
+    @property
+    def mean_path(self) -> Path:
+        return self.dir / MEAN_FILE
+
+    def labels(self) -> list[str]:
+        """The category names, by class number; empty before the folder has been read."""
+        try:
+            return self.labels_path.read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def database_path(self, split: str) -> Path:
+        """The database of `train`, `val` or `test`; it may not exist."""
+        return self.dir / f"{split}_db"
+
+    def splits(self) -> list[str]:
+        """Which of train, val and test are made."""
+        return [task.split for task in self.database_tasks()]
+
+    def database_tasks(self) -> list[CreateDbTask]:
+        return [task for task in self.tasks if isinstance(task, CreateDbTask)]
+
+    def source_tasks(self) -> list[ProgramTask]:
+        """The tasks that find the pictures; the others write the databases."""
+        return [
+            task
+            for task in self.tasks
+            if isinstance(task, ProgramTask) and not isinstance(task, CreateDbTask)
+        ]
+
+    @property
+    def skipped_path(self) -> Path:
+        """Lists the pictures that were left out; not there when none was."""
+        return self.dir / SKIPPED_FILE
+
+    @property
+    def skipped_count(self) -> int:
+        """Pictures that were left out, by all tasks."""
+        return sum(task.skipped_count for task in self.tasks if isinstance(task, ProgramTask))
+
+    def picture_count(self, split: str) -> int:
+        """Pictures in a database; 0 before it is there."""
+        for task in self.database_tasks():
+            if task.split == split:
+                task.read_log()
+                return task.written
+        return 0
+
+    def facts(self) -> dict[str, Any]:
+        """Sizes, labels and what each task has found."""
+        return {
+            "image_size": [self.width, self.height],
+            "image_type": "COLOR" if self.channels == 3 else "GRAYSCALE",
+            "resize_mode": self.resize_mode,
+            "encoding": self.encoding,
+            "backend": self.backend,
+            "labels": self.labels(),
+            "skipped": self.skipped_count,
+            "databases": {task.split: task.facts() for task in self.database_tasks()},
+        }
+
+    # Tasks --------------------------------------------------------------------------------------
+
+    def create_tasks(self) -> list[Task]:
+        method = self.settings["method"]
+        if method == "textfile":
+            splits = self.listed_splits(self.settings)
+            lists = self._lists_task(splits)
+            return [lists, *(self.database_task(split, [lists.id]) for split in splits)]
+        archive = [self._archive_task()] if method == "archive" else []
+        parse = self._parse_tasks(after=archive)
+        databases = [
+            self.database_task(split, [task.id]) for task in parse for split in task.splits
+        ]
+        return [*archive, *parse, *databases]
+
+    @staticmethod
+    def listed_splits(settings: Mapping[str, Any]) -> list[str]:
+        """For which of train, val and test there is a text file."""
+        return ["train", *(split for split in SPLITS[1:] if settings[f"textfile_use_{split}"])]
+
+    def database_task(self, split: str, depends_on: Sequence[str]) -> CreateDbTask:
+        """The task that writes the database of train, val or test."""
+        return CreateDbTask(
+            self.dir,
+            f"create_db_{split}",
+            depends_on,
+            split=split,
+            width=self.width,
+            height=self.height,
+            channels=self.channels,
+            resize_mode=self.resize_mode,
+            encoding=self.encoding,
+            backend=self.backend,
+            shuffle=self.shuffled,
+            seed=self.settings["seed"],
+            max_skipped_share=self.max_skipped_share,
+            data_roots=self._data_roots,
+        )
+
+    @property
+    def _data_roots(self) -> list[str]:
+        return list(self.settings.get("data_roots", []))
+
+    def _archive_task(self) -> ExtractArchiveTask:
+        return ExtractArchiveTask(
+            self.dir,
+            "extract_archive",
+            archive=ARCHIVE_FILE,
+            folder=PICTURES_FOLDER,
+            uploaded_name=self.settings["archive_name"],
+        )
+
+    def _lists_task(self, splits: Sequence[str]) -> ParseTextfileTask:
+        return ParseTextfileTask(
+            self.dir,
+            "parse_textfile",
+            folders={split: self.settings[f"textfile_{split}_folder"] or "" for split in splits},
+            data_roots=self._data_roots,
+        )
+
+    def _parse_tasks(self, after: Sequence[Task]) -> list[ParseFolderTask]:
+        settings = self.settings
+        val = 0 if settings["has_val_folder"] else settings["folder_pct_val"]
+        test = 0 if settings["has_test_folder"] else settings["folder_pct_test"]
+        shares = {"train": 100 - val - test, "val": val, "test": test}
+        tasks = [self._parse_task("train", {k: v for k, v in shares.items() if v > 0}, after)]
+        for split in SPLITS[1:]:
+            if settings[f"has_{split}_folder"]:
+                # Its categories must be those of the training folder.
+                tasks.append(self._parse_task(split, {split: 100}, after=tasks[:1]))
+        return tasks
+
+    def _parse_task(
+        self, which: str, shares: Mapping[str, float], after: Sequence[Task]
+    ) -> ParseFolderTask:
+        unpacked = which == "train" and self.settings["method"] == "archive"
+        return ParseFolderTask(
+            self.dir,
+            f"parse_folder_{which}",
+            [task.id for task in after],
+            folder=PICTURES_FOLDER if unpacked else self.settings[f"folder_{which}"],
+            shares=shares,
+            min_per_class=self.settings[f"folder_{which}_min_per_class"],
+            max_per_class=self.settings[f"folder_{which}_max_per_class"],
+            seed=self.settings["seed"],
+            data_roots=self._data_roots,
+        )

@@ -1,0 +1,31 @@
+"""Fields that every dataset of pictures has, and the form of the resize example."""
+
+from __future__ import annotations
+
+from digits.forms import ChoiceField, DigitsForm, WholeNumberField
+from digits.images import MAX_SIDE
+
+CHANNEL_CHOICES = [("3", "Color"), ("1", "Grayscale")]
+MODE_CHOICES = [
+    ("crop", "Crop"),
+    ("squash", "Squash"),
+    ("fill", "Fill"),
+    ("half_crop", "Half crop, half fill"),
+]
+ENCODING_CHOICES = [
+    ("png", "PNG (lossless)"),
+    ("jpg", "JPEG (lossy, 90% quality)"),
+    ("none", "None"),
+]
+
+
+class ResizeExampleForm(DigitsForm):
+    """A transformation to be shown on the example picture."""
+
+    needs_token = False
+
+    width = WholeNumberField("Width", low=1, high=MAX_SIDE, default=256)
+    height = WholeNumberField("Height", low=1, high=MAX_SIDE, default=256)
+    channels = ChoiceField("Image type", choices=CHANNEL_CHOICES, default="3")
+    resize_mode = ChoiceField("Resize transformation", choices=MODE_CHOICES, default="squash")
+    encoding = ChoiceField("Image encoding", choices=ENCODING_CHOICES, default="png")

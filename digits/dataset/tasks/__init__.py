@@ -1,0 +1,1 @@
+"""The tasks of a dataset job: reading folders or lists, and writing databases."""

@@ -1,0 +1,98 @@
+"""Find the categories and pictures of a folder and split them: `digits.tools.parse_folder`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from digits.dataset.tasks.program_task import ProgramTask
+from digits.errors import TaskFailed
+from digits.resources import PARSE_FOLDER, Need
+from digits.tools.picture_list import is_url
+
+
+class ParseFolderTask(ProgramTask):
+    """Writes the list of each set in `shares` (set -> percent of each category)."""
+
+    type_name = "parse-folder"
+
+    def __init__(
+        self,
+        job_dir: Path,
+        task_id: str,
+        depends_on: Sequence[str] = (),
+        *,
+        folder: str,
+        shares: Mapping[str, float],
+        min_per_class: int | None,
+        max_per_class: int | None,
+        seed: int,
+        data_roots: Sequence[str] = (),
+    ) -> None:
+        super().__init__(job_dir, task_id, depends_on)
+        # A path, relative to the job's folder where pictures were unpacked there, or a URL.
+        self.folder = folder
+        self.shares = dict(shares)
+        self.min_per_class = min_per_class
+        self.max_per_class = max_per_class
+        self.seed = seed
+        self.data_roots = list(data_roots)
+
+    @property
+    def name(self) -> str:
+        return f"Parse Folder ({'/'.join(self.splits)})"
+
+    @property
+    def log_name(self) -> str:
+        return f"{self.id}.log"
+
+    @property
+    def splits(self) -> list[str]:
+        """Which of train, val and test it makes lists for."""
+        return list(self.shares)
+
+    def need(self) -> Need:
+        return Need(PARSE_FOLDER)
+
+    def arguments(self) -> list[str]:
+        folder = self.folder if is_url(self.folder) else self.path(self.folder)
+        command = self.command("parse_folder", folder, self.job_dir, "--seed", self.seed)
+        if "train" in self.shares:
+            val, test = self.shares.get("val", 0), self.shares.get("test", 0)
+            command += ["--pct-val", str(val), "--pct-test", str(test)]
+        else:
+            command += ["--set", self.splits[0]]
+        if self.min_per_class is not None:
+            command += ["--min", str(self.min_per_class)]
+        if self.max_per_class is not None:
+            command += ["--max", str(self.max_per_class)]
+        return command + self.root_options(self.data_roots)
+
+    def asked(self) -> list[tuple[str, Any]]:
+        shares = ", ".join(f"{share:g}% {split}" for split, share in self.shares.items())
+        return [
+            ("Folder", self.folder),
+            ("Split", shares if len(self.shares) > 1 else ""),
+            ("Min per class", self.min_per_class),
+            ("Max per class", self.max_per_class),
+        ]
+
+    def finish(self) -> None:
+        """A set that got no picture has no list: a share of a few percent of few pictures."""
+        missing = [split for split in self.splits if not self.path(f"{split}.txt").exists()]
+        if missing:
+            raise TaskFailed(
+                f"No category has enough pictures to give one to {' and '.join(missing)}. "
+                "Add pictures, or raise the percentage."
+            )
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "folder": self.folder,
+            "shares": self.shares,
+            "min_per_class": self.min_per_class,
+            "max_per_class": self.max_per_class,
+            "seed": self.seed,
+            "data_roots": self.data_roots,
+        }

@@ -1,0 +1,53 @@
+"""Pages of any dataset: its own page, and the summary that the model form shows."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from digits.dataset.job import DatasetJob
+from digits.errors import JobNotFound
+from digits.web import answer, job_summary, scheduler
+
+blueprint = Blueprint("datasets", __name__)
+
+
+@blueprint.get("/<job_id>.json")
+@blueprint.get("/<job_id>")
+def show(job_id: str) -> ResponseReturnValue:
+    """A dataset's page, or the same as JSON.
+
+    The template (`datasets/images/classification/show.html`) gets `job`, a DatasetJob whose logs
+    have been read, and `models`, the models that were made from it.
+    """
+    job = find_dataset(job_id)
+    job.read_logs()
+    models = scheduler().dependents(job_id)
+    data = {
+        **job_summary(job),
+        "type": job.title,
+        "error": job.error,
+        "settings": job.settings,
+        "progress": job.progress,
+        **job.facts(),
+        "models": [{"id": model.id, "name": model.name} for model in models],
+    }
+    return answer(job.page_template, data, job=job, models=models)
+
+
+@blueprint.get("/summary")
+def summary() -> ResponseReturnValue:
+    """A short HTML fragment about the dataset `job_id`: name, status, size, counts, encoding."""
+    job = find_dataset(request.args.get("job_id", ""))
+    job.read_logs()
+    return render_template("datasets/summary.html", job=job)
+
+
+def find_dataset(job_id: str) -> DatasetJob:
+    """The dataset with this id; JobNotFound when it is a model or nothing."""
+    job = scheduler().job(job_id)
+    if job.category != "dataset":
+        raise JobNotFound(job_id)
+    return cast(DatasetJob, job)

@@ -1,0 +1,112 @@
+"""What DIGITS raises, and the web layer answers with a status code (`error_pages.py`).
+
+    DigitsError
+    ├── ConfigError        the configuration: a list of every bad line
+    ├── JobNotFound        no job has this id
+    ├── JobNotRunning      abort or pause of a job that does not run
+    ├── JobInUse           delete of a dataset that models still need
+    ├── JobRefused         what the job's state does not allow, such as resuming a running job
+    ├── FormError          values that a form cannot take: {field: [message, ...]}
+    ├── StorageError       the jobs directory cannot be written: full, read-only
+    ├── TaskFailed         a task that cannot go on; its message is what the page shows
+    ├── UserError          a user, password or token that cannot be added, changed or found
+    ├── LoginRefused       a name and password that do not belong together
+    ├── TooManyTries       passwords are guessed too often; `wait_s` says when to try again
+    ├── ImageError         a picture that cannot be read, or a size that it cannot get
+    └── ToolError          input that a program of `digits/tools/` cannot work with
+
+Every message says what was received and what to do.  Lower layers know no status codes.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+class DigitsError(Exception):
+    """The root of what DIGITS itself raises; the message is fit for the user's eyes."""
+
+
+class ConfigError(DigitsError):
+    """Settings that cannot be used; `problems` lists every one."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = list(problems)
+
+
+class JobNotFound(DigitsError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str = "") -> None:
+        super().__init__("Job not found.")
+        self.job_id = job_id
+
+
+class JobNotRunning(DigitsError):
+    """The job neither runs nor waits, so there is nothing to stop."""
+
+
+class JobInUse(DigitsError):
+    """Other jobs need this one; the message names them."""
+
+
+class JobRefused(DigitsError):
+    """The job's state does not allow what was asked."""
+
+
+class FormError(DigitsError):
+    """Values that cannot be taken: `errors` maps a field's name to its messages."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {field: list(messages) for field, messages in errors.items()}
+        super().__init__(
+            "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
+        )
+
+    @property
+    def words(self) -> str:
+        """The same for a page, on which fields have no such names."""
+        return " ".join(f"{_title(name)}: {' '.join(texts)}" for name, texts in self.errors.items())
+
+
+def _title(field: str) -> str:
+    text = field.replace("_", " ").replace(" url", " URL")
+    return text[:1].upper() + text[1:]
+
+
+class StorageError(DigitsError):
+    """The jobs directory cannot be written."""
+
+
+class TaskFailed(DigitsError):
+    """A task cannot start or go on; the message tells the user why and what to do."""
+
+
+class UserError(DigitsError):
+    """A user, password or token cannot be added, changed or found."""
+
+
+class LoginRefused(DigitsError):
+    """A name and password that do not belong together; not said which of them is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("The name or the password is wrong.")
+
+
+class TooManyTries(DigitsError):
+    """Too many wrong passwords; the next try is heard after `wait_s` seconds."""
+
+    def __init__(self, wait_s: int) -> None:
+        minutes = -(-wait_s // 60)
+        super().__init__(
+            "Too many wrong passwords. Try again in "
+            f"{'a minute' if minutes <= 1 else f'{minutes} minutes'}."
+        )
+        self.wait_s = wait_s
+
+
+class ImageError(DigitsError):
+    """A picture cannot be read or resized; the message is the reason, without the file's name."""
+
+
+class ToolError(DigitsError):
+    """What a program was given cannot be used; it prints this as its one line `Error: ...`."""

@@ -1,0 +1,1 @@
+"""Take over jobs of the original DIGITS: their artifacts become jobs of ours."""

@@ -1,0 +1,199 @@
+"""Classify many pictures with one network, and write what comes of it into a folder.
+
+REQUEST is a JSON file; paths in it are absolute or start at the folder that the program runs in:
+
+    network       as `digits.inference.network.Network` has it
+    source        {"list": FILE, "folder": where its relative paths start, or ""}, or
+                  {"folder": FOLDER} for all pictures below it, or
+                  {"database": PATH, "backend": "lmdb", "count": pictures in it}
+    limit         at most so many pictures; null: all
+    top_n         how many of the best pictures of each class are kept
+    data_roots, jobs_dir     where a list's paths may lead
+    timeout_s, memory_mb     of the process that holds the network
+
+  python -m digits.inference.evaluate request.json
+
+Written: the files of `digits.inference.evaluation`.  It runs at low priority.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from digits.errors import ToolError
+from digits.inference.classify import BestOfClasses, Database, classify_many
+from digits.inference.evaluation import THUMBNAIL_SIDE, TOP, EvaluationWriter
+from digits.inference.image_list import Entry, Opener, lines_of, parse_lines
+from digits.inference.network import Network
+from digits.inference.pool import Pool, PoolSettings
+from digits.inference.results import ClassifiedPicture
+from digits.paths import PathPolicy
+from digits.tools.folders import Search, check_folder, label_of, pictures_below
+from digits.tools.program import run_program
+from digits.tools.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_skipped
+
+NICENESS = 10
+FOUND_FILE = "found.txt"
+# Rows are made readable so often: a little before each line about the progress, which makes pages
+# look at them.
+_FLUSH_EVERY_S = 0.8 * SECONDS_BETWEEN_LINES
+
+# The name of a picture, its true class, what the network says, and why it could not be read.
+Answer = tuple[str, int | None, ClassifiedPicture, str]
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(
+        prog="python -m digits.inference.evaluate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("request", type=Path, metavar="REQUEST")
+    options = parser.parse_args()
+    # The worker inherits it.
+    os.nice(NICENESS)
+    run_program(lambda: evaluate(json.loads(options.request.read_text()), Path.cwd()))
+
+
+def evaluate(request: Mapping[str, Any], folder: Path) -> str:
+    """Classify what the request names into files in `folder`; answers what came of it, in words."""
+    network = Network.from_json(request["network"])
+    settings = PoolSettings(
+        workers=1, timeout_s=request["timeout_s"], memory_mb=request["memory_mb"], niceness=0
+    )
+    log.info("Loading %s", network.weights.name)
+    # The pool is closed first, which ends the loading too.
+    with ThreadPoolExecutor(1, "load") as loading, Pool(settings) as pool:
+        loaded = loading.submit(pool.facts, network)
+        source = request["source"]
+        if "folder" in source and "list" not in source:
+            _find(Path(source["folder"]), folder / FOUND_FILE, request["limit"])
+        labels = loaded.result()["labels"]
+        best = BestOfClasses(len(labels), request["top_n"])
+        evaluation = _Evaluation(request, folder, network, pool, labels, best)
+        with EvaluationWriter(folder, labels) as writer:
+            evaluation.run(writer)
+            writer.write_end(best.result(labels), best.n)
+    return _words(writer)
+
+
+def _find(folder: Path, found: Path, limit: int | None) -> None:
+    """Note the pictures below a folder, a line each; raises ToolError when there are none."""
+    check_folder(folder)
+    search = Search(ProgressMeter("images"), log_skipped)
+    with found.open("w", encoding="utf-8") as file:
+        for picture in itertools.islice(pictures_below(folder, search), limit):
+            file.write(f"{picture}\n")
+        if not file.tell():
+            raise ToolError(f"There is no picture in {folder}. Choose another folder.")
+
+
+class _Evaluation:
+    """One run of the program."""
+
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        folder: Path,
+        network: Network,
+        pool: Pool,
+        labels: list[str],
+        best: BestOfClasses,
+    ) -> None:
+        self._request = request
+        self._folder = folder
+        self._network = network
+        self._pool = pool
+        self._labels = labels
+        self._numbers = {label: number for number, label in enumerate(labels)}
+        self._best = best
+
+    def run(self, writer: EvaluationWriter) -> None:
+        """Classify everything."""
+        answers, total = self._answers()
+        meter = ProgressMeter("images", total)
+        flushed = time.monotonic()
+        for name, truth, picture, reason in answers:
+            if reason:
+                log_skipped(name, reason)
+            writer.add(name, truth, picture, reason)
+            if time.monotonic() - flushed >= _FLUSH_EVERY_S:
+                writer.flush()
+                flushed = time.monotonic()
+            meter.add()
+        meter.finish()
+
+    def _answers(self) -> tuple[Iterator[Answer], int | None]:
+        """What the network says, picture by picture, and how many there will be."""
+        source, limit = self._request["source"], self._request["limit"]
+        if "database" in source:
+            database = Database(Path(source["database"]), source["backend"])
+            total = source["count"]
+            return self._of_database(database, limit), total if limit is None else min(total, limit)
+        if "list" in source:
+            path, below = self._folder / source["list"], source["folder"]
+        else:
+            path, below = self._folder / FOUND_FILE, ""
+        total = sum(1 for _ in self._entries(path))
+        return self._of_list(path, below), total
+
+    def _of_database(self, database: Database, limit: int | None) -> Iterator[Answer]:
+        for picture in self._classify(database, limit):
+            truth = picture.label
+            known = truth is not None and 0 <= truth < len(self._labels)
+            yield picture.key, truth if known else None, picture, picture.reason
+
+    def _of_list(self, path: Path, below: str) -> Iterator[Answer]:
+        roots, jobs_dir = self._request["data_roots"], Path(self._request["jobs_dir"])
+        opener = Opener(below, PathPolicy(roots, jobs_dir))
+        pictures = opener.open_all(self._entries(path))
+        # The list is read a second time, so that nothing of it is held meanwhile.
+        for entry, picture in zip(self._entries(path), self._classify(pictures, None), strict=True):
+            reason = opener.reasons.pop(picture.number, "") or picture.reason
+            yield entry.name, entry.label, picture, reason
+
+    def _classify(self, pictures: Any, limit: int | None) -> Iterator[ClassifiedPicture]:
+        return classify_many(
+            self._pool,
+            self._network,
+            pictures,
+            TOP,
+            limit,
+            thumbnail_side=THUMBNAIL_SIDE,
+            best=self._best,
+        )
+
+    def _entries(self, path: Path) -> Iterator[Entry]:
+        with path.open("rb") as file:
+            if path.name == FOUND_FILE:
+                root = os.path.abspath(self._request["source"]["folder"])
+                yield from (self._found_entry(line.decode().rstrip("\n"), root) for line in file)
+            else:
+                parsed = parse_lines(lines_of(file), len(self._labels), self._request["limit"])
+                yield from (entry for entry in parsed if entry is not None)
+
+    def _found_entry(self, path: str, root: str) -> Entry:
+        """A picture found below `root`: class folders tell its class, the outermost wins."""
+        below = path.removeprefix(root).strip("/").split("/")[:-1]
+        numbers = (self._numbers.get(label_of(name)) for name in below)
+        return Entry(path, next((number for number in numbers if number is not None), None))
+
+
+def _words(writer: EvaluationWriter) -> str:
+    text = f"{writer.count - writer.unreadable} of {writer.count} images classified"
+    if writer.labelled:
+        text += f", {100 * writer.right / writer.labelled:.2f} % of {writer.labelled} right"
+    return f"{text}."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""One worker process as the server sees it: start it, ask it, end it.
+
+The process is `python -m digits.inference.worker` at the other end of a socket pair, in a process
+group of its own.  When the server dies, the socket closes and the worker ends itself.
+
+Elsewhere: what the worker does (`worker.py`); which worker is asked (`pool.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from digits.inference import protocol
+from digits.inference.errors import (
+    BY_NAME,
+    InferenceError,
+    WorkerDied,
+    WorkerNotStarted,
+    WorkerTimeout,
+)
+
+_STDERR_TAIL_BYTES = 4000
+_PACKAGE_ROOT = str(Path(__file__).parents[2])
+
+
+class WorkerProcess:
+    """A running worker.  Used by one thread at a time; `kill` may come from any."""
+
+    def __init__(self, *, memory_mb: int, niceness: int, python_layers: bool = False) -> None:
+        """Start the process; returns at once, before it is ready.  Raises WorkerNotStarted."""
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        # A file, not a pipe: nobody reads it unless the worker dies.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed by kill()
+        try:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "digits.inference.worker"),
+                    *("--socket", str(theirs.fileno())),
+                    *("--memory-mb", str(memory_mb), "--nice", str(niceness)),
+                    *(["--python-layers"] if python_layers else []),
+                ],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                start_new_session=True,
+                env=_environment(),
+            )
+        except OSError as error:
+            self._socket.close()
+            self._stderr.close()
+            raise WorkerNotStarted(f"A worker process cannot be started: {error}.") from error
+        finally:
+            theirs.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def rss_bytes(self) -> int:
+        """The memory it holds; 0 when it is gone."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def ask(
+        self, header: Mapping[str, Any], parts: Sequence[protocol.Part], timeout_s: float
+    ) -> protocol.Message:
+        """Send a request and wait for its answer.
+
+        Raises the error that the worker answers; WorkerDied or WorkerTimeout, after which the
+        process is gone.
+        """
+        deadline = time.monotonic() + timeout_s
+        begun = False
+        try:
+            self._socket.settimeout(timeout_s)
+            protocol.send(self._socket, header, parts)
+            protocol.receive(self._socket, deadline)  # it says that it has taken the request
+            begun = True
+            answer = protocol.receive(self._socket, deadline)
+        except TimeoutError:
+            self.kill()
+            raise WorkerTimeout(
+                f"The network did not answer within {timeout_s:g} s, so the request was ended."
+            ) from None
+        except (protocol.ConnectionLost, protocol.ProtocolError) as error:
+            raise self._died(error, begun) from error
+        if "error" in answer.header:
+            raise _error_of(answer.header["error"])
+        return answer
+
+    def kill(self) -> None:
+        """End the process and what it has started, at once.  May be called twice."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._socket.close()
+        self._stderr.close()
+
+    def _died(self, error: Exception, begun: bool) -> WorkerDied:
+        """What is known of a process that stopped answering; it is ended for good."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        status = self._process.poll()
+        tail = self._stderr_tail()
+        self.kill()
+        return WorkerDied(
+            f"The process that ran the network {_ending(status, error)}.", tail, begun
+        )
+
+    def _stderr_tail(self) -> str:
+        try:
+            file = self._stderr.fileno()
+            size = os.fstat(file).st_size
+            data = os.pread(file, _STDERR_TAIL_BYTES, max(0, size - _STDERR_TAIL_BYTES))
+        except ValueError:  # closed by kill() from another thread
+            return ""
+        return data.decode(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    # Importable wherever the server was started from.
+    paths = [_PACKAGE_ROOT, *environment.get("PYTHONPATH", "").split(os.pathsep)]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    # The GPUs are left to training; a CUDA context would cost each worker 500 MB of one.
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    # Idle OpenMP threads sleep at once instead of spinning on cores that training needs.
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"
+    return environment
+
+
+def _ending(status: int | None, error: Exception) -> str:
+    if status is None:
+        return f"sent no proper answer ({error}) and was ended"
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"was killed by signal {-status}"
+    return f"ended with exit status {status}"
+
+
+def _error_of(sent: Mapping[str, Any]) -> InferenceError:
+    return BY_NAME.get(str(sent.get("kind")), InferenceError)(str(sent.get("message")))

@@ -1,0 +1,303 @@
+"""Look into a dataset's database: which records there are of a label, and pictures of some of them.
+
+Labels are read once a database and kept: from the keys of an LMDB (`INDEX_LABEL`), or the labels of
+HDF5 files.  So turning pages reads no record but those that are shown.
+Elsewhere: records one after another (`databases.py`).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import lmdb
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from digits.caffe import wire
+from digits.caffe.data import datum
+from digits.caffe.errors import CaffeError
+from digits.caffe.proto.caffe_pb2 import Datum
+from digits.errors import ImageError
+from digits.images import read_image
+from digits.inference.errors import BadRequest
+from digits.inference.protocol import Message
+from digits.inference.work.databases import hdf5_files
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+# Pixels of the longer side of a picture in a page.
+_THUMB_SIDE = 128
+# Smaller pictures are shown as they are stored; larger ones lose nothing that a thumbnail shows.
+_PNG_SIDE = 64
+_PNG_START = b"\x89PNG\r\n"
+_JPEG_START = b"\xff\xd8\xff"
+_LARGEST_THUMB_BYTES = 16_384
+_MOST_PICTURES = 1000
+_KEPT_INDEXES = 4
+_OUR_KEY = re.compile(rb"(\d{8,})_(\d{1,9})")
+
+
+class Explorer:
+    """The operations `explore`, `samples` and `record`; keeps the labels of a few databases."""
+
+    def __init__(self) -> None:
+        self._indexes: OrderedDict[tuple[Any, ...], _Index] = OrderedDict()
+
+    def explore(self, request: Message) -> Message:
+        """Thumbnails of a page of the records with a label (None: of all), in their order.
+
+        In: `database` (path, backend), `label`, `page` from 0, `size`.  Out: `records` of the
+        database, `found` of the label, `counts` by label number, `pictures`, and their bytes.
+        """
+        header = request.header
+        size = min(int(header["size"]), _MOST_PICTURES)
+        first = int(header["page"]) * size
+        index = self._index(header["database"])
+        label = header["label"]
+        if label is None:
+            found = len(index.labels)
+            numbers = list(range(first, min(first + size, found)))
+        else:
+            matching = np.flatnonzero(index.labels == label)
+            found = len(matching)
+            numbers = matching[first : first + size].tolist()
+        facts = {"records": len(index.labels), "found": found, "counts": _counts(index.labels)}
+        return _answer(index, numbers, facts)
+
+    def samples(self, request: Message) -> Message:
+        """Thumbnails of the first `each` records of every label in `labels`; as `explore`."""
+        header = request.header
+        index = self._index(header["database"])
+        numbers: list[int] = []
+        for label in header["labels"]:
+            matching = np.flatnonzero(index.labels == label)[: int(header["each"])]
+            numbers += matching[: _MOST_PICTURES - len(numbers)].tolist()
+        return _answer(index, numbers, {"records": len(index.labels)})
+
+    def record(self, request: Message) -> Message:
+        """The picture of the record `number` in its full size, as a PNG or JPEG."""
+        index = self._index(request.header["database"])
+        number = int(request.header["number"])
+        if not 0 <= number < len(index.labels):
+            raise BadRequest(
+                f"There is no picture {number}; the database has {len(index.labels):,}, the first "
+                "is number 0."
+            )
+        (stored,) = index.read([number])
+        kind, data = _whole(stored)
+        return Message({"kind": kind, "label": int(index.labels[number])}, [data])
+
+    def _index(self, database: dict[str, str]) -> _Index:
+        path, backend = Path(database["path"]), database["backend"]
+        try:
+            main = path / ("list.txt" if backend == "hdf5" else "data.mdb")
+            stat = main.stat()
+            key = (str(path), backend, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            index = self._indexes.get(key)
+            if index is None:
+                index = _Hdf5Index(path) if backend == "hdf5" else _LmdbIndex(path)
+                self._indexes[key] = index
+                while len(self._indexes) > _KEPT_INDEXES:
+                    self._indexes.popitem(last=False)
+        except (OSError, lmdb.Error, KeyError, ValueError) as error:
+            raise BadRequest(f"The database {path.name} cannot be read: {error}.") from error
+        self._indexes.move_to_end(key)
+        return index
+
+
+# Databases ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A record: the bytes of an encoded picture, or pixels H x W x C in R,G,B; or why not."""
+
+    encoded: bytes = b""
+    pixels: Pixels | None = None
+    reason: str = ""
+
+
+class _Index(ABC):
+    """A database whose labels are known."""
+
+    labels: Labels
+
+    @abstractmethod
+    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+        """These records; raises BadRequest when the database has become unreadable."""
+
+
+class _LmdbIndex(_Index):
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._open() as env, env.begin(buffers=True) as reading:
+            keys = [bytes(key) for key in reading.cursor().iternext(keys=True, values=False)]
+            matches = [_OUR_KEY.fullmatch(key) for key in keys]
+            if all(matches):
+                labels = [int(match[2]) for match in matches if match]
+            else:  # made by another program: the labels stand in the records alone
+                labels = [_label(value) for _, value in reading.cursor()]
+        self.labels = np.array(labels, np.int64)
+        # Kept only where they do not follow from the labels.
+        ours = keys == [_our_key(number, label) for number, label in enumerate(labels)]
+        self._keys = None if ours else keys
+
+    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+        try:
+            with self._open() as env, env.begin() as reading:
+                return [_of_datum(reading.get(self._key(number)) or b"") for number in numbers]
+        except lmdb.Error as error:
+            raise BadRequest(f"The database cannot be read: {error}.") from error
+
+    def _open(self) -> Any:
+        # Nobody writes any more, so no lock file is needed (nor a writable folder).
+        return lmdb.open(str(self._path), readonly=True, lock=False)
+
+    def _key(self, number: int) -> bytes:
+        if self._keys is not None:
+            return self._keys[number]
+        return _our_key(number, int(self.labels[number]))
+
+
+class _Hdf5Index(_Index):
+    def __init__(self, path: Path) -> None:
+        self._files = hdf5_files(path)
+        found = []
+        for name in self._files:
+            with h5py.File(name, "r") as file:
+                found.append(np.asarray(file["label"]).reshape(-1).astype(np.int64))
+        self.labels = np.concatenate(found) if found else np.zeros(0, np.int64)
+        self._ends = np.cumsum([len(labels) for labels in found])
+
+    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+        stored = []
+        try:
+            for number in numbers:
+                place = int(np.searchsorted(self._ends, number, side="right"))
+                start = int(self._ends[place - 1]) if place else 0
+                with h5py.File(self._files[place], "r") as file:
+                    values = np.asarray(file["data"][number - start], np.float32)
+                stored.append(_Stored(pixels=_as_pixels(values)))
+        except (OSError, KeyError) as error:
+            raise BadRequest(f"The database cannot be read: {error}.") from error
+        return stored
+
+
+def _our_key(number: int, label: int) -> bytes:
+    return b"%08d_%d" % (number, label)
+
+
+def _label(record: memoryview) -> int:
+    """The label of a serialized Datum, without a copy of its picture; 0 for what is none."""
+    number = Datum.LABEL_FIELD_NUMBER
+    try:
+        return next((field.value for field in wire.fields(record) if field.number == number), 0)
+    except (ValueError, IndexError):
+        return 0
+
+
+def _counts(labels: Labels) -> dict[int, int]:
+    numbers, counts = np.unique(labels, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def _of_datum(record: bytes) -> _Stored:
+    try:
+        parsed = datum.parse(record, "record")
+        if parsed.encoded:
+            return _Stored(encoded=parsed.data)
+        return _Stored(pixels=_as_pixels(datum.sample(parsed, "record").values))
+    except CaffeError as error:
+        return _Stored(reason=str(error))
+
+
+def _as_pixels(values: npt.NDArray[Any]) -> Pixels:
+    """An array C x H x W, channels in B,G,R, as a picture; of other numbers of channels the first.
+
+    Values outside of 0 to 255 are stretched to that range.
+    """
+    if values.ndim != 3:
+        values = values.reshape(1, 1, -1)
+    if values.dtype != np.uint8:
+        values = np.nan_to_num(values.astype(np.float32))
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > 255:
+            values = (values - low) * (255 / max(high - low, 1e-12))
+        values = np.rint(values).astype(np.uint8)
+    planes = values[::-1] if values.shape[0] == 3 else values[:1]
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+# Pictures -----------------------------------------------------------------------------------------
+
+
+def _answer(index: _Index, numbers: Sequence[int], facts: dict[str, Any]) -> Message:
+    pictures = []
+    parts = []
+    for number, stored in zip(numbers, index.read(numbers), strict=True):
+        reason = stored.reason
+        kind, data = "", b""
+        try:
+            kind, data = _thumbnail(stored)
+        except ImageError as error:
+            reason = str(error)
+        pictures.append([number, int(index.labels[number]), kind, reason])
+        parts.append(data)
+    return Message({**facts, "pictures": pictures}, parts)
+
+
+def _thumbnail(stored: _Stored) -> tuple[str, bytes]:
+    """A small picture and its kind.  Raises ImageError."""
+    kind = _kind(stored.encoded)
+    if kind and len(stored.encoded) <= _LARGEST_THUMB_BYTES and max(_size(stored)) <= _THUMB_SIDE:
+        return kind, stored.encoded
+    image = _image(stored)
+    if max(image.size) > _THUMB_SIDE:
+        image.thumbnail((_THUMB_SIDE, _THUMB_SIDE), Image.Resampling.BILINEAR)
+    return _encoded(image, "png" if max(image.size) <= _PNG_SIDE else "jpeg")
+
+
+def _whole(stored: _Stored) -> tuple[str, bytes]:
+    """A picture in its full size, the very file of the record where browsers show that."""
+    if stored.reason:
+        raise BadRequest(stored.reason)
+    if kind := _kind(stored.encoded):
+        return kind, stored.encoded
+    return _encoded(_image(stored), "png")
+
+
+def _kind(data: bytes) -> str:
+    if data.startswith(_PNG_START):
+        return "png"
+    return "jpeg" if data.startswith(_JPEG_START) else ""
+
+
+def _size(stored: _Stored) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(stored.encoded)) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ImageError(f"the picture cannot be read: {error}") from error
+
+
+def _image(stored: _Stored) -> Image.Image:
+    if stored.reason:
+        raise ImageError(stored.reason)
+    pixels = stored.pixels if stored.pixels is not None else read_image(stored.encoded)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def _encoded(image: Image.Image, kind: str) -> tuple[str, bytes]:
+    file = io.BytesIO()
+    image.save(file, kind, quality=85)
+    return kind, file.getvalue()

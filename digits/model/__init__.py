@@ -1,0 +1,1 @@
+"""Models: networks, their training, and what comes out of it."""

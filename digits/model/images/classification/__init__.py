@@ -1,0 +1,1 @@
+"""Models that name what is on a picture."""

@@ -1,0 +1,5 @@
+"""The blueprint of classification models, which `views.py` and `inference_views.py` fill."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("classification_models", __name__)

@@ -1,0 +1,303 @@
+"""Make a classification model from a valid form: its network, checked as a whole, and its job.
+
+In: the form's settings and the network's text.  Out: a job in the queue, or a FormError that puts
+what is wrong at its field.  While the dataset is still being made, only what does not depend on it
+can be checked; the rest is when the training starts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from digits.atomic import write_text
+from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.errors import FormError, TaskFailed
+from digits.inference import (
+    InferenceError,
+    NetSource,
+    Pool,
+    WorkerDied,
+    WorkerTimeout,
+    check_network,
+)
+from digits.inference.results import NetProblem
+from digits.inference.work.layer_lines import layer_lines
+from digits.job import Job
+from digits.model.errors import NetworkError
+from digits.model.given_weights import Report, report_in_words, weights_report
+from digits.model.images.classification.job import (
+    ImageClassificationModelJob,
+    dataset_facts,
+    make_files,
+    network_options,
+)
+from digits.model.job import ORIGINAL_FILE
+from digits.model.network_parsing import parse_given
+from digits.model.network_text import network_to_text, standard_network_text
+from digits.model.networks import DatasetFacts, NetworkOptions, Networks, make_networks
+from digits.scheduler import Scheduler
+from digits.status import Status
+
+log = logging.getLogger(__name__)
+
+# The field that a method's network stands in.
+NETWORK_FIELDS = {
+    "standard": "standard_networks",
+    "previous": "previous_networks",
+    "custom": "custom_network",
+}
+MANY_LABELS = 1_000_000
+# Reading and building a network, together: whoever sent the form waits for it.
+CHECK_S = 8.0
+SHORTEST_CHECK_S = 1.0
+MOST_PROBLEMS = 10
+TOO_SLOW = (
+    "The network could not be built within {:g} s to check it. Make it smaller; when the server is "
+    "busy, send the form again."
+)
+
+
+def create_model(
+    scheduler: Scheduler,
+    pool: Pool,
+    name: str,
+    settings: Mapping[str, Any],
+    custom_network: str,
+    caffe_root: str,
+    uploaded: Path | None = None,
+    check_s: float = CHECK_S,
+    owner: str = "",
+    python_layers: bool = False,
+) -> Job:
+    """The job of the user `owner` that a form's `settings` ask for, in the queue.
+
+    `uploaded` are weights for a custom network, in a file that is needed no longer afterwards.
+    Raises FormError with what is wrong with the network, or that it could not be checked within
+    `check_s` seconds; JobNotFound when a job has just gone.
+    """
+    deadline = time.monotonic() + check_s
+    settings = {
+        **settings,
+        "caffe_root": caffe_root,
+        "python_layers": python_layers,
+        "weights_report": None,
+    }
+    dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings["dataset"]))
+    text = given_network(scheduler, settings, custom_network)
+    weights = given_weights(scheduler, settings, uploaded)
+    field = NETWORK_FIELDS[settings["method"]]
+    try:
+        net = parse_given(pool, text)
+        networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
+    except NetworkError as error:
+        raise FormError({field: [located(error, text)]}) from error
+    except TaskFailed as error:
+        raise FormError({"dataset": [str(error)]}) from error
+    if dataset.status is Status.DONE:
+        left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
+        settings["weights_report"] = check_whole(
+            pool, networks, dataset, settings, text, weights, left_s
+        )
+
+    def write_network(job: Job) -> None:
+        write_text(job.dir / ORIGINAL_FILE, text)
+        if weights is not None and (weights == uploaded or settings["method"] == "previous"):
+            cast(ImageClassificationModelJob, job).keep_weights(weights)
+
+    return scheduler.add_job(
+        ImageClassificationModelJob, name, settings, write_network, owner=owner
+    )
+
+
+def given_network(scheduler: Scheduler, settings: Mapping[str, Any], custom_network: str) -> str:
+    """The text of the network that was chosen."""
+    if settings["method"] == "standard":
+        return standard_network_text(settings["standard_networks"])
+    if settings["method"] == "previous":
+        return _previous(scheduler, settings).network_text()
+    # Browsers send line ends as CR LF.
+    return custom_network.replace("\r\n", "\n")
+
+
+def given_weights(
+    scheduler: Scheduler, settings: Mapping[str, Any], uploaded: Path | None
+) -> Path | None:
+    """The file of the weights that were chosen."""
+    if settings["method"] == "custom" and uploaded is not None:
+        return uploaded
+    if settings["method"] == "previous" and settings["previous_snapshot"]:
+        return _previous(scheduler, settings).snapshot(str(settings["previous_snapshot"]))[1]
+    if settings["method"] == "custom" and settings["custom_network_snapshot"]:
+        return Path(settings["custom_network_snapshot"])
+    return None
+
+
+def fitted_networks(
+    net: NetParameter,
+    dataset: ImageClassificationDatasetJob,
+    jobs_dir: Path,
+    settings: Mapping[str, Any],
+) -> Networks:
+    """The networks that would be trained; of an unfinished dataset the labels are not known yet."""
+    if dataset.backend != "lmdb":
+        raise TaskFailed(
+            f"The dataset {dataset.name} is stored as {dataset.backend}; networks here are trained "
+            "from LMDB. Make the dataset again with the database LMDB."
+        )
+    if dataset.status is Status.DONE:
+        return make_files(net, dataset, jobs_dir / "new", settings).networks
+    facts = DatasetFacts(
+        labels=MANY_LABELS,
+        channels=dataset.channels,
+        height=dataset.height,
+        width=dataset.width,
+        train_db="train_db",
+        val_db="val_db",
+        mean_file="mean.binaryproto",
+    )
+    return make_networks(net, facts, network_options(settings))
+
+
+def check_whole(
+    pool: Pool,
+    networks: Networks,
+    dataset: ImageClassificationDatasetJob,
+    settings: Mapping[str, Any],
+    text: str,
+    weights: Path | None,
+    timeout_s: float = CHECK_S,
+) -> Report | None:
+    """Build the networks in a worker, and compare the weights; FormError with what is wrong.
+
+    Answers what becomes of the weights; None without any, or when nobody had time to check.
+    """
+    nets = net_sources(networks, dataset)
+    field = NETWORK_FIELDS[settings["method"]]
+    try:
+        result = check_network(pool, nets, weights, timeout_s)
+    except WorkerTimeout as error:
+        raise FormError({field: [TOO_SLOW.format(timeout_s)]}) from error
+    except WorkerDied as error:
+        message = f"The network could not be built to check it: {error}"
+        raise FormError({field: [message]}) from error
+    except InferenceError as error:
+        # The check is a service: a busy server must not keep a model from being made.
+        log.warning("a network goes unchecked: %s", error)
+        return None
+    report = weights_report(result.nets["train"]) if weights and "train" in result.nets else None
+    _refuse_problems(result.problems, report, settings, text, weights)
+    deploy = result.nets["deploy"]
+    _check_outputs(deploy.outputs, deploy.shapes, len(dataset.labels()), field)
+    return report
+
+
+def _refuse_problems(
+    problems: Sequence[NetProblem],
+    report: Report | None,
+    settings: Mapping[str, Any],
+    text: str,
+    weights: Path | None,
+) -> None:
+    """FormError with the problems that were found, each at its field, if there are any."""
+    weights_field = _weights_field(settings)
+    lines = layer_lines(text) if problems else {}
+    errors: dict[str, list[str]] = {}
+    for problem in problems[:MOST_PROBLEMS]:
+        is_of_weights = problem.net == "weights"
+        about = weights_field if is_of_weights else NETWORK_FIELDS[settings["method"]]
+        line = lines.get(problem.layer or "")
+        message = f"Line {line}: {problem.message}" if line else problem.message
+        if message not in errors.setdefault(about, []):
+            errors[about].append(message)
+    if report and weights and not errors and not report["loaded"]:
+        errors[weights_field] = [f"No layer of the network is in {weights.name}."]
+    if not errors:
+        return
+    # A file that could not be read at all has neither.
+    if report and weights_field in errors and (report["loaded"] or report["skipped"]):
+        errors[weights_field].append(report_in_words(report))
+    raise FormError(errors)
+
+
+def _weights_field(settings: Mapping[str, Any]) -> str:
+    """Where the weights were chosen."""
+    if settings["method"] == "previous":
+        return "previous_networks"
+    by_path = settings["custom_network_snapshot"]
+    return "custom_network_snapshot" if by_path else "custom_network_weights"
+
+
+def net_sources(networks: Networks, dataset: ImageClassificationDatasetJob) -> list[NetSource]:
+    """The networks of a training as they will be built."""
+    train_val = network_to_text(networks.train_val)
+    deploy = networks.deploy
+    rows, columns = deploy.input_shape[0].dim[2:]
+    sources = []
+    for name, phase, batch_size in (
+        ("train", "TRAIN", networks.train_batch_size),
+        ("val", "TEST", networks.val_batch_size),
+    ):
+        if batch_size is None:
+            continue
+        data = next(layer for layer in networks.train_val.layer if layer.type == "Data")
+        shapes = {
+            data.top[0]: (batch_size, dataset.channels, rows, columns),
+            data.top[1]: (batch_size,),
+        }
+        sources.append(NetSource(train_val, name, phase, data_shapes=shapes))
+    return [*sources, NetSource(network_to_text(deploy), "deploy")]
+
+
+def source_to_draw(
+    net: NetParameter, text: str, dataset: ImageClassificationDatasetJob | None
+) -> NetSource:
+    """What to draw of a network: as a dataset would train it where that is known and possible."""
+    if dataset is not None:
+        try:
+            facts = dataset_facts(dataset, dataset.dir)
+            networks = make_networks(net, facts, NetworkOptions())
+        except (NetworkError, FormError, TaskFailed):
+            log.debug("a network is drawn as it was given: it does not fit %s", dataset.id)
+        else:
+            return net_sources(networks, dataset)[0]
+    return NetSource(text)
+
+
+def located(error: NetworkError, text: str) -> str:
+    """The message, with the line of the layer that it is about."""
+    if error.line is None and error.layer is not None:
+        line = layer_lines(text).get(error.layer)
+        if line is not None:
+            return f"Line {line}: {error}"
+    return str(error)
+
+
+def _check_outputs(
+    outputs: Any, shapes: Mapping[str, tuple[int, ...]], labels: int, field: str
+) -> None:
+    """The last output must have one value a label."""
+    if not outputs:
+        return
+    shape = shapes.get(outputs[-1], ())
+    count = 1
+    for size in shape[1:]:
+        count *= size
+    if count != labels:
+        raise FormError(
+            {
+                field: [
+                    f"The output {outputs[-1]!r} has the shape {' x '.join(map(str, shape))}, so "
+                    f"{count} values an image, but the dataset has {labels} labels. End the "
+                    "network with an InnerProduct layer or a global pooling before its loss."
+                ]
+            }
+        )
+
+
+def _previous(scheduler: Scheduler, settings: Mapping[str, Any]) -> ImageClassificationModelJob:
+    return cast(ImageClassificationModelJob, scheduler.job(settings["previous_networks"]))

@@ -1,0 +1,88 @@
+"""The archive of a trained model: everything that is needed to use it elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import digits
+from digits.errors import FormError
+from digits.model import classify_script
+from digits.model.archives import KINDS, Member
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
+from digits.model.tasks.train import SOLVER_FILE
+
+LABELS_FILE = "labels.txt"
+MEAN_FILE = "mean.binaryproto"
+
+
+def check_extension(extension: str) -> str:
+    """The extension; FormError when there is no such kind of archive."""
+    if extension not in KINDS:
+        raise FormError(
+            {
+                "extension": [
+                    f"There is no archive of the kind {extension[:40]!r}. Choose one of: "
+                    f"{', '.join(KINDS)}."
+                ]
+            }
+        )
+    return extension
+
+
+def archive_name(job: ImageClassificationModelJob, epoch: float | int, extension: str) -> str:
+    """The file's name for the one who downloads it."""
+    return f"{job.id}_epoch_{epoch:g}.{extension}"
+
+
+def members(job: ImageClassificationModelJob, epoch: float | int, weights: Path) -> list[Member]:
+    """What goes into the archive of a snapshot."""
+    dataset = job.image_dataset
+    files = {
+        DEPLOY_FILE: job.dir / DEPLOY_FILE,
+        TRAIN_VAL_FILE: job.dir / TRAIN_VAL_FILE,
+        SOLVER_FILE: job.dir / SOLVER_FILE,
+        LABELS_FILE: dataset.labels_path,
+        MEAN_FILE: dataset.mean_path,
+        weights.name: weights,
+        "classify.py": Path(classify_script.__file__),
+    }
+    info = json.dumps(model_info(job, epoch, weights), indent=1) + "\n"
+    return [
+        Member("info.json", info.encode()),
+        *(Member(name, path) for name, path in files.items()),
+    ]
+
+
+def model_info(
+    job: ImageClassificationModelJob, epoch: float | int, weights: Path
+) -> dict[str, Any]:
+    """What `info.json` says: where the model is from, and how its pictures are prepared."""
+    dataset = job.image_dataset
+    transform = job.transformation()
+    caffe_root = job.settings["caffe_root"]
+    return {
+        "job_id": job.id,
+        "name": job.name,
+        "epoch": epoch,
+        "weights": weights.name,
+        "image": {
+            "width": dataset.width,
+            "height": dataset.height,
+            "channels": dataset.channels,
+            "type": "COLOR" if dataset.channels == 3 else "GRAYSCALE",
+            "resize_mode": dataset.resize_mode,
+        },
+        "transform": {
+            "crop_size": transform.crop_size or None,
+            "mean_file": MEAN_FILE if transform.HasField("mean_file") else None,
+            "mean_values": list(transform.mean_value),
+            "scale": transform.scale,
+        },
+        "framework": {"name": "Caffe", "version": job.settings.get("caffe_version", caffe_root)}
+        if caffe_root
+        else {"name": "DIGITS", "version": digits.__version__},
+        "dataset": {"id": dataset.id, "name": dataset.name},
+    }

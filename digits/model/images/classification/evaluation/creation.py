@@ -1,0 +1,125 @@
+"""Make an evaluation: from a list, a folder or a database, for a snapshot of a model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from digits.atomic import write_text
+from digits.config import Config
+from digits.inference import Network
+from digits.job import Job
+from digits.model.images.classification.evaluation.job import (
+    LIST_FILE,
+    ImageClassificationEvaluationJob,
+)
+from digits.model.images.classification.evaluation.tasks import REQUEST_FILE
+from digits.model.job import ModelJob
+from digits.paths import PathPolicy
+from digits.scheduler import Scheduler
+
+
+class EvaluationSource(Protocol):
+    """Where the pictures come from."""
+
+    @property
+    def words(self) -> str:
+        """For people: what is classified."""
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        """What `digits.inference.evaluate` is told; `folder` is the job's, for files of it."""
+
+
+@dataclass(frozen=True)
+class ListSource:
+    """An uploaded list; its relative paths start at `folder`."""
+
+    name: str
+    stream: IO[bytes]
+    folder: str
+
+    @property
+    def words(self) -> str:
+        return self.name
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        with (folder / LIST_FILE).open("wb") as file:
+            shutil.copyfileobj(self.stream, file)
+        return {"list": LIST_FILE, "folder": self.folder}
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """All pictures below a folder of the server."""
+
+    path: str
+
+    @property
+    def words(self) -> str:
+        return self.path
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        return {"folder": self.path}
+
+
+@dataclass(frozen=True)
+class DatabaseSource:
+    """The `train`, `val` or `test` database of the dataset, which has `count` pictures."""
+
+    split: str
+    path: Path
+    backend: str
+    count: int
+
+    @property
+    def words(self) -> str:
+        return f"{self.split} database"
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        return {"database": str(self.path), "backend": self.backend, "count": self.count}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user `owner` wants classified, with which weights; `limit` None: all pictures."""
+
+    model: ModelJob
+    epoch: float | int
+    network: Network
+    source: EvaluationSource
+    limit: int | None
+    top_n: int
+    owner: str = ""
+
+
+def create_evaluation(scheduler: Scheduler, config: Config, paths: PathPolicy, wish: Wish) -> Job:
+    """Put the job into the queue; it may read what `paths` allows now.  Raises StorageError."""
+    settings = {
+        "model": wish.model.id,
+        "model_name": wish.model.name,
+        "epoch": wish.epoch,
+        "source": wish.source.words,
+        "limit": wish.limit,
+        "top_n": wish.top_n,
+    }
+
+    def fill(job: Job) -> None:
+        request = {
+            "network": wish.network.to_json(),
+            "source": wish.source.request(job.dir),
+            "limit": wish.limit,
+            "top_n": wish.top_n,
+            "data_roots": [str(root) for root in paths.roots],
+            "jobs_dir": str(config.jobs_dir.resolve()),
+            "timeout_s": config.inference_timeout_s,
+            "memory_mb": config.inference_memory_mb,
+        }
+        write_text(job.dir / REQUEST_FILE, json.dumps(request, indent=1))
+
+    name = f"{wish.source.words} by {wish.model.name}"
+    return scheduler.add_job(
+        ImageClassificationEvaluationJob, name, settings, fill, owner=wish.owner
+    )

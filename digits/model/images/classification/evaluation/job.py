@@ -1,0 +1,53 @@
+"""An evaluation: a snapshot of a model classifies a list, a folder or a database.
+
+The folder holds `request.json`, what the program was asked for, an uploaded list as `list.txt`, and
+the files of `digits.inference.evaluation`.  Settings say the same in the form's words: `model`
+(id), `model_name`, `epoch`, `source` (in words), `limit` and `top_n`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from digits.job import Job
+from digits.model.images.classification.evaluation.reading import Evaluation
+from digits.model.images.classification.evaluation.tasks import ClassifyTask
+from digits.task import Task
+
+LIST_FILE = "list.txt"
+
+
+class ImageClassificationEvaluationJob(Job):
+    """What a model makes of many pictures; it belongs to the model and goes with it."""
+
+    type_name = "image-classification-evaluation"
+    title = "Image Classification Evaluation"
+    category = "evaluation"
+    task_types = (ClassifyTask,)
+
+    @property
+    def belongs_to(self) -> str | None:
+        return str(self.settings["model"])
+
+    @property
+    def classify_task(self) -> ClassifyTask:
+        return cast(ClassifyTask, self.tasks[0])
+
+    def create_tasks(self) -> list[Task]:
+        return [ClassifyTask(self.dir, "classify")]
+
+    def results(self) -> Evaluation:
+        """What has been classified so far."""
+        return Evaluation(self.dir)
+
+    def facts(self) -> dict[str, Any]:
+        """What it was asked for and what came of it, as plain JSON."""
+        results = self.results()
+        return {
+            "model": self.settings["model"],
+            "epoch": self.settings["epoch"],
+            "source": self.settings["source"],
+            "count": len(results),
+            "unreadable": results.unreadable_count,
+            **results.accuracy().to_json(),
+        }

@@ -1,0 +1,196 @@
+"""Look up what an evaluation has written, while it is written or later: numbers, rows, thumbnails.
+
+In: the folder of an evaluation, and what is to be shown.  Out: accuracy, and the rows of a page.
+Only rows that are shown are read from the text; the rest is arithmetic on arrays, so that a hundred
+thousand pictures are sorted in milliseconds.
+Elsewhere: who wrote the files (`digits.inference.evaluation`).
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.inference.evaluation import (
+    CSV_FILE,
+    LABELS_FILE,
+    ROW,
+    ROWS_FILE,
+    THUMBNAILS_FILE,
+    TOP,
+    TOP_N_FILE,
+    read_fields,
+)
+from digits.model.images.classification.results import Accuracy, Row, percent
+
+Numbers = npt.NDArray[np.intp]
+OUTCOMES = ("right", "wrong", "unreadable")
+# Sort keys, and whether the greatest comes first when nothing else is said.
+SORTS = ("number", "confidence", "label", "predicted")
+_SEARCHED_BETWEEN_PAUSES = 2000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows are wanted, and in which order; classes by their numbers, None: any."""
+
+    outcome: str = ""
+    truth: int | None = None
+    predicted: int | None = None
+    name: str = ""
+    sort: str = "number"
+    descending: bool = False
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One of the best pictures of a class; confidence in percent."""
+
+    number: int
+    name: str
+    confidence: float
+
+
+class Evaluation:
+    """The results in a folder as they are now; empty when there are none yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.labels: Sequence[str] = _lines(folder / LABELS_FILE)
+        self._rows = _read_rows(folder / ROWS_FILE) if self.labels else np.empty(0, ROW)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def unreadable_count(self) -> int:
+        return int(np.count_nonzero(self._rows["predicted"] < 0))
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the true class of any picture is known."""
+        return bool((self._rows["truth"] >= 0).any())
+
+    def accuracy(self) -> Accuracy:
+        """How often the network was right."""
+        truth, predicted = self._rows["truth"], self._rows["predicted"]
+        counted = (truth >= 0) & (predicted >= 0)
+        truth, predicted = truth[counted].astype(np.int64), predicted[counted]
+        classes = len(self.labels)
+        pairs = np.bincount(truth * classes + predicted, minlength=classes * classes)
+        return Accuracy(
+            self.labels,
+            pairs.reshape(classes, classes),
+            count=len(truth),
+            top1=int(np.count_nonzero(truth == predicted)),
+            top5=int(np.count_nonzero(self._rows["in_top_5"][counted])),
+        )
+
+    def find(self, choice: Choice) -> Numbers:
+        """The numbers of the rows that are wanted, in the wanted order."""
+        rows = self._rows
+        truth, predicted = rows["truth"], rows["predicted"]
+        wanted = np.ones(len(rows), bool)
+        if choice.outcome == "unreadable":
+            wanted &= predicted < 0
+        elif choice.outcome == "right":
+            wanted &= (predicted >= 0) & (truth == predicted)
+        elif choice.outcome == "wrong":
+            wanted &= (predicted >= 0) & (truth >= 0) & (truth != predicted)
+        if choice.truth is not None:
+            wanted &= truth == choice.truth
+        if choice.predicted is not None:
+            wanted &= predicted == choice.predicted
+        if choice.name:
+            wanted &= self._named(choice.name)
+        found = np.flatnonzero(wanted)
+        keys = {"confidence": rows["confidence"], "label": truth, "predicted": predicted}
+        if choice.sort not in keys:
+            return found[::-1] if choice.descending else found
+        key = keys[choice.sort][found]
+        return found[np.argsort(-key if choice.descending else key, kind="stable")]
+
+    def read(self, numbers: Iterable[int]) -> Iterator[Row]:
+        """The rows with these numbers."""
+        if not len(self):
+            return
+        with (self._folder / CSV_FILE).open("rb") as file:
+            for number in numbers:
+                row = self._rows[number]
+                file.seek(int(row["line_at"]))
+                yield self._row(int(number), read_fields(file.read(int(row["line_bytes"]))))
+
+    def thumbnail(self, number: int) -> bytes:
+        """A picture as a small JPEG; nothing when there is no such row, or it was unreadable."""
+        if not 0 <= number < len(self):
+            return b""
+        row = self._rows[number]
+        with (self._folder / THUMBNAILS_FILE).open("rb") as file:
+            file.seek(int(row["thumbnail_at"]))
+            return file.read(int(row["thumbnail_bytes"]))
+
+    def best_of_each_class(self) -> list[tuple[str, list[Ranked]]] | None:
+        """For each class the pictures with the highest confidence; None before the end."""
+        try:
+            ranked = json.loads((self._folder / TOP_N_FILE).read_bytes())["best"]
+        except FileNotFoundError:
+            return None
+        numbers = sorted({number for best in ranked for number, _ in best})
+        names = {row.number: row.name for row in self.read(numbers)}
+        return [
+            (label, [Ranked(n, names[n], percent(confidence)) for n, confidence in best])
+            for label, best in zip(self.labels, ranked, strict=True)
+        ]
+
+    def _row(self, number: int, fields: Sequence[str]) -> Row:
+        truth, predicted = int(self._rows["truth"][number]), int(self._rows["predicted"][number])
+        pairs = zip(fields[2 : 2 + 2 * TOP : 2], fields[3 : 3 + 2 * TOP : 2], strict=True)
+        return Row(
+            number=number,
+            name=fields[0],
+            truth=truth if truth >= 0 else None,
+            predicted=predicted if predicted >= 0 else None,
+            predictions=tuple((label, float(share)) for label, share in pairs if share),
+            reason=fields[-1],
+        )
+
+    def _named(self, text: str) -> npt.NDArray[np.bool_]:
+        """Which rows have `text` in their names, capital letters or not."""
+        found = np.zeros(len(self), bool)
+        if not len(self):
+            return found
+        starts = self._rows["line_at"]
+        ends = starts + self._rows["name_bytes"]
+        with (
+            (self._folder / CSV_FILE).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            wanted = text.casefold().encode()
+            for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+                found[number] = wanted in data[start:end].lower()
+                if number % _SEARCHED_BETWEEN_PAUSES == 0:
+                    time.sleep(0)  # lets other requests have their turn
+        return found
+
+
+def _read_rows(path: Path) -> npt.NDArray[np.void]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        data = b""
+    # The last row may be half written.
+    return np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], ROW)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []

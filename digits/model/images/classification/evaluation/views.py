@@ -1,0 +1,178 @@
+"""The pages of an evaluation: its numbers, its pictures page by page, the best of each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from flask import Response, jsonify, render_template, request, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from digits.errors import JobNotFound
+from digits.job import Job
+from digits.model.images.classification.blueprint import blueprint
+from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob
+from digits.model.images.classification.evaluation.reading import (
+    OUTCOMES,
+    SORTS,
+    Choice,
+    Evaluation,
+    Ranked,
+)
+from digits.model.images.classification.inference import GridPicture
+from digits.model.images.classification.results import Row, json_parts
+from digits.web import answer, job_summary, scheduler, wants_json
+
+FOLDER = "models/images/classification"
+ROWS_PER_PAGE = 50
+LONGEST_SEARCH = 500
+# A page with more pictures than this is of no use.
+MOST_GRID_PICTURES = 1000
+# A thumbnail of a finished evaluation never changes.
+_THUMBNAIL_AGE_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """One page of the rows that were chosen."""
+
+    rows: Sequence[Row]
+    choice: Choice
+    found: int
+    number: int
+    pages: int
+
+
+@blueprint.get("/images/classification/evaluations/<job_id>.json")
+@blueprint.get("/images/classification/evaluations/<job_id>")
+def evaluation(job_id: str) -> ResponseReturnValue:
+    """An evaluation's page, or what it came to as JSON.
+
+    `outcome` (right, wrong, unreadable), `truth` and `predicted` (numbers of classes) and `name`
+    choose rows, `sort` (number, confidence, label, predicted) and `order` (down) sort them, `page`
+    turns the pages.  The template (`evaluation.html`) gets `job`, `model` (None when it is gone),
+    `results` (an Evaluation), `accuracy` and `page` (a RowPage).
+    """
+    job = find_evaluation(job_id)
+    job.read_logs()
+    # The matrix of a thousand classes takes a moment: not for pages, which show parts of it.
+    if wants_json():
+        numbers = {"type": job.title, "error": job.error, "progress": job.progress}
+        return jsonify({**job_summary(job), **numbers, **job.facts()})
+    results = job.results()
+    return render_template(
+        f"{FOLDER}/evaluation.html",
+        job=job,
+        model=_model_of(job),
+        results=results,
+        accuracy=results.accuracy(),
+        page=_chosen_page(job, results),
+    )
+
+
+@blueprint.get("/images/classification/evaluations/<job_id>/classifications.json")
+def evaluation_classifications(job_id: str) -> ResponseReturnValue:
+    """Every picture's best classes, as `classify_many.json` answers them."""
+    results = find_evaluation(job_id).results()
+    parts = json_parts(results.read(range(len(results))), results.accuracy)
+    name = f"{job_id}_classifications.json"
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(stream_with_context(parts), mimetype="application/json", headers=headers)
+
+
+@blueprint.get("/images/classification/evaluations/<job_id>/thumbnails/<int:number>")
+def evaluation_thumbnail(job_id: str, number: int) -> ResponseReturnValue:
+    """A picture as the network saw it, small, as a JPEG."""
+    job = find_evaluation(job_id)
+    data = job.results().thumbnail(number)
+    if not data:
+        raise NotFound("There is no such picture.")
+    response = Response(data, mimetype="image/jpeg")
+    response.cache_control.private = True
+    response.cache_control.max_age = 0 if job.status.is_active else _THUMBNAIL_AGE_S
+    return response
+
+
+@blueprint.get("/images/classification/evaluations/<job_id>/top_n.json")
+@blueprint.get("/images/classification/evaluations/<job_id>/top_n")
+def evaluation_top_n(job_id: str) -> ResponseReturnValue:
+    """For each class the pictures with the highest confidence; empty until the job is done.
+
+    The template (`evaluation_top_n.html`) gets `job`, `model`, `classes`, [(label,
+    [GridPicture, ...]), ...], `left_out`, how many more classes there are, and `n`.
+    """
+    job = find_evaluation(job_id)
+    job.read_logs()
+    classes = job.results().best_of_each_class() or []
+    n = job.settings["top_n"]
+    shown = [
+        (label, [_grid_picture(job, each) for each in best])
+        for label, best in classes[: max(1, MOST_GRID_PICTURES // n)]
+    ]
+    data = {
+        "top_n": {label: [[each.name, each.confidence] for each in best] for label, best in classes}
+    }
+    return answer(
+        f"{FOLDER}/evaluation_top_n.html",
+        data,
+        job=job,
+        model=_model_of(job),
+        classes=shown,
+        left_out=len(classes) - len(shown),
+        n=n,
+    )
+
+
+def find_evaluation(job_id: str) -> ImageClassificationEvaluationJob:
+    """The evaluation with this id; JobNotFound when it is something else or nothing."""
+    job = scheduler().job(job_id)
+    if not isinstance(job, ImageClassificationEvaluationJob):
+        raise JobNotFound(job_id)
+    return job
+
+
+def _model_of(job: ImageClassificationEvaluationJob) -> Job | None:
+    return next((other for other in scheduler().jobs if other.id == job.belongs_to), None)
+
+
+def _chosen_page(job: Job, results: Evaluation) -> RowPage:
+    choice = _choice(len(results.labels))
+    found = results.find(choice)
+    pages = max(1, -(-len(found) // ROWS_PER_PAGE))
+    number = min(max(1, _number("page") or 1), pages)
+    shown = found[(number - 1) * ROWS_PER_PAGE : number * ROWS_PER_PAGE]
+    rows = [
+        row if row.predicted is None else replace(row, thumbnail=_thumbnail_url(job, row.number))
+        for row in results.read(shown)
+    ]
+    return RowPage(rows, choice, len(found), number, pages)
+
+
+def _grid_picture(job: Job, ranked: Ranked) -> GridPicture:
+    return GridPicture(ranked.name, ranked.confidence, _thumbnail_url(job, ranked.number))
+
+
+def _thumbnail_url(job: Job, number: int) -> str:
+    endpoint = "classification_models.evaluation_thumbnail"
+    return url_for(endpoint, job_id=job.id, number=number)
+
+
+def _choice(classes: int) -> Choice:
+    """What the address asks for; what cannot be understood is left out."""
+    outcome, sort = request.args.get("outcome", ""), request.args.get("sort", "")
+    numbers = [_number(name) for name in ("truth", "predicted")]
+    truth, predicted = (n if n is not None and n < classes else None for n in numbers)
+    return Choice(
+        outcome=outcome if outcome in OUTCOMES else "",
+        truth=truth,
+        predicted=predicted,
+        name=request.args.get("name", "").strip()[:LONGEST_SEARCH],
+        sort=sort if sort in SORTS else SORTS[0],
+        descending=request.args.get("order") == "down",
+    )
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name, "")
+    return int(text[:12]) if text.isascii() and text.isdigit() else None

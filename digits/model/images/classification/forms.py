@@ -1,0 +1,422 @@
+"""The form of a new classification model, and the smaller forms of its page.
+
+Field names and defaults are a public interface.  A checkbox that is absent from a POST is off.
+What a field is for stands in its description, and why its default is what it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wtforms import (
+    BooleanField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
+
+from digits.forms import (
+    ChoiceField,
+    DigitsForm,
+    NumberField,
+    WholeNumberField,
+    choice_list,
+    required_name,
+    server_path,
+    shown,
+    submitted_values,
+)
+from digits.model.fields import NumberListField, PercentListField, UploadField
+from digits.model.images.classification.job import learning_rate
+from digits.model.network_text import STANDARD_NETWORKS
+from digits.model.networks import MAX_BATCH_SIZE
+from digits.model.solver import POLICY_TITLES, SOLVER_TITLES, LearningRate, preview
+
+LARGEST_SEED = 2**32 - 1
+MOST_EPOCHS = 1_000_000
+LARGEST_RATE = 1000.0
+LARGEST_GAMMA = 100.0
+LARGEST_POWER = 100.0
+LARGEST_CROP = 100_000
+LARGEST_SCALE = 1_000_000
+LARGEST_MEAN = 65_535  # of pictures with 16 bits
+MOST_CHANNELS = 3
+WEIGHT_FILES = (".caffemodel", ".caffemodel.h5", ".h5")
+
+# Texts that only one method reads.
+METHOD_FIELDS = {"previous": "previous_networks", "custom": "custom_network_snapshot"}
+# The fields that a policy reads; those of other policies are not looked at.
+POLICY_FIELDS = {
+    "fixed": (),
+    "step": ("lr_step_size", "lr_step_gamma"),
+    "multistep": ("lr_multistep_values", "lr_multistep_gamma"),
+    "exp": ("lr_exp_gamma",),
+    "inv": ("lr_inv_gamma", "lr_inv_power"),
+    "poly": ("lr_poly_power",),
+    "sigmoid": ("lr_sigmoid_step", "lr_sigmoid_gamma"),
+}
+
+
+def _gamma(label: str, default: float, description: str) -> NumberField:
+    return NumberField(label, above=0, high=LARGEST_GAMMA, default=default, description=description)
+
+
+def _step(label: str, default: float, description: str) -> NumberField:
+    return NumberField(label, above=0, high=100, default=default, description=description)
+
+
+def _power(label: str, default: float, description: str) -> NumberField:
+    return NumberField(label, low=0, high=LARGEST_POWER, default=default, description=description)
+
+
+class LearningRateForm(DigitsForm):
+    """The fields of a learning rate; steps are percent of the training."""
+
+    learning_rate = NumberField(
+        "Base learning rate", above=0, high=LARGEST_RATE, default=0.01,
+        description="How far weights move at each iteration, at the start. 0.01 suits SGD; Adam "
+        "and RMSProp want about 0.001, AdaDelta about 1.",
+    )  # fmt: skip
+    lr_policy = ChoiceField(
+        "Policy",
+        choices=list(POLICY_TITLES.items()),
+        default="step",
+        description="How the rate changes while the network learns. Step down, the default, lets "
+        "it settle in three stages.",
+    )
+    lr_step_size = _step(
+        "Step size (%)", 33,
+        "The share of the training after which the rate falls, again and again. 33, the default, "
+        "gives three stages.",
+    )  # fmt: skip
+    lr_step_gamma = _gamma(
+        "Gamma", 0.1,
+        "What the rate is multiplied by at each step. A tenth, the default, is the usual step.",
+    )  # fmt: skip
+    lr_multistep_values = PercentListField(
+        "Steps (%)", default=(50.0, 85.0),
+        description="The shares of the training after which the rate falls, with commas between "
+        "them. 50,85 by default: half of the training at full speed, two short stages to settle.",
+    )  # fmt: skip
+    lr_multistep_gamma = _gamma(
+        "Gamma", 0.5, "What the rate is multiplied by at each step. Half by default."
+    )
+    lr_exp_gamma = _gamma(
+        "Gamma",
+        0.95,
+        "What the rate is multiplied by at each percent of the training. 0.95, the default, ends "
+        "below a hundredth of the base.",
+    )
+    lr_inv_gamma = _gamma(
+        "Gamma", 0.1,
+        "How soon the rate falls: base * (1 + gamma * t) ^ -power, t in percent of the training. "
+        "With 0.1, the default, it has fallen to a third at the end.",
+    )  # fmt: skip
+    lr_inv_power = _power(
+        "Power", 0.5, "How steeply the rate falls. 0.5, the default, is the root of the time."
+    )
+    lr_poly_power = _power(
+        "Power", 3,
+        "1 is a straight line down to zero; above, the rate falls sooner. 3, the default, leaves a "
+        "long quiet end.",
+    )  # fmt: skip
+    lr_sigmoid_step = _step(
+        "Step (%)", 50,
+        "The share of the training at which the rate is half its base. 50, the default: in the "
+        "middle.",
+    )  # fmt: skip
+    lr_sigmoid_gamma = _gamma(
+        "Gamma",
+        0.1,
+        "How steeply the rate falls there. 0.1, the default, spreads it over half of the training.",
+    )
+
+    @classmethod
+    def submitted_without_token(cls) -> LearningRateForm:
+        """The form with the values of a request that changes nothing, so needs no CSRF token."""
+        return cls(formdata=submitted_values(), meta={"csrf": False})
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check the fields that apply, then the curve as a whole."""
+        self._forget_other_policies()
+        super().validate(extra_validators)
+        if not self.all_errors:
+            self._check_curve()
+        return not self.all_errors
+
+    def rate(self) -> LearningRate:
+        """The learning rate that a valid form describes."""
+        names = (name for name in self._fields if name.startswith(("learning_rate", "lr_")))
+        return learning_rate({name: self[name].data for name in names})
+
+    def _forget_other_policies(self) -> None:
+        """What stands in a field that does not apply must not keep the form from being sent."""
+        ours = POLICY_FIELDS.get(self.lr_policy.data, ())
+        for name in {name for names in POLICY_FIELDS.values() for name in names} - set(ours):
+            if self[name].process_errors or not self[name].validate(self):
+                self[name].process_errors = []
+                self[name].data = self[name].default
+
+    def _check_curve(self) -> None:
+        names = POLICY_FIELDS[self.lr_policy.data]
+        if names and not all(math.isfinite(rate) for rate in preview(self.rate())):
+            self.add_error(names[-1], "With this value the rate grows beyond all numbers.")
+
+
+class ImageClassificationModelForm(LearningRateForm):
+    """What a new model learns from, with which network, and how."""
+
+    model_name = StringField(
+        "Model name", [required_name], description="A name to find the model by."
+    )
+    dataset = ChoiceField(
+        "Dataset",
+        validate_choice=False,
+        description="What the network learns from. One that is still being made is waited for.",
+    )
+    method = ChoiceField(
+        "Network",
+        choices=[
+            ("standard", "Standard networks"),
+            ("previous", "Previous networks"),
+            ("custom", "Custom network"),
+        ],
+        default="standard",
+        description="Where the network comes from. A standard one, the default, needs nothing "
+        "else; a previous one brings its weights along; a custom one is your own prototxt.",
+    )
+    standard_networks = ChoiceField(
+        "Standard network",
+        choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
+        default="alexnet",
+        description="LeNet suits small grey pictures and a CPU. AlexNet, the default, suits color "
+        "photographs; GoogLeNet is more accurate and slower. Both want a GPU.",
+    )
+    previous_networks = ChoiceField(
+        "Previous network",
+        validate_choice=False,
+        choices=[],
+        description="A model that was trained here. With the weights of one of its snapshots the "
+        "new one need not begin from nothing.",
+    )
+    custom_network = TextAreaField(
+        "Custom network",
+        description="The network as prototxt. Data layers may be left out; source, backend and "
+        "the number of outputs are filled in.",
+    )
+    custom_network_snapshot = StringField(
+        "Pretrained weights",
+        description="The path of a .caffemodel on the server to start from. Empty: start afresh.",
+    )
+    custom_network_weights = UploadField(
+        "Upload pretrained weights",
+        description="A .caffemodel from your computer to start from, instead of one on the server.",
+    )
+
+    train_epochs = WholeNumberField(
+        "Training epochs", low=1, high=MOST_EPOCHS, default=30,
+        description="How often every training image is seen. 30, the default, is enough to see "
+        "how well a network does.",
+    )  # fmt: skip
+    snapshot_interval = NumberField(
+        "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS, default=1,
+        description="Epochs between snapshots of the weights; fractions are allowed. 1 by default: "
+        "little is lost when something breaks. 0: only one, at the end.",
+    )  # fmt: skip
+    val_interval = NumberField(
+        "Validation interval (in epochs)", low=0, high=MOST_EPOCHS, default=1,
+        description="Epochs between passes over the validation set; fractions are allowed. 1 by "
+        "default: a point of the graph for each snapshot. 0: never.",
+    )  # fmt: skip
+    random_seed = WholeNumberField(
+        "Random seed", low=0, high=LARGEST_SEED, optional=True,
+        description="The same seed starts with the same weights. Empty: a new one each time.",
+    )  # fmt: skip
+    batch_size = WholeNumberField(
+        "Batch size", low=1, high=MAX_BATCH_SIZE, optional=True,
+        description="Images an iteration. Smaller batches need less memory. Empty: the network's.",
+    )  # fmt: skip
+    solver_type = ChoiceField(
+        "Solver type",
+        choices=list(SOLVER_TITLES.items()),
+        default="SGD",
+        description="How weights are changed. SGD, the default, does well with every network here.",
+    )
+
+    crop_size = WholeNumberField(
+        "Crop size", low=1, high=LARGEST_CROP, optional=True,
+        description="Training sees random squares of this many pixels, validation the middle. "
+        "Empty: as the network has it.",
+    )  # fmt: skip
+    use_mean = BooleanField(
+        "Subtract mean file", default=True,
+        description="On by default: centers the pixels around zero, which networks learn from "
+        "faster.",
+    )  # fmt: skip
+
+    mean_value = NumberListField(
+        "Mean values", most=MOST_CHANNELS, low=-LARGEST_MEAN, high=LARGEST_MEAN,
+        description="Subtracted from the pixels instead of the mean file: one number, or one for "
+        "each of blue, green and red with commas between them. Empty: as in the network.",
+    )  # fmt: skip
+    scale = NumberField(
+        "Scale", above=0, high=LARGEST_SCALE, optional=True,
+        description="What pixels are multiplied by, after the mean; 0.00390625 brings 0 to 255 "
+        "down to 0 to 1. Empty: as in the network.",
+    )  # fmt: skip
+    mirror = ChoiceField(
+        "Mirror",
+        choices=[("", "As in the network"), ("on", "On"), ("off", "Off")],
+        default="",
+        description="On: training sees half of the pictures mirrored, so that left and right make "
+        "no difference. Not for letters and digits. By default the network says.",
+    )
+
+    select_gpu = ChoiceField(
+        "GPU",
+        default="next",
+        validate_choice=False,
+        description="Next available, the default: "
+        "whichever is free first, so that nobody waits for a busy one.",
+    )
+    select_gpus = SelectMultipleField(
+        "GPUs",
+        validate_choice=False,
+        description="Several share each batch. None chosen: one is enough for most networks.",
+    )
+    select_gpu_count = WholeNumberField(
+        "Number of GPUs", low=1, high=64, optional=True,
+        description="So many of those that are free. Empty: one, or those that are chosen.",
+    )  # fmt: skip
+
+    def offer(
+        self,
+        datasets: Iterable[tuple[str, str]],
+        previous: Mapping[str, Sequence[float | int]],
+        gpus: Sequence[str],
+    ) -> None:
+        """Say what there is to choose from: datasets, models with the epochs they have, GPUs."""
+        self.dataset.choices = choice_list(datasets)
+        self.previous = previous
+        self.previous_networks.choices = choice_list((job_id, job_id) for job_id in previous)
+        self.gpus = list(gpus)
+        single = [(gpu, gpu) for gpu in gpus]
+        self.select_gpu.choices = choice_list([("next", "Next available"), *single])
+        self.select_gpus.choices = choice_list(single)
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check every field, then those that the chosen method needs."""
+        super().validate(extra_validators)
+        self._check_choice("dataset", "dataset")
+        if self.method.data == "previous":
+            self._check_choice("previous_networks", "model")
+            self._check_previous_snapshot()
+        elif self.method.data == "custom":
+            self._check_custom()
+        self._check_gpus()
+        return not self.all_errors
+
+    def settings(self) -> dict[str, Any]:
+        """What was asked for, as plain JSON under the fields' names; the network is kept apart."""
+        skipped = {"csrf_token", "model_name", "custom_network", "custom_network_weights"}
+        values = {name: field.data for name, field in self._fields.items() if name not in skipped}
+        # What stands in the fields of other methods was neither looked at nor asked for.
+        for method, name in METHOD_FIELDS.items():
+            if method != self.method.data:
+                values[name] = ""
+        return {
+            **values,
+            "lr_multistep_values": list(self.lr_multistep_values.data or ()),
+            "mean_value": list(self.mean_value.data or ()),
+            "select_gpus": list(self.select_gpus.data or []),
+            "previous_snapshot": self.previous_snapshot if self.method.data == "previous" else None,
+            "use_gpu": bool(self.gpus),
+        }
+
+    @property
+    def previous_snapshot(self) -> float | int:
+        """The epoch whose weights are taken; 0: the network alone."""
+        text = self._previous_snapshot_text()
+        if not text:
+            return 0
+        epochs = [0, *self.previous.get(self.previous_networks.data, ())]
+        return next(epoch for epoch in epochs if epoch == float(text))
+
+    def _previous_snapshot_text(self) -> str:
+        values = submitted_values()
+        return str(values.get(f"{self.previous_networks.data}-snapshot", "")).strip()
+
+    def _check_choice(self, name: str, what: str) -> None:
+        field = self[name]
+        known = [choice.value for choice in field.choices or []]
+        if not field.data:
+            self.add_error(name, f"Choose a {what}.")
+        elif field.data not in known:
+            self.add_error(name, f"There is no {what} {shown(str(field.data))} to choose.")
+
+    def _check_previous_snapshot(self) -> None:
+        if self.previous_networks.data not in self.previous:
+            return
+        text = self._previous_snapshot_text()
+        try:
+            _ = self.previous_snapshot
+        except (ValueError, StopIteration):
+            epochs = ", ".join(f"{e:g}" for e in self.previous[self.previous_networks.data])
+            self.add_error(
+                "previous_networks",
+                f"That model has no snapshot of epoch {shown(text)}. Choose 0 for the network "
+                f"alone{', or one of ' + epochs if epochs else ''}.",
+            )
+
+    def _check_custom(self) -> None:
+        if not (self.custom_network.data or "").strip():
+            self.add_error("custom_network", "Paste the prototxt text of a network here.")
+        path = (self.custom_network_snapshot.data or "").strip()
+        self.custom_network_snapshot.data = path
+        if path:
+            try:
+                self.custom_network_snapshot.data = str(_weights_file(path))
+            except ValidationError as error:
+                self.add_error("custom_network_snapshot", str(error))
+        self._check_upload(path)
+
+    def _check_upload(self, path: str) -> None:
+        upload = self.custom_network_weights.data
+        if upload is None:
+            return
+        if path:
+            self.add_error(
+                "custom_network_weights",
+                "Weights are given twice: as an upload, and as a path. Leave one of them out.",
+            )
+        elif not upload.filename.endswith(WEIGHT_FILES):
+            self.add_error(
+                "custom_network_weights", f"{shown(upload.filename)} is no .caffemodel file."
+            )
+
+    def _check_gpus(self) -> None:
+        chosen = {
+            "select_gpu": [] if self.select_gpu.data in (None, "next") else [self.select_gpu.data],
+            "select_gpus": self.select_gpus.data or [],
+        }
+        available = ", ".join(self.gpus) or "none"
+        for name, indices in chosen.items():
+            for index in indices:
+                if index not in self.gpus:
+                    self.add_error(
+                        name, f"There is no GPU {shown(str(index))}. The server has: {available}."
+                    )
+        count = self.select_gpu_count.data
+        if count and count > len(self.gpus):
+            self.add_error("select_gpu_count", f"The server has {len(self.gpus)} GPUs.")
+
+
+def _weights_file(text: str) -> Path:
+    path = server_path(text, folder=False)
+    if not path.name.endswith(WEIGHT_FILES):
+        raise ValidationError(f"{text} is no .caffemodel file.")
+    return path

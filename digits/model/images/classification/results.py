@@ -1,0 +1,179 @@
+"""What many classified pictures add up to: predictions, accuracy, confusion, pictures not read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digits.inference.image_list import Entry
+from digits.inference.results import ClassifiedPicture, Prediction
+
+TOP = 5
+_ROWS_BETWEEN_PAUSES = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """A classified picture: its true and its best class by number, None where not known.
+
+    `predictions` are (label, percent), the best first; `thumbnail` is its address.
+    """
+
+    number: int
+    name: str
+    truth: int | None
+    predicted: int | None
+    predictions: tuple[tuple[str, float], ...]
+    reason: str = ""
+    thumbnail: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """right, wrong or unreadable; empty when the true class is not known."""
+        if self.predicted is None:
+            return "unreadable"
+        if self.truth is None:
+            return ""
+        return "right" if self.truth == self.predicted else "wrong"
+
+
+@dataclass
+class Accuracy:
+    """How often the true label was right, over the pictures whose label is known.
+
+    `confusion[i][j]` counts pictures of the class i that were taken for j.
+    """
+
+    labels: Sequence[str]
+    confusion: npt.NDArray[np.int64]
+    count: int = 0
+    top1: int = 0
+    top5: int = 0
+
+    @classmethod
+    def of(cls, labels: Sequence[str]) -> Accuracy:
+        """Of no pictures yet."""
+        return cls(labels, np.zeros((len(labels), len(labels)), np.int64))
+
+    def add(self, truth: int, predictions: Sequence[Prediction]) -> None:
+        """Count a picture; `predictions` are its best classes, the best first."""
+        self.count += 1
+        self.confusion[truth, predictions[0].index] += 1
+        self.top1 += predictions[0].index == truth
+        self.top5 += truth in [prediction.index for prediction in predictions[:TOP]]
+
+    @property
+    def per_class(self) -> list[float | None]:
+        """Percent right of each class; None where it has no pictures."""
+        totals, right = self.confusion.sum(axis=1).tolist(), self.confusion.diagonal().tolist()
+        return [percent(r / t) if t else None for t, r in zip(totals, right, strict=True)]
+
+    @property
+    def classes_worst_first(self) -> list[tuple[int, int, float]]:
+        """(class, pictures, percent right) of the classes that have pictures."""
+        counts: list[int] = self.confusion.sum(axis=1).tolist()
+        rows = zip(range(len(counts)), counts, self.per_class, strict=True)
+        found = [(number, count, right) for number, count, right in rows if right is not None]
+        return sorted(found, key=lambda row: row[2])
+
+    def heat(self, truth: int, predicted: int) -> int:
+        """How dark a cell of the matrix is drawn, 0 to 10: its share of the class's pictures."""
+        count = int(self.confusion[truth, predicted])
+        return 0 if not count else max(1, round(10 * count / int(self.confusion[truth].sum())))
+
+    def worst_confusions(self, most: int) -> list[tuple[int, int, int]]:
+        """(true class, taken for, how often) of the most frequent mistakes."""
+        mistakes = self.confusion.copy()
+        np.fill_diagonal(mistakes, 0)
+        order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
+        pairs = (divmod(int(place), len(self.labels)) for place in order)
+        return [(i, j, int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Percentages and the confusion matrix; {} when no label is known."""
+        if not self.count:
+            return {}
+        return {
+            "labels": list(self.labels),
+            "top1_accuracy": percent(self.top1 / self.count),
+            "top5_accuracy": percent(self.top5 / self.count),
+            "confusion_matrix": self.confusion.tolist(),
+            "class_accuracy": dict(zip(self.labels, self.per_class, strict=True)),
+        }
+
+
+@dataclass
+class ManyResult:
+    """The answer for a list: rows in the list's order, also of what could not be read."""
+
+    accuracy: Accuracy
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def unreadable(self) -> list[Row]:
+        return [row for row in self.rows if row.predicted is None]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "classifications": {
+                row.name: [list(pair) for pair in row.predictions]
+                for row in self.rows
+                if row.predicted is not None
+            },
+            "unreadable": {row.name: row.reason for row in self.unreadable},
+            **self.accuracy.to_json(),
+        }
+
+
+def rows_of(
+    classified: Iterable[ClassifiedPicture],
+    entries: Iterable[Entry],
+    reasons: Mapping[int, str],
+    accuracy: Accuracy,
+) -> Iterator[tuple[Row, bytes]]:
+    """Each answer of a worker beside its entry, with its thumbnail; `accuracy` counts them.
+
+    `reasons` (why an entry gave no picture) come before the worker's own.
+    """
+    for entry, picture in zip(entries, classified, strict=True):
+        predictions = picture.predictions
+        if predictions and entry.label is not None:
+            accuracy.add(entry.label, predictions)
+        row = Row(
+            number=picture.number,
+            name=entry.name,
+            truth=entry.label,
+            predicted=predictions[0].index if predictions else None,
+            predictions=tuple((each.label, percent(each.confidence)) for each in predictions),
+            reason=reasons.get(picture.number) or picture.reason,
+        )
+        yield row, picture.thumbnail
+
+
+def json_parts(rows: Iterable[Row], accuracy: Callable[[], Accuracy]) -> Iterator[str]:
+    """The JSON of a ManyResult piece by piece; `accuracy` is asked for at the end."""
+    unreadable: dict[str, str] = {}
+    yield '{"classifications": {'
+    comma = ""
+    for count, row in enumerate(rows):
+        if count % _ROWS_BETWEEN_PAUSES == 0:
+            # A client that takes everything at once would leave others without an answer.
+            time.sleep(0)
+        if row.predicted is None:
+            unreadable[row.name] = row.reason
+            continue
+        pairs = [list(pair) for pair in row.predictions]
+        yield f"{comma}{json.dumps(row.name)}: {json.dumps(pairs)}"
+        comma = ", "
+    yield "}, " + json.dumps({"unreadable": unreadable, **accuracy().to_json()})[1:]
+
+
+def percent(fraction: float) -> float:
+    """A fraction as percent with two decimals."""
+    return round(100 * fraction, 2)

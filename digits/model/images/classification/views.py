@@ -1,0 +1,184 @@
+"""Make a classification model, and look at its curves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from digits.error_pages import code_of
+from digits.errors import FormError, StorageError
+from digits.inference.errors import InferenceError
+from digits.job import Job
+from digits.logins import owner_name
+from digits.model.given_weights import kept_upload
+from digits.model.images.classification import inference_views
+from digits.model.images.classification.blueprint import blueprint
+from digits.model.images.classification.creation import create_model
+from digits.model.images.classification.evaluation import views as evaluation_views
+from digits.model.images.classification.forms import ImageClassificationModelForm
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.job import PRETRAINED_FILE
+from digits.model.network_text import STANDARD_NETWORKS
+from digits.model.views import find_model
+from digits.status import Status
+from digits.web import created, form_errors, scheduler, services, wants_json
+
+# The others put their routes into the first.
+__all__ = ["blueprint", "evaluation_views", "inference_views"]
+
+FORM_PAGE = "models/images/classification/new.html"
+DATASET_TYPE = "image-classification-dataset"
+# Of thousands of jobs the form would weigh megabytes; a link names an older one.
+MOST_OFFERED = 200
+# What a link to the form may fill in: fields of one plain value.
+LINKED_FIELDS = (
+    "dataset",
+    "model_name",
+    "method",
+    "previous_networks",
+    "standard_networks",
+    "train_epochs",
+    "random_seed",
+    "batch_size",
+    "solver_type",
+    "learning_rate",
+    "lr_policy",
+)
+
+
+@blueprint.get("/images/classification/new")
+def new() -> ResponseReturnValue:
+    """The form, empty, or with the settings of the model `clone`, and fields that the link names.
+
+    The template (`models/images/classification/new.html`) gets `form`, `networks`, the standard
+    ones, `previous`: the models whose networks can be taken, each with `id`, `name`, `snapshots`,
+    [(epoch, text), ...], of which 0 stands for the network alone, and which epoch is `selected`;
+    and `most_offered`, how many of the newest datasets and models there are to choose from.
+    """
+    linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
+    values = {**_cloned_settings(request.args.get("clone")), **linked}
+    form = ImageClassificationModelForm(data=values)
+    offer_choices(form)
+    chosen = {f"{values.get('previous_networks')}-snapshot": values.get("previous_snapshot")}
+    return _form_page(form, chosen)
+
+
+@blueprint.post("/images/classification.json")
+@blueprint.post("/images/classification")
+def create() -> ResponseReturnValue:
+    """Make the job, or answer what is wrong with the form (400), the disk (507) or us (503)."""
+    form = ImageClassificationModelForm.submitted()
+    offer_choices(form)
+    try:
+        job = _created_job(form) if form.validate() else None
+    except (StorageError, InferenceError) as error:
+        if wants_json():
+            raise
+        form.form_errors.append(str(error))  # nothing that was typed is lost
+        return _form_page(form, request.form), code_of(error)
+    if job is not None:
+        return created(job, url_for("models.show", job_id=job.id))
+    return form_errors(form.all_errors) if wants_json() else (_form_page(form, request.form), 400)
+
+
+@blueprint.get("/images/classification/large_graph")
+def large_graph() -> ResponseReturnValue:
+    """The graph of a model (`job_id`) alone, in the whole window.
+
+    The template (`models/images/classification/large_graph.html`) gets `job`.
+    """
+    job = find_model(request.args.get("job_id", ""))
+    job.read_logs()
+    return render_template("models/images/classification/large_graph.html", job=job)
+
+
+def offer_choices(form: ImageClassificationModelForm) -> None:
+    """Tell the form which datasets, models and GPUs there are."""
+    datasets = newest(_is_usable_dataset, form.dataset.data)
+    form.offer(
+        datasets=[(job.id, job.name) for job in datasets],
+        previous={job.id: list(job.snapshots()) for job in _previous_models(form)},
+        gpus=scheduler().resources.gpus,
+    )
+
+
+def newest(is_wanted: Callable[[Job], bool], chosen: str | None) -> list[Job]:
+    """The newest jobs that are wanted, the latest first, and the chosen one however old it is."""
+    return offered(filter(is_wanted, reversed(scheduler().jobs)), chosen, MOST_OFFERED)
+
+
+def offered(wanted: Iterable[Job], chosen: str | None, most: int) -> list[Job]:
+    """The first `most` of them, and the one with the id `chosen` wherever it stands."""
+    return [job for place, job in enumerate(wanted) if place < most or job.id == chosen]
+
+
+def _created_job(form: ImageClassificationModelForm) -> Job | None:
+    """The new job; None when the form has been given more errors instead."""
+    jobs_dir = scheduler().store.jobs_dir
+    try:
+        with kept_upload(form.custom_network_weights.data, jobs_dir) as uploaded:
+            return create_model(
+                scheduler(),
+                services().pool,
+                form.model_name.data,
+                form.settings(),
+                form.custom_network.data or "",
+                services().config.caffe_root,
+                uploaded,
+                owner=owner_name(),
+                python_layers=services().config.python_layers,
+            )
+    except FormError as error:
+        form.add_errors(error.errors)
+        return None
+
+
+def _form_page(form: ImageClassificationModelForm, chosen: Mapping[str, Any]) -> str:
+    """The form; `chosen` has the epoch that is taken of a model, under `<its id>-snapshot`."""
+    return render_template(
+        FORM_PAGE,
+        form=form,
+        networks=STANDARD_NETWORKS.values(),
+        previous=[
+            _choice(model, chosen.get(f"{model.id}-snapshot")) for model in _previous_models(form)
+        ],
+        most_offered=MOST_OFFERED,
+    )
+
+
+def _choice(job: ImageClassificationModelJob, chosen: Any) -> dict[str, Any]:
+    """A model as the form offers it; without a choice its last snapshot is the one."""
+    epochs = [(epoch, f"Epoch #{epoch:g}") for epoch in job.snapshots()]
+    snapshots = [(0, "None (start afresh)"), *epochs]
+    known = [epoch for epoch, _ in snapshots if str(epoch) == str(chosen)]
+    selected = known[0] if known else snapshots[-1][0]
+    return {"id": job.id, "name": job.name, "snapshots": snapshots, "selected": selected}
+
+
+def _previous_models(form: ImageClassificationModelForm) -> list[ImageClassificationModelJob]:
+    """Models whose network can be taken."""
+    jobs = newest(
+        lambda job: isinstance(job, ImageClassificationModelJob), form.previous_networks.data
+    )
+    return [job for job in jobs if isinstance(job, ImageClassificationModelJob)]
+
+
+def _is_usable_dataset(job: Job) -> bool:
+    """Whether it is a dataset that is there, or will be."""
+    return job.type_name == DATASET_TYPE and (job.status is Status.DONE or job.status.is_active)
+
+
+def _cloned_settings(job_id: str | None) -> dict[str, Any]:
+    if job_id is None:
+        return {}
+    job = find_model(job_id)
+    settings = {**job.settings, "model_name": f"{job.name} copy"}
+    if job.settings["method"] == "custom":
+        settings["custom_network"] = job.network_text()
+        weights = job.dir / PRETRAINED_FILE
+        if weights.exists():  # they were uploaded
+            settings["custom_network_snapshot"] = str(weights)
+    return settings

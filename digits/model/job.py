@@ -1,0 +1,147 @@
+"""What all models have in common: a dataset, a training, and snapshots that can be used.
+
+Settings are the form's fields by name, and `use_gpu` and `caffe_root` as they were at the time.
+The folder holds `original.prototxt`, the network as it was given, and what the training made of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from digits.dataset.job import DatasetJob
+from digits.errors import FormError, TaskFailed
+from digits.job import Job
+from digits.model.plan import TrainingPlan
+from digits.model.tasks.train import TrainTask
+from digits.task import Task
+
+ORIGINAL_FILE = "original.prototxt"
+TRAIN_VAL_FILE = "train_val.prototxt"
+DEPLOY_FILE = "deploy.prototxt"
+PRETRAINED_FILE = "pretrained.caffemodel"
+
+
+class ModelJob(Job):
+    """A job that trains one network on one dataset."""
+
+    category = "model"
+    task_types = (TrainTask,)
+    page_template: ClassVar[str]
+
+    def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
+        super().__init__(job_dir, name, settings)
+        # None when the dataset's folder is gone.
+        self.dataset: DatasetJob | None = None
+
+    @property
+    def train_task(self) -> TrainTask:
+        return cast(TrainTask, self.tasks[0])
+
+    @property
+    def dataset_id(self) -> str:
+        return str(self.settings["dataset"])
+
+    def required_jobs(self) -> list[str]:
+        return [self.dataset_id]
+
+    def link(self, jobs: Mapping[str, Job]) -> None:
+        dataset = jobs.get(self.dataset_id)
+        self.dataset = dataset if isinstance(dataset, DatasetJob) else None
+        for task in self.tasks:
+            cast(TrainTask, task).attach(self)
+
+    def create_tasks(self) -> list[Task]:
+        task = TrainTask(self.dir, "train_caffe")
+        task.attach(self)
+        return [task]
+
+    def network_text(self) -> str:
+        """The network as it was given."""
+        return (self.dir / ORIGINAL_FILE).read_text("utf-8")
+
+    def snapshots(self) -> dict[float | int, Path]:
+        """The weights by epoch, oldest first."""
+        return self.train_task.snapshots()
+
+    def snapshot(self, epoch: str | None) -> tuple[float | int, Path]:
+        """The snapshot of an epoch, as text; the last one when it is empty.
+
+        Raises FormError at `snapshot_epoch` when there is none.
+        """
+        snapshots = self.snapshots()
+        if not snapshots:
+            raise _no_snapshot("This model has no snapshot yet. Wait for its first one.")
+        if epoch is None or not epoch.strip():
+            return list(snapshots.items())[-1]
+        with contextlib.suppress(ValueError):
+            for known, path in snapshots.items():
+                if float(epoch) == known:
+                    return known, path
+        known_epochs = ", ".join(f"{known:g}" for known in snapshots)
+        raise _no_snapshot(f"There is no snapshot of epoch {epoch[:40]!r}, but of {known_epochs}.")
+
+    def pretrained_weights(self) -> Path | None:
+        """Weights to start from: copied into the folder, or a file on the server."""
+        copied = self.dir / PRETRAINED_FILE
+        if copied.exists():
+            return Path(PRETRAINED_FILE)
+        given = self.settings["custom_network_snapshot"]
+        return Path(given) if self.settings["method"] == "custom" and given else None
+
+    def keep_weights(self, weights: Path) -> None:
+        """Keep another model's weights in this job's folder, so that it stands for itself."""
+        target = self.dir / PRETRAINED_FILE
+        try:
+            # Snapshots are never written to again, so a second name for the file is enough.
+            os.link(weights, target)
+        except OSError:
+            shutil.copyfile(weights, target)
+
+    def write_training_files(self) -> TrainingPlan:
+        """Write solver and networks; raises TaskFailed when they cannot be made."""
+        raise NotImplementedError
+
+    def described_settings(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
+        """What was asked for, as (title, words); `names` are those of all jobs by id."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """What the training has come to, as plain JSON."""
+        task = self.train_task
+        return {
+            "dataset_id": self.dataset_id,
+            **self._snapshot_facts(),
+            "last_outputs": task.last_outputs(),
+            "eta_s": task.eta_s,
+            **task.pace(),
+        }
+
+    def _snapshot_facts(self) -> dict[str, Any]:
+        table = self.train_task.snapshot_table()
+        return {
+            "snapshots": [row.epoch for row in table],
+            "snapshot_details": [row.to_json() for row in table],
+            "best_accuracy_epoch": next((r.epoch for r in table if r.has_best_accuracy), None),
+            "lowest_loss_epoch": next((r.epoch for r in table if r.has_lowest_loss), None),
+        }
+
+    def prunable_epochs(self) -> list[float | int]:
+        """The snapshots that are neither the best nor the last, nor needed now."""
+        table = self.train_task.snapshot_table()
+        return [r.epoch for r in table if not (r.is_best or r.is_last or r.kept_because)]
+
+
+def needed_dataset(job: ModelJob) -> DatasetJob:
+    """The job's dataset; TaskFailed when its folder is gone."""
+    if job.dataset is None:
+        raise TaskFailed(f"The dataset {job.dataset_id} of this model is gone.")
+    return job.dataset
+
+
+def _no_snapshot(message: str) -> FormError:
+    return FormError({"snapshot_epoch": [message]})

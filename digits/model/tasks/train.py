@@ -1,0 +1,354 @@
+"""The training task: runs `caffe train` in the job's folder and reads what it says.
+
+In: the model job that it belongs to, which writes the network and the solver when its dataset is
+there.  Out: graphs, snapshots, progress and time left, all derived from `caffe_output.log`, which
+our engine and real Caffe write alike.  A training that was interrupted goes on from its newest
+solver state; its log is continued.
+
+Elsewhere: the log's lines (`caffe_log.py`), the tables (`history.py`), the files (`job.py`).
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from digits import signals
+from digits.errors import JobRefused, StorageError, TaskFailed
+from digits.log_follower import ATTEMPT_MARK
+from digits.model import charts, snapshots
+from digits.model.caffe_log import (
+    Event,
+    Finished,
+    LogParser,
+    Rate,
+    Snapshot,
+    Started,
+    TrainOutput,
+    ValOutput,
+)
+from digits.model.failure import DIVERGED, explain
+from digits.model.history import History, csv_header, csv_pieces, history_json
+from digits.model.outcome import Outcome, outcome_of
+from digits.model.plan import TrainingPlan
+from digits.model.program import caffe_command, caffe_version
+from digits.model.snapshot_table import SnapshotFacts, snapshot_table
+from digits.process import TaskProcess
+from digits.resources import GPU, TRAIN, Need
+from digits.status import Status
+from digits.task import Task
+
+LOG_NAME = "caffe_output.log"
+SOLVER_FILE = "solver.prototxt"
+MEMORY_EVERY_S = 5.0
+
+
+class Trainable(Protocol):
+    """What the task needs of its job."""
+
+    settings: dict[str, Any]
+
+    def write_training_files(self) -> TrainingPlan:
+        """Write solver and networks into the job's folder; TaskFailed when they cannot be made."""
+
+    def pretrained_weights(self) -> Path | None:
+        """Weights to start from."""
+
+
+class TrainTask(Task):
+    """One `caffe train`.  `attach` gives it its job, before anything else is asked of it."""
+
+    type_name = "train-caffe"
+    resumable = True
+
+    def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
+        super().__init__(job_dir, task_id, depends_on)
+        self._job: Trainable | None = None
+        self._plan: TrainingPlan | None = None
+        # Guards the curves: pages are answered while the runner's thread reads on.
+        self._curves_lock = threading.RLock()
+        # Asking the kernel takes longer than all else about a pace, so it is asked now and then.
+        self._memory: int | None = None
+        self._memory_due_s = 0.0
+        self._start_reading()
+
+    def attach(self, job: Trainable) -> None:
+        """Tell it the job that it belongs to."""
+        self._job = job
+
+    @property
+    def job(self) -> Trainable:
+        if self._job is None:
+            raise RuntimeError("a training task was used before it was attached to its job")
+        return self._job
+
+    @property
+    def name(self) -> str:
+        return "Train Caffe Model"
+
+    @property
+    def log_name(self) -> str:
+        return LOG_NAME
+
+    @property
+    def plan(self) -> TrainingPlan | None:
+        """How long the training is; None before its files are written."""
+        if self._plan is None:
+            self._plan = TrainingPlan.read(self.job_dir)
+        return self._plan
+
+    # Running ------------------------------------------------------------------------------------
+
+    def need(self) -> Need:
+        """One or more GPUs where the server has some, else a training slot."""
+        settings = self.job.settings
+        if not settings["use_gpu"]:
+            return Need(TRAIN)
+        chosen = tuple(settings["select_gpus"])
+        if chosen:
+            return Need(GPU, len(chosen), chosen)
+        if settings["select_gpu_count"]:
+            return Need(GPU, settings["select_gpu_count"])
+        if settings["select_gpu"] != "next":
+            return Need(GPU, 1, (settings["select_gpu"],))
+        return Need(GPU)
+
+    def prepare(self) -> None:
+        self._find_real_caffe()
+        if snapshots.newest_state(self.job_dir) is not None and self.plan is not None:
+            return  # the training goes on with the files that it began with
+        self._plan = self.job.write_training_files()
+
+    def _find_real_caffe(self) -> None:
+        """Note the version of a configured Caffe, in the settings and in the log."""
+        settings = self.job.settings
+        root = settings["caffe_root"]
+        if not root:
+            return
+        settings["caffe_version"] = caffe_version(root)
+        with self.log_path.open("a", encoding="utf-8") as file:
+            program = caffe_command(root)[0]
+            file.write(f"Training by Caffe {settings['caffe_version']}: {program}\n")
+
+    def arguments(self) -> list[str]:
+        command = [
+            *caffe_command(self.job.settings["caffe_root"]),
+            "train",
+            f"--solver={SOLVER_FILE}",
+        ]
+        if self.job.settings.get("python_layers") and not self.job.settings["caffe_root"]:
+            command.append("--allow_python")
+        state = snapshots.newest_state(self.job_dir)
+        weights = self.job.pretrained_weights()
+        if state is not None:
+            command.append(f"--snapshot={state.name}")
+        elif weights is not None:
+            command.append(f"--weights={weights}")
+        if self.job.settings["use_gpu"]:
+            command.append(f"--gpu={','.join(self.allocation)}")
+        return command
+
+    def finish(self) -> None:
+        if self.curves.diverged():
+            raise TaskFailed(DIVERGED)
+        if not snapshots.snapshot_weights(self.job_dir):
+            raise TaskFailed(
+                "The training ended without writing a snapshot. See the end of its log for why."
+            )
+        snapshots.remove_old_states(self.job_dir)
+
+    def explain_failure(self, exit_status: int | None) -> str:
+        return explain(self.curves, self.log_path, exit_status)
+
+    # Reading the log ----------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        super().reset()
+        self._start_reading()
+
+    def _start_reading(self) -> None:
+        with self._curves_lock:
+            self._parser = LogParser()
+            self.curves = History()
+            self._newest_snapshot: int | None = None
+
+    def process_line(self, line: str) -> None:
+        with self._curves_lock:
+            if line.startswith(ATTEMPT_MARK):
+                self.curves.problems.clear()  # the last attempt's, which are over
+            for event in self._parser.parse(line):
+                self.curves.add(event)
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
+        """Say what is new, and clean up behind a snapshot that is complete."""
+        match event:
+            case TrainOutput() | ValOutput():
+                self.mark_changed("combined_graph")
+            case Rate():
+                self.mark_changed("lr_graph")
+            case Started() | Finished():
+                self.mark_changed("pace")
+            case Snapshot(iteration=iteration):
+                self._newest_snapshot = iteration
+                self.mark_changed("snapshots")
+                return
+        if self._newest_snapshot is not None and self.status is Status.RUNNING:
+            # Something was said after it, so its state is on disk; or it was, when an old log is
+            # read again.
+            snapshots.remove_old_states(self.job_dir)
+            self._newest_snapshot = None
+        self._update_progress()
+
+    def _update_progress(self) -> None:
+        plan = self.plan
+        if plan is None:
+            return
+        iteration = self.curves.iteration
+        progress = min(1.0, iteration / plan.max_iter)
+        if progress != self.progress:
+            self.mark_changed("pace")
+        self.progress = progress
+        pace = self.curves.iterations_per_s()
+        self.eta_s = (plan.max_iter - iteration) / pace if pace else None
+
+    # Results ------------------------------------------------------------------------------------
+
+    def update_data(self, update: str) -> Any:
+        """Charts in C3's form, the snapshots as [epoch, text], or the present pace."""
+        with self._curves_lock:
+            match update:
+                case "combined_graph":
+                    accuracies = self.plan.accuracies if self.plan else ()
+                    return charts.combined_chart(self.curves, self.epoch_iterations, accuracies)
+                case "lr_graph":
+                    return charts.rate_chart(self.curves, self.epoch_iterations)
+                case "snapshots":
+                    return [[epoch, f"Epoch #{epoch:g}"] for epoch in self.snapshots()]
+                case "pace":
+                    return self.pace()
+        return super().update_data(update)
+
+    def history_csv(self) -> Iterator[str]:
+        """Every point so far, as pieces of a CSV file."""
+        with self._curves_lock:
+            header, rows = csv_header(self.curves), self.curves.rows()
+        return csv_pieces(header, rows, self.epoch_iterations)
+
+    def history_json(self) -> dict[str, Any]:
+        """Every point of the training as plain JSON."""
+        with self._curves_lock:
+            return history_json(self.curves, self.epoch_iterations)
+
+    @property
+    def epoch_iterations(self) -> int:
+        return self.plan.epoch_iterations if self.plan else 1
+
+    def snapshots(self) -> dict[float | int, Path]:
+        """The weights on disk by epoch, oldest first."""
+        plan = self.plan
+        if plan is None:
+            return {}
+        return {plan.epoch_name(iteration): path for iteration, path in self._weights().items()}
+
+    def _weights(self) -> dict[int, Path]:
+        """The weights on disk by iteration, oldest first."""
+        weights = snapshots.snapshot_weights(self.job_dir)
+        if self.status is not Status.RUNNING:
+            return weights
+        # While a snapshot is being written its weights may be half there: the log tells.
+        with self._curves_lock:
+            told = set(self.curves.snapshots)
+        return {iteration: path for iteration, path in weights.items() if iteration in told}
+
+    def snapshot_table(self) -> list[SnapshotFacts]:
+        """What is known of each snapshot, oldest first."""
+        plan = self.plan
+        if plan is None:
+            return []
+        with self._curves_lock:
+            weights = self._weights()
+            return snapshot_table(weights, plan, self.curves.val, self._kept(weights))
+
+    def _kept(self, weights: Mapping[int, Path]) -> dict[int, str]:
+        """Which snapshots cannot go now, and why."""
+        if self.status is Status.DONE:
+            return {}
+        kept = dict.fromkeys(
+            snapshots.state_iterations(self.job_dir), "The training goes on from it."
+        )
+        if self.status is Status.RUNNING and weights:
+            kept.setdefault(max(weights), "It may not be written to its end yet.")
+        return kept
+
+    def delete_snapshots(self, epochs: Collection[float | int]) -> None:
+        """Remove snapshots; JobRefused when one of them is needed, StorageError when it stays."""
+        with self._curves_lock:
+            chosen = [row for row in self.snapshot_table() if row.epoch in epochs]
+            for row in chosen:
+                if row.kept_because:
+                    raise JobRefused(
+                        f"The snapshot of epoch {row.epoch:g} cannot be deleted: {row.kept_because}"
+                    )
+            try:
+                for row in chosen:
+                    snapshots.remove_snapshot(self.job_dir, row.iteration)
+            except OSError as error:
+                raise StorageError(
+                    f"A snapshot cannot be deleted: {error.strerror}. Check the job's folder."
+                ) from error
+        data = self.update_data("snapshots")
+        signals.announce(signals.task_updated, self, update="snapshots", data=data)
+
+    def pace(self) -> dict[str, Any]:
+        """How far and how fast it is; what is not known is None."""
+        plan, pace = self.plan, self.curves.iterations_per_s()
+        images = pace * plan.train_batch_size if pace and plan else None
+        return {
+            "iteration": self.curves.iteration,
+            "max_iter": plan.max_iter if plan else None,
+            "epoch": round(plan.epoch(self.curves.iteration), 3) if plan else None,
+            "iterations_per_s": _rounded(pace),
+            "images_per_s": _rounded(images),
+            "memory_bytes": self._memory_bytes(),
+        }
+
+    def _memory_bytes(self) -> int | None:
+        """What the training's processes hold now; None when it does not run."""
+        if self.status is not Status.RUNNING:
+            return None
+        now = time.monotonic()
+        if now >= self._memory_due_s:
+            self._memory_due_s = now + MEMORY_EVERY_S
+            process = TaskProcess.find(self.job_dir, self.id, self.attempts)
+            self._memory = process.memory_bytes() if process else None
+        return self._memory
+
+    def outcome(self) -> Outcome | None:
+        """What it has come to so far; None before its files are written."""
+        plan = self.plan
+        if plan is None:
+            return None
+        with self._curves_lock:
+            return outcome_of(self.curves, plan)
+
+    def last_outputs(self) -> dict[str, dict[str, float | None]]:
+        """The newest value of each output by phase."""
+        with self._curves_lock:
+            tables = {"train": self.curves.train, "val": self.curves.val}
+            return {
+                phase: {name: _finite(table.last(name)) for name in table.columns}
+                for phase, table in tables.items()
+            }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,226 @@
+"""Pages of any model: its own page, its files, and what the form asks while it is filled in."""
+
+from __future__ import annotations
+
+import base64
+from typing import cast
+
+from flask import Blueprint, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.errors import FormError, JobInUse, JobNotFound
+from digits.forms import shown
+from digits.inference import InferenceError, draw_network
+from digits.model import archives
+from digits.model.charts import preview_chart
+from digits.model.compare import result_pairs
+from digits.model.errors import NetworkError
+from digits.model.images.classification import download as classification_download
+from digits.model.images.classification.creation import located, source_to_draw
+from digits.model.images.classification.forms import LearningRateForm
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.job import ModelJob
+from digits.model.network_parsing import parse_given
+from digits.model.network_text import STANDARD_NETWORKS, standard_network_text
+from digits.model.solver import preview
+from digits.status import Status
+from digits.web import answer, in_turns, job_summary, scheduler, services
+
+blueprint = Blueprint("models", __name__)
+
+
+@blueprint.get("/<job_id>.json")
+@blueprint.get("/<job_id>")
+def show(job_id: str) -> ResponseReturnValue:
+    """A model's page, or the same as JSON.
+
+    The template (`models/images/classification/show.html`) gets
+    - `job`, an ImageClassificationModelJob whose log has been read; `job.dataset` is None when the
+      dataset is gone; `job.train_task` has `update_data("combined_graph" | "lr_graph" |
+      "snapshots" | "pace")` and `plan` (None before the training's files are written);
+    - `snapshots`, [[epoch, "Epoch #1"], ...], oldest first;
+    - `snapshot_table`, a SnapshotFacts for each of them, and `prunable`, how many of them can go;
+    - `files`, [(title, name in the job's folder), ...] of those that exist;
+    - `extensions`, the kinds of archives to download;
+    - `classifications`, the jobs that classified many pictures with it, the newest first;
+    - `described`, its settings, and `results`, what came of it, both as (title, words).
+    """
+    job = find_model(job_id)
+    job.read_logs()
+    data = {
+        **job_summary(job),
+        "type": job.title,
+        "error": job.error,
+        "settings": job.settings,
+        "progress": job.progress,
+        **job.facts(),
+    }
+    return answer(
+        job.page_template,
+        data,
+        job=job,
+        snapshots=job.train_task.update_data("snapshots"),
+        snapshot_table=job.train_task.snapshot_table(),
+        prunable=len(job.prunable_epochs()),
+        files=[(title, name) for title, name in FILES if (job.dir / name).is_file()],
+        extensions=list(archives.KINDS),
+        results=result_pairs(job),
+        described=job.described_settings({each.id: each.name for each in scheduler().jobs}),
+        classifications=scheduler().parts(job_id)[::-1],
+    )
+
+
+FILES = (
+    ("Solver", "solver.prototxt"),
+    ("Network (train/val)", "train_val.prototxt"),
+    ("Network (deploy)", "deploy.prototxt"),
+    ("Network (original)", "original.prototxt"),
+    ("Raw Caffe output", "caffe_output.log"),
+)
+
+
+@blueprint.get("/<job_id>/history.csv")
+def history_as_csv(job_id: str) -> ResponseReturnValue:
+    """Every point of the training as CSV."""
+    job = find_model(job_id)
+    job.read_logs()
+    headers = {"Content-Disposition": f"attachment; filename={job.id}_history.csv"}
+    pieces = in_turns(job.train_task.history_csv())
+    return Response(pieces, mimetype="text/csv", headers=headers)
+
+
+@blueprint.get("/<job_id>/history.json")
+def history_as_json(job_id: str) -> ResponseReturnValue:
+    """Every point of the training as JSON."""
+    job = find_model(job_id)
+    job.read_logs()
+    return jsonify(job.train_task.history_json())
+
+
+@blueprint.route("/<job_id>/download", methods=["GET", "POST"])
+@blueprint.route("/<job_id>/download.<path:extension>", methods=["GET", "POST"])
+def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
+    """An archive of a snapshot (`epoch`, or form `snapshot_epoch`; default: the last one)."""
+    job = find_model(job_id)
+    kind = archives.KINDS[classification_download.check_extension(extension)]
+    epoch, weights = job.snapshot(request.form.get("snapshot_epoch") or request.args.get("epoch"))
+    classification = cast(ImageClassificationModelJob, job)
+    members = classification_download.members(classification, epoch, weights)
+    name = classification_download.archive_name(classification, epoch, extension)
+    headers = {"Content-Disposition": f"attachment; filename={name}"}
+    return Response(kind.make(members), mimetype=kind.media_type, headers=headers)
+
+
+@blueprint.delete("/<job_id>/snapshots/<epoch>")
+def delete_snapshot(job_id: str, epoch: str) -> ResponseReturnValue:
+    """Remove the snapshot of an epoch; 403 while the training needs it, or another model does."""
+    job = find_model(job_id)
+    job.read_logs()
+    return _delete_snapshots(job, [job.snapshot(epoch)[0]])
+
+
+@blueprint.post("/<job_id>/snapshots/prune")
+def prune_snapshots(job_id: str) -> ResponseReturnValue:
+    """Remove all snapshots but the best, the last, and those that are needed."""
+    job = find_model(job_id)
+    job.read_logs()
+    in_use = _epochs_in_use(job)
+    return _delete_snapshots(job, [e for e in job.prunable_epochs() if e not in in_use])
+
+
+def _delete_snapshots(job: ModelJob, epochs: list[float | int]) -> ResponseReturnValue:
+    for epoch, name in _epochs_in_use(job).items():
+        if epoch in epochs:
+            raise JobInUse(
+                f"The snapshot of epoch {epoch:g} cannot be deleted: the model {name} has yet to "
+                "start from it. Wait until it has, or abort it."
+            )
+    job.train_task.delete_snapshots(epochs)
+    return jsonify({"deleted": epochs, "snapshots": list(job.snapshots())})
+
+
+def _epochs_in_use(job: ModelJob) -> dict[float | int, str]:
+    """The epochs whose weights a model that has not ended was told to start from, and its name."""
+    users = {
+        other.settings.get("custom_network_snapshot"): other.name
+        for other in scheduler().jobs
+        if isinstance(other, ModelJob) and other.status.is_active
+    }
+    # The form keeps paths without links.
+    paths = {epoch: str(path.resolve()) for epoch, path in job.snapshots().items()}
+    return {epoch: users[path] for epoch, path in paths.items() if path in users}
+
+
+@blueprint.post("/customize")
+def customize() -> ResponseReturnValue:
+    """The text of a network (`network`: a standard one's name, or a model's id) to change.
+
+    With the path of the weights of `snapshot_epoch`, when one is named that is not 0.
+    """
+    name = request.args.get("network", "").strip()
+    if name in STANDARD_NETWORKS:
+        return jsonify({"network": standard_network_text(name), "snapshot": None})
+    job = find_model(name)
+    epoch = request.form.get("snapshot_epoch", "").strip()
+    snapshot = None
+    if epoch not in ("", "0"):
+        snapshot = str(job.snapshot(epoch)[1])
+    return jsonify({"network": job.network_text(), "snapshot": snapshot})
+
+
+# Somebody waits: a network of 150 layers takes two seconds.
+DRAW_S = 9.0
+PICTURE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
+
+
+@blueprint.post("/visualize-network")
+def visualize_network() -> ResponseReturnValue:
+    """A drawing of the network `custom_network`: an `<img>` with a base64 PNG.
+
+    `format` png or svg; with a `dataset` that is Done, it is drawn as it would be trained on it,
+    with the shapes of its blobs.
+    """
+    kind = request.form.get("format", "png").strip()
+    if kind not in PICTURE_TYPES:
+        raise FormError({"format": [f"The format is png or svg. Received: {shown(kind)}."]})
+    text = request.form.get("custom_network", "").replace("\r\n", "\n")
+    try:
+        net = parse_given(services().pool, text)
+        source = source_to_draw(net, text, find_dataset(request.form.get("dataset", "")))
+        picture = draw_network(services().pool, source, kind, all_states=True, timeout_s=DRAW_S)
+    except NetworkError as error:
+        raise FormError({"custom_network": [located(error, text)]}) from error
+    except InferenceError as error:
+        raise FormError({"custom_network": [str(error)]}) from error
+    data = base64.b64encode(picture.png).decode()
+    image = Markup('<img src="data:{};base64,{}" alt="The network as a graph">').format(
+        PICTURE_TYPES[kind], data
+    )
+    note = Markup('<p class="muted">{}</p>').format(picture.note) if picture.note else ""
+    return str(image + note)
+
+
+@blueprint.post("/visualize-lr")
+def visualize_lr() -> ResponseReturnValue:
+    """The learning rate at 0 to 100 percent of a training, for a chart."""
+    form = LearningRateForm.submitted_without_token()
+    if not form.validate():
+        return jsonify({"errors": form.all_errors}), 400
+    return jsonify({"data": preview_chart(preview(form.rate()))})
+
+
+def find_dataset(job_id: str) -> ImageClassificationDatasetJob | None:
+    """The dataset with this id, when it is there to be trained on."""
+    job = next((job for job in scheduler().jobs if job.id == job_id), None)
+    usable = isinstance(job, ImageClassificationDatasetJob) and job.status is Status.DONE
+    return cast(ImageClassificationDatasetJob, job) if usable else None
+
+
+def find_model(job_id: str) -> ModelJob:
+    """The model with this id; JobNotFound when it is a dataset or nothing."""
+    job = scheduler().job(job_id)
+    if not isinstance(job, ModelJob):
+        raise JobNotFound(job_id)
+    return job

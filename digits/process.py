@@ -1,0 +1,262 @@
+"""A task's process: it outlives the server, and how it ended is on disk.
+
+The command runs under a small shell in a process group of its own.  The shell writes two files in
+the job's folder: `.run/TASK.ATTEMPT.pid` before the command starts and `.run/TASK.ATTEMPT.exit`
+when it has ended.  So a server that is killed and started again finds the process (or its exit
+status) from the folder alone.  Output goes to the task's log file, never to a pipe of the server.
+
+Elsewhere: what the command is (`task.py`), reading the log (`log_follower.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+RUN_FOLDER = ".run"
+# In the environment of every process of a run, so that a recycled process id is never taken for it.
+MARK = "DIGITS_TASK_RUN"
+POLL_S = 0.05
+
+# $0 is the run's path, relative to the job's folder: the folder may be moved meanwhile.
+# The traps keep the shell alive through an abort of its group, so that it can still write down how
+# the command ended; the command itself starts with the signals' default actions.
+# Room for the exit status is taken before the command may fill the disk, and written over (1<>).
+_SHELL = """\
+trap : INT TERM HUP
+{
+printf '%s' $$ > "$0.pid.new" && mv "$0.pid.new" "$0.pid"
+printf '%8s' > "$0.exit.new"
+} 2> /dev/null
+"$@"
+code=$?
+{
+printf '%-8s' $code 1<> "$0.exit.new" && mv "$0.exit.new" "$0.exit"
+} 2> /dev/null
+exit $code
+"""
+
+
+# Children that this server leaves running on purpose; kept, since Popen warns when it is forgotten.
+_left_running: list[subprocess.Popen[bytes]] = []
+
+
+class TaskProcess:
+    """One run of a task's command, started by this server or by an earlier one."""
+
+    def __init__(
+        self, job_dir: Path, run: str, pid: int, child: subprocess.Popen[bytes] | None
+    ) -> None:
+        self.job_dir = job_dir
+        self.run = run
+        self.pid = pid  # the shell's, and the number of its process group
+        # None when an earlier server started it: it is not our child and cannot be waited for.
+        self._child = child
+
+    @classmethod
+    def start(
+        cls,
+        command: Sequence[str],
+        *,
+        job_dir: Path,
+        task_id: str,
+        attempt: int,
+        log_path: Path,
+        environment: Mapping[str, str],
+    ) -> TaskProcess:
+        """Start `command` in `job_dir`, its output appended to `log_path`.
+
+        Raises OSError when the folder cannot be written or the shell cannot be started.
+        """
+        run = f"{task_id}.{attempt}"
+        (job_dir / RUN_FOLDER).mkdir(exist_ok=True)
+        for leftover in (job_dir / RUN_FOLDER).glob(f"{task_id}.*"):
+            leftover.unlink(missing_ok=True)
+        with log_path.open("ab") as log:
+            child = subprocess.Popen(
+                ["/bin/sh", "-c", _SHELL, f"{RUN_FOLDER}/{run}", *command],
+                cwd=job_dir,
+                env={**environment, MARK: _mark(job_dir, run)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return cls(job_dir, run, child.pid, child)
+
+    @classmethod
+    def find(cls, job_dir: Path, task_id: str, attempt: int) -> TaskProcess | None:
+        """The run that an earlier server started, alive or ended; None when there was none."""
+        run = f"{task_id}.{attempt}"
+        pid = _read_number(_file(job_dir, run, "pid"))
+        if pid is None:
+            # Perhaps its shell has not come to write the file, or could not.
+            groups = _marked(_mark(job_dir, run)).values()
+            pid = next((pid for pid in groups if _is_in(pid, job_dir)), None)
+        return None if pid is None else cls(job_dir, run, pid, None)
+
+    def exit_status(self) -> int | None:
+        """How the command ended, as a shell says it (128 + n for signal n); None when unknown."""
+        status = _read_number(_file(self.job_dir, self.run, "exit"))
+        if status is None and self._child is not None and self._child.poll() is not None:
+            # The shell was killed as well, or could not write.
+            code = self._child.returncode
+            return 128 - code if code < 0 else code
+        return status
+
+    def is_alive(self) -> bool:
+        """Whether the command may still be running."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return self.pid in _marked(self._mark, [self.pid]) and _is_in(self.pid, self.job_dir)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process of the run; nothing happens when all have ended."""
+        members = self.members()
+        with contextlib.suppress(ProcessLookupError):
+            if self.pid in members.values():
+                os.killpg(self.pid, number)
+        for pid, group in members.items():
+            if group != self.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+    def terminate(self, grace_s: float, *, first: signal.Signals = signal.SIGTERM) -> None:
+        """End the whole run: by `first`, by SIGTERM, by SIGKILL, each after `grace_s` seconds."""
+        for number in dict.fromkeys((first, signal.SIGTERM, signal.SIGKILL)):
+            self.send_signal(number)
+            if self._wait_until_gone(grace_s):
+                break
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(POLL_S)  # it has ended: reap it
+
+    def members(self) -> dict[int, int]:
+        """The processes of the run that are alive, the shell included: process id -> group.
+
+        The group's, and those that left the group but still carry the run's mark.
+        """
+        if self._child is not None:
+            self._child.poll()  # reaps it, else a zombie would count
+        marked = _marked(self._mark)
+        if self.pid not in marked.values():
+            return marked  # no process of the group is ours: it has ended
+        return marked | dict.fromkeys(_group(self.pid), self.pid)
+
+    def memory_bytes(self) -> int:
+        """The memory that the processes of the run hold, in bytes."""
+        total = 0
+        for pid in self.members():
+            with contextlib.suppress(psutil.Error):
+                total += psutil.Process(pid).memory_info().rss
+        return total
+
+    def leave(self) -> None:
+        """Let the process go on without this server; a later one finds it."""
+        if self._child is not None and self._child.poll() is None:
+            _left_running.append(self._child)
+
+    def forget(self) -> None:
+        """Remove the run's files, once its ending is on disk."""
+        for suffix in ("pid", "exit"):
+            with contextlib.suppress(OSError):
+                _file(self.job_dir, self.run, suffix).unlink()
+
+    @property
+    def _mark(self) -> str:
+        return _mark(self.job_dir, self.run)
+
+    def _wait_until_gone(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while members := self.members():
+            # Asking for the known ones is cheap; then again for all: they may have forked.
+            while any(_lives(pid) for pid in members):
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(POLL_S)
+        return True
+
+
+def describe_exit(status: int | None) -> str:
+    """How a process ended, in words."""
+    if status is None:
+        return "its process vanished without an exit status (killed, or the machine went down)"
+    if status > 128:
+        number = status - 128
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(number).name
+            if number == signal.SIGKILL:
+                return f"its process was killed ({name}): often the machine was out of memory"
+            return f"its process was ended by the signal {name}"
+    if status == 127:
+        return "its program was not found (exit status 127)"
+    return f"its process ended with exit status {status}"
+
+
+def what_to_try(status: int | None) -> str:
+    """What may help after such an end, in a sentence; empty when the program's words must tell."""
+    if status == 128 + signal.SIGKILL:
+        return (
+            "Use less memory (a smaller batch size, fewer things at a time), then resume the job."
+        )
+    if status is None or status > 128:
+        return "Resume the job; if that happens again, the end of the log may tell why."
+    return "Check that it is installed." if status == 127 else ""
+
+
+def _mark(job_dir: Path, run: str) -> str:
+    return f"{job_dir.name}/{run}"
+
+
+def _file(job_dir: Path, run: str, suffix: str) -> Path:
+    return job_dir / RUN_FOLDER / f"{run}.{suffix}"
+
+
+def _marked(mark: str, pids: Sequence[int] | None = None) -> dict[int, int]:
+    """The living processes (of `pids`, or all) that carry the mark, with their groups."""
+    found = {}
+    for pid in psutil.pids() if pids is None else pids:
+        # Gone meanwhile, or another user's: none of ours.
+        with contextlib.suppress(psutil.Error, OSError):
+            if psutil.Process(pid).environ().get(MARK) == mark and _lives(pid):
+                found[pid] = os.getpgid(pid)
+    return found
+
+
+def _group(group: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):
+            if os.getpgid(pid) == group and _lives(pid):
+                found.append(pid)
+    return found
+
+
+def _lives(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _is_in(pid: int, folder: Path) -> bool:
+    """Whether a process works in `folder`, and not in a copy of it elsewhere."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return os.path.samefile(psutil.Process(pid).cwd(), folder)
+    return False
+
+
+def _read_number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

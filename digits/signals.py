@@ -1,0 +1,37 @@
+"""What the job layer announces, for whoever listens.
+
+The web layer turns it into Socket.IO messages (`sockets.py`).  Each signal is sent with the job or
+task as its sender.  Listeners run in the thread that sends, so they are quick.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from blinker import Signal
+
+log = logging.getLogger(__name__)
+
+# sender: Job
+job_added = Signal("a job was added")
+job_deleted = Signal("a job and its folder are gone")
+job_status_changed = Signal("a job's status changed")
+job_attribute_changed = Signal("a job's name or notes changed; attribute=its name")
+
+# sender: Task
+task_status_changed = Signal("a task's status changed")
+task_progress = Signal("a task's progress changed")
+task_updated = Signal("a task has new results; update=the kind, data=plain JSON")
+
+# sender: Scheduler
+resources_changed = Signal("slots or GPUs were taken or given back, or the queue moved")
+
+
+def announce(signal: Signal, sender: object, **data: Any) -> None:
+    """Send a signal; a listener that fails is logged, and never harms the job it was told of."""
+    for receiver in signal.receivers_for(sender):
+        try:
+            receiver(sender, **data)
+        except Exception:
+            log.exception("a listener failed when %s", signal.__doc__)

@@ -1,0 +1,143 @@
+"""The life of a job or task: one enum, the allowed steps, and the history that pages show."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+
+
+class Status(StrEnum):
+    """The six states, by the names that routes answer."""
+
+    INITIALIZED = "Initialized"
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    DONE = "Done"
+    ABORTED = "Aborted"
+    ERROR = "Error"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the scheduler still has something to do for it."""
+        return self in _ACTIVE
+
+    @property
+    def css(self) -> str:
+        """The Bootstrap colour that pages give it."""
+        return _CSS[self]
+
+
+# A tuple: looking an Enum up in a set calls Python code to hash it.
+_ACTIVE = (Status.INITIALIZED, Status.WAITING, Status.RUNNING)
+_CSS = {
+    Status.INITIALIZED: "warning",
+    Status.WAITING: "warning",
+    Status.RUNNING: "info",
+    Status.DONE: "success",
+    Status.ABORTED: "secondary",
+    Status.ERROR: "danger",
+}
+
+# Where a status may go.  An ended job waits again when it is resumed; a running one waits again
+# when the server stopped it and will go on with it at its next start, and while its next task waits
+# for a slot.
+ALLOWED_STEPS: dict[Status, frozenset[Status]] = {
+    Status.INITIALIZED: frozenset({Status.WAITING, Status.ABORTED, Status.ERROR}),
+    Status.WAITING: frozenset({Status.RUNNING, Status.ABORTED, Status.ERROR}),
+    Status.RUNNING: frozenset({Status.DONE, Status.ABORTED, Status.ERROR, Status.WAITING}),
+    Status.DONE: frozenset({Status.WAITING}),
+    Status.ABORTED: frozenset({Status.WAITING}),
+    Status.ERROR: frozenset({Status.WAITING}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A status and the moment (seconds since the epoch) at which it was reached."""
+
+    status: Status
+    time_s: float
+
+
+@dataclass(frozen=True)
+class StatusSpan:
+    """A status as pages show it: when it began and how long it lasted (None: it still does)."""
+
+    status: Status
+    time_s: float
+    duration_s: float | None
+
+
+@dataclass(slots=True)
+class StatusHistory:
+    """The statuses of a job or task, oldest first; never empty."""
+
+    changes: list[StatusChange] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.changes:
+            self.changes.append(StatusChange(Status.INITIALIZED, time.time()))
+
+    @property
+    def status(self) -> Status:
+        return self.changes[-1].status
+
+    @property
+    def since_s(self) -> float:
+        """When the present status was reached, in seconds since the epoch."""
+        return self.changes[-1].time_s
+
+    @property
+    def created_s(self) -> float:
+        """When the first status was reached, in seconds since the epoch."""
+        return self.changes[0].time_s
+
+    @property
+    def queued_s(self) -> float:
+        """When the user put it into the queue (made or resumed it), in seconds since the epoch.
+
+        A stop of the server, or a wait between two tasks, does not send it to the queue's end.
+        """
+        queued_s = self.created_s
+        for before, after in pairwise(self.changes):
+            if after.status is Status.WAITING and before.status is not Status.RUNNING:
+                queued_s = after.time_s
+        return queued_s
+
+    def move_to(self, status: Status, now_s: float | None = None) -> bool:
+        """Add a status; False when it is the present one already.
+
+        Raises ValueError for a step that is not in ALLOWED_STEPS: a bug, never the user's doing.
+        """
+        if status is self.status:
+            return False
+        if status not in ALLOWED_STEPS[self.status]:
+            raise ValueError(f"a job cannot go from {self.status} to {status}")
+        self.changes.append(StatusChange(status, time.time() if now_s is None else now_s))
+        return True
+
+    def spans(self) -> list[StatusSpan]:
+        """The history with durations, for pages."""
+        ends: list[float | None] = [change.time_s for change in self.changes[1:]]
+        return [
+            StatusSpan(change.status, change.time_s, None if end is None else end - change.time_s)
+            for change, end in zip(self.changes, [*ends, None], strict=True)
+        ]
+
+    def running_s(self) -> float:
+        """Seconds spent in Running, up to now when it still runs."""
+        times = [change.time_s for change in self.changes[1:]] + [time.time()]
+        return sum(
+            end - change.time_s
+            for change, end in zip(self.changes, times, strict=True)
+            if change.status is Status.RUNNING
+        )
+
+    def to_json(self) -> list[tuple[str, float]]:
+        return [(change.status.value, change.time_s) for change in self.changes]
+
+    @classmethod
+    def from_json(cls, data: list[tuple[str, float]]) -> StatusHistory:
+        return cls([StatusChange(Status(status), float(time_s)) for status, time_s in data])

@@ -1,0 +1,281 @@
+"""Make lists of pictures from a folder that has one sub-folder a category.
+
+FOLDER is a folder or the URL of a web listing (nginx or Apache).  A sub-folder's name, with spaces
+for underscores, is its category; its pictures are found through all levels below it.  Written to
+OUT_DIR: labels.txt (a category a line) and train.txt, val.txt, test.txt (`path label` a line).
+
+With --set val (or test, train) all pictures go into that one list, and except for train the
+categories are those of the labels.txt that is in OUT_DIR already.
+
+  python -m digits.tools.parse_folder photos out --pct-val 25 --pct-test 10 --seed 7
+  python -m digits.tools.parse_folder more_photos out --set test
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digits.errors import ToolError
+from digits.tools.folders import Category, Search, find_categories
+from digits.tools.listing import find_categories_at
+from digits.tools.picture_list import (
+    LABELS_FILE,
+    Entry,
+    is_url,
+    read_labels,
+    write_labels,
+    write_list,
+)
+from digits.tools.program import parser_for, run_program
+from digits.tools.progress import ProgressMeter, counted, log, log_distribution, log_skipped
+from digits.tools.roots import DataRoots, add_root_option
+from digits.tools.skipped import SkippedPicture, write_skipped
+
+SETS = ("train", "val", "test")
+MIN_CATEGORIES = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """How many percent of each category's pictures go into which set; the rest is for training."""
+
+    val: float = 25.0
+    test: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, percent in (("validation", self.val), ("test", self.test)):
+            if not 0 <= percent <= 100:  # a NaN, too
+                raise ToolError(f"The share for {name} must be 0 to 100 %, not {percent:g}.")
+        if self.val + self.test >= 100:
+            raise ToolError(
+                f"{self.val:g} % for validation and {self.test:g} % for test leave nothing for "
+                "training; together they must stay below 100 %."
+            )
+
+    def counts(self, pictures: int) -> tuple[int, int, int]:
+        """How many of a category's pictures go to train, val and test.
+
+        Every used set gets one if there are enough: first train, then val, then test.
+        """
+        val = max(1, round(pictures * self.val / 100)) if self.val else 0
+        test = max(1, round(pictures * self.test / 100)) if self.test else 0
+        while pictures and pictures - val - test < 1:
+            if test >= val:
+                test -= 1
+            else:
+                val -= 1
+        return pictures - val - test, val, test
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many pictures a category must and may have."""
+
+    min_per_class: int = 2
+    max_per_class: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_per_class < 1:
+            raise ToolError(f"The minimum per class must be 1 or more, not {self.min_per_class}.")
+        if self.max_per_class is not None and self.max_per_class < self.min_per_class:
+            raise ToolError(
+                f"The maximum per class ({self.max_per_class}) is below the minimum "
+                f"({self.min_per_class})."
+            )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where to look for categories: a folder or the URL of a listing, and what may be read."""
+
+    place: str
+    roots: DataRoots
+
+
+def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
+    """Find the categories and write labels.txt and the list of each used set."""
+    categories = _enough(_within_limits(_find(source, out_dir, "folder"), limits, seed))
+    sets: dict[str, list[Entry]] = {name: [] for name in SETS}
+    for label, category in enumerate(categories):
+        paths = _shuffled(category, seed)
+        train, val, _ = split.counts(len(paths))
+        parts = (paths[:train], paths[train : train + val], paths[train + val :])
+        for name, part in zip(SETS, parts, strict=True):
+            sets[name].extend(Entry(path, label) for path in sorted(part))
+    labels = [category.label for category in categories]
+    used = [name for name in SETS if sets[name]]
+    _warn_of_missing(labels, {name: sets[name] for name in used})
+    write_labels(out_dir / LABELS_FILE, labels)
+    for name in used:
+        _write_set(out_dir, name, sets[name], labels)
+    sizes = ", ".join(f"{len(sets[name])} for {name}" for name in used)
+    return f"{len(labels)} categories; pictures: {sizes}."
+
+
+def take_folder(source: Source, out_dir: Path, name: str, limits: Limits, seed: int) -> str:
+    """Put all pictures into the list of one set, which for train makes labels.txt, too."""
+    categories = _within_limits(_find(source, out_dir, name), limits, seed)
+    if name == "train":
+        labels = [category.label for category in _enough(categories)]
+    else:
+        labels = read_labels(out_dir / LABELS_FILE)
+        categories = _known(categories, labels)
+    number = {label: index for index, label in enumerate(labels)}
+    entries = [
+        Entry(path, number[category.label]) for category in categories for path in category.pictures
+    ]
+    _warn_of_missing(labels, {name: entries})
+    if name == "train":
+        write_labels(out_dir / LABELS_FILE, labels)
+    _write_set(out_dir, name, entries, labels)
+    return f"{len(entries)} pictures of {len(categories)} categories for {name}."
+
+
+def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
+    """Search the folder or the listing; the categories may be empty."""
+    log.info("Searching %s for pictures.", source.place)
+    skipped: list[SkippedPicture] = []
+
+    def skip(path: str, reason: str) -> None:
+        log_skipped(path, reason)
+        skipped.append(SkippedPicture(path, reason))
+
+    search = Search(ProgressMeter("pictures"), skip, source.roots)
+    if is_url(source.place):
+        categories = find_categories_at(source.place, search)
+    else:
+        categories = find_categories(Path(source.place), search)
+    search.meter.finish()
+    if search.other_files:
+        one, many = "file that is no picture was", "files that are no pictures were"
+        log.info("%s passed over.", counted(search.other_files, one, many))
+    write_skipped(out_dir, name, skipped)
+    if len(categories) < MIN_CATEGORIES:
+        found = f"only {categories[0].origin}" if categories else "none"
+        raise ToolError(
+            f"{source.place} must have at least {MIN_CATEGORIES} sub-folders, one for each "
+            f"category; found {found}."
+        )
+    if not any(category.pictures for category in categories):
+        raise ToolError(
+            f"There is no picture in the {len(categories)} sub-folders of {source.place}."
+        )
+    return categories
+
+
+def _within_limits(categories: list[Category], limits: Limits, seed: int) -> list[Category]:
+    """The categories with enough pictures, with no more than the maximum (chosen at random)."""
+    kept = []
+    for category in categories:
+        count = len(category.pictures)
+        if count < limits.min_per_class:
+            log.warning(
+                "Category %r is left out: it has %s, fewer than the minimum of %d.",
+                category.label,
+                counted(count, "picture"),
+                limits.min_per_class,
+            )
+            continue
+        if limits.max_per_class is not None and count > limits.max_per_class:
+            category.pictures = sorted(_shuffled(category, seed)[: limits.max_per_class])
+        kept.append(category)
+    return kept
+
+
+def _enough(categories: list[Category]) -> list[Category]:
+    if len(categories) < MIN_CATEGORIES:
+        raise ToolError(
+            f"Categories with enough pictures: {len(categories)}. A classifier needs at least "
+            f"{MIN_CATEGORIES}; add pictures or lower the minimum per class."
+        )
+    return categories
+
+
+def _known(categories: list[Category], labels: Sequence[str]) -> list[Category]:
+    """The categories that are among the training folder's; raises ToolError if none is."""
+    for category in categories:
+        if category.label not in labels:
+            log.warning(
+                "Category %r is left out: the training folder has no such category (%s in %s).",
+                category.label,
+                counted(len(category.pictures), "picture"),
+                category.origin,
+            )
+    known = [category for category in categories if category.label in labels]
+    if not known:
+        raise ToolError(
+            "None of the sub-folders has the name of a training category; the training categories "
+            f"are {', '.join(labels[:10])}{', ...' if len(labels) > 10 else ''}."
+        )
+    return known
+
+
+def _shuffled(category: Category, seed: int) -> list[str]:
+    """The category's pictures in an order that its name and the seed decide."""
+    # Seeded by the name, too: one category more or less does not change the split of the others.
+    random = np.random.Generator(np.random.PCG64([seed, *category.label.encode()]))
+    return [category.pictures[index] for index in random.permutation(len(category.pictures))]
+
+
+def _warn_of_missing(labels: Sequence[str], sets: dict[str, list[Entry]]) -> None:
+    """Say which categories have no picture in a set."""
+    for name, entries in sets.items():
+        present = {entry.label for entry in entries}
+        missing = [label for number, label in enumerate(labels) if number not in present]
+        if missing:
+            shown = ", ".join(repr(label) for label in missing[:10])
+            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+            log.warning("No picture for %s in these categories: %s%s.", name, shown, more)
+
+
+def _write_set(out_dir: Path, name: str, entries: list[Entry], labels: Sequence[str]) -> None:
+    counts = [0] * len(labels)
+    for entry in entries:
+        counts[entry.label] += 1
+    write_list(out_dir / f"{name}.txt", entries)
+    log_distribution(name, dict(zip(labels, counts, strict=True)))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = parser_for(__doc__, "parse_folder")
+    parser.add_argument("folder", metavar="FOLDER", help="folder or URL of a web listing")
+    parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="must exist")
+    parser.add_argument(
+        "--set", choices=SETS, help="put all pictures into this one list; default: split them"
+    )
+    parser.add_argument("--pct-val", type=float, default=25.0, help="percent for val.txt [25]")
+    parser.add_argument("--pct-test", type=float, default=0.0, help="percent for test.txt [0]")
+    parser.add_argument(
+        "--min", type=int, default=2, help="leave out categories with fewer pictures [2]"
+    )
+    parser.add_argument("--max", type=int, help="use at most so many pictures of a category")
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices [0]")
+    add_root_option(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
+
+    def program() -> str:
+        if not arguments.out_dir.is_dir():
+            raise ToolError(f"There is no folder {arguments.out_dir} to write the lists to.")
+        if arguments.seed < 0:
+            raise ToolError(f"The seed must be 0 or more, not {arguments.seed}.")
+        limits = Limits(arguments.min, arguments.max)
+        source = Source(arguments.folder, DataRoots(arguments.data_root))
+        if arguments.set:
+            return take_folder(source, arguments.out_dir, arguments.set, limits, arguments.seed)
+        split = Split(arguments.pct_val, arguments.pct_test)
+        return split_folder(source, arguments.out_dir, split, limits, arguments.seed)
+
+    run_program(program)
+
+
+if __name__ == "__main__":
+    main()

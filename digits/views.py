@@ -1,0 +1,268 @@
+"""The home page, and what can be done with any job: status, rename, abort, pause, resume, delete.
+
+The routes below `/jobs/<id>` stand also below `/datasets/<id>` and `/models/<id>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+
+from digits.bulk import delete_all
+from digits.demo import sample_dataset
+from digits.errors import FormError, JobNotFound, JobRefused
+from digits.first_steps import first_steps
+from digits.forms import DigitsForm, submitted_values
+from digits.job import Job
+from digits.job_list import JobPage, listed, wish_from
+from digits.logins import may_change
+from digits.machine_panel import machine_panel
+from digits.status import Status
+from digits.web import created, scheduler, services, wants_json
+
+blueprint = Blueprint("home", __name__)
+
+PREFIXES = ("jobs", "datasets", "models")
+LONGEST_NAME = 500
+LONGEST_NOTES = 20_000
+PAGE_ENDPOINTS = {
+    "dataset": "datasets.show",
+    "model": "models.show",
+    "evaluation": "classification_models.evaluation",
+}
+# The form that makes a job of a category.
+FORM_ENDPOINTS = {"dataset": "classification_datasets.new", "model": "classification_models.new"}
+
+
+def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
+    """Route a view below /jobs, /datasets and /models."""
+
+    def add(view: Any) -> Any:
+        for prefix in PREFIXES:
+            blueprint.add_url_rule(f"/{prefix}{rule}", view_func=view, methods=list(methods))
+        return view
+
+    return add
+
+
+# The rule nearest to the function is registered first, so `url_for` answers the page.
+@blueprint.get("/index.json")
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """All datasets and models, running ones first, then the newest; or as the address asks for.
+
+    The page (`home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which makes
+    the address of this page with other parameters; `steps`, a newcomer's next ones (`FirstSteps`,
+    or None); and `panel`, the state of the machine and the queue.
+    """
+    jobs = scheduler().jobs
+    if wants_json():
+        return _index(jobs)
+    wishes = {name: wish_from(request.args, f"{name}_sort") for name in ("datasets", "models")}
+    datasets = JobPage(jobs, "dataset", wishes["datasets"], _page_number("datasets_page"))
+    models = JobPage(jobs, "model", wishes["models"], _page_number("models_page"))
+    steps = None if models.wish.words or models.wish.status else first_steps(jobs)
+    return render_template(
+        "home.html",
+        datasets=datasets,
+        models=models,
+        wish=wishes["models"],
+        statuses=list(Status),
+        address=_address(datasets, models),
+        steps=steps,
+        form=DigitsForm() if steps else None,
+        panel=machine_panel(services().devices.read(), scheduler()),
+    )
+
+
+def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
+    wish = wish_from(request.args)
+    limit = _limit(request.args.get("limit", ""))
+    lists = {f"{category}s": listed(jobs, category, wish)[:limit] for category in FORM_ENDPOINTS}
+    return jsonify(
+        {
+            name: [{"id": job.id, "name": job.name, "status": job.status.value} for job in found]
+            for name, found in lists.items()
+        }
+    )
+
+
+def _limit(text: str) -> int | None:
+    """How many jobs of a kind are asked for; None: all."""
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal() or len(text) > 9:
+        raise FormError({"limit": [f"{text[:60]!r} is no number of jobs. Leave it out for all."]})
+    return int(text)
+
+
+def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
+    """Makes the home page's address with some parameters changed; what is usual is left out."""
+    present = {
+        "search": models.wish.words,
+        "status": models.wish.status.value if models.wish.status else "",
+        "datasets_sort": datasets.wish.sort,
+        "models_sort": models.wish.sort,
+        "datasets_page": datasets.number,
+        "models_page": models.number,
+    }
+
+    def address(**changes: Any) -> str:
+        values = {**present, **changes}
+        usual = ("", 1, None)
+        return url_for("home.home", **{k: v for k, v in values.items() if v not in usual})
+
+    return address
+
+
+@blueprint.post("/datasets/sample.json")
+@blueprint.post("/datasets/sample")
+def make_sample() -> ResponseReturnValue:
+    """Make the sample dataset, unless it is there; the home page then offers the next step."""
+    _require_token()
+    return created(sample_dataset(scheduler()), url_for("home.home"))
+
+
+@blueprint.get("/jobs/delete")
+def ask_before_delete() -> ResponseReturnValue:
+    """The question before several jobs (`ids`) are deleted, for browsers without scripts."""
+    wanted = _ids(request.args.getlist("ids"))
+    known = {job.id: job for job in scheduler().jobs}
+    jobs = [known[job_id] for job_id in wanted if job_id in known]
+    return render_template("jobs/delete.html", jobs=jobs, form=DigitsForm())
+
+
+@blueprint.post("/jobs/delete.json")
+@blueprint.post("/jobs/delete")
+def delete_jobs() -> ResponseReturnValue:
+    """Delete several jobs (`ids`); those that cannot be deleted are named with the reason."""
+    _require_token()
+    wanted = _ids(submitted_values().getlist("ids"))
+    if not wanted:
+        raise FormError({"ids": ["No job is named. Send the ids of the jobs to delete."]})
+    result = delete_all(scheduler(), wanted, may_change)
+    if wants_json():
+        return jsonify(
+            {
+                "deleted": [job_id for job_id, _ in result.deleted],
+                "kept": [asdict(kept) for kept in result.kept],
+            }
+        )
+    if not result.kept:
+        return redirect(url_for("home.home"), 303)
+    return render_template("jobs/deleted.html", result=result)
+
+
+def _ids(values: Sequence[str]) -> list[str]:
+    """Ids that were sent one by one, or with commas."""
+    return [job_id.strip() for text in values for job_id in text.split(",") if job_id.strip()]
+
+
+def _require_token() -> None:
+    """Refuse a browser's form without the token that our pages carry."""
+    form = DigitsForm.submitted()
+    if not form.validate():
+        raise CSRFError("The form was open for too long, or cookies are off.")
+
+
+@blueprint.get("/jobs/<job_id>")
+def show_job(job_id: str) -> ResponseReturnValue:
+    """The way to the job's own page."""
+    return redirect(url_for(page_endpoint(scheduler().job(job_id)), job_id=job_id))
+
+
+def page_endpoint(job: Job) -> str:
+    """The endpoint of a job's own page."""
+    return PAGE_ENDPOINTS[job.category]
+
+
+@blueprint.put("/jobs/<job_id>")
+def rename_job(job_id: str) -> ResponseReturnValue:
+    """Give the job another name (`job_name`), or other notes (`job_notes`).
+
+    With `job_notes_were`, which the writer began from, notes that somebody changed meanwhile stay.
+    """
+    if "job_notes" in request.form:
+        return _change_notes(job_id, request.form["job_notes"])
+    name = request.form.get("job_name", "").strip()
+    if not name:
+        raise FormError({"job_name": ["The name is empty. Give the job a name."]})
+    if len(name) > LONGEST_NAME:
+        raise FormError({"job_name": [f"The name has more than {LONGEST_NAME} characters."]})
+    old = scheduler().rename_job(job_id, name)
+    return f"Changed from {old!r} to {name!r}.", 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def _change_notes(job_id: str, notes: str) -> str:
+    if len(notes) > LONGEST_NOTES:
+        raise FormError({"job_notes": [f"The notes have more than {LONGEST_NOTES:,} characters."]})
+    # Browsers send a text area's lines with CR and LF.
+    notes, were = notes.replace("\r\n", "\n"), request.form.get("job_notes_were")
+    scheduler().set_notes(job_id, notes, were and were.replace("\r\n", "\n"))
+    return "Notes saved."
+
+
+@for_each_prefix("/<job_id>/status", ["GET"])
+def job_status(job_id: str) -> ResponseReturnValue:
+    """The job's status as JSON."""
+    try:
+        job = scheduler().job(job_id)
+    except JobNotFound as error:
+        return jsonify({"error": str(error)}), 404
+    status = {"error": job.error, "status": job.status.value, "name": job.name, "type": job.title}
+    return jsonify(status)
+
+
+@for_each_prefix("/<job_id>", ["DELETE"])
+def delete_job(job_id: str) -> ResponseReturnValue:
+    """Stop the job when it runs, and remove it."""
+    scheduler().delete_job(job_id)
+    return "Job deleted."
+
+
+@for_each_prefix("/<job_id>/abort", ["POST"])
+def abort_job(job_id: str) -> ResponseReturnValue:
+    """Stop the job when it runs or waits."""
+    scheduler().abort_job(job_id)
+    return "Job aborted."
+
+
+@for_each_prefix("/<job_id>/pause", ["POST"])
+def pause_job(job_id: str) -> ResponseReturnValue:
+    """Let a training take a snapshot at its next iteration and end; `resume` goes on from there."""
+    scheduler().pause_job(job_id)
+    return "Job is being paused."
+
+
+@for_each_prefix("/<job_id>/resume", ["POST"])
+def resume_job(job_id: str) -> ResponseReturnValue:
+    """Put what an aborted, paused or failed job has not done back into the queue."""
+    scheduler().resume_job(job_id)
+    return "Job resumed."
+
+
+@blueprint.get("/clone/<job_id>")
+def clone_job(job_id: str) -> ResponseReturnValue:
+    """The way to the form of a new job, filled in with this one's settings."""
+    job = scheduler().job(job_id)
+    if job.category not in FORM_ENDPOINTS:
+        raise JobRefused(f"{job.name} cannot be cloned: no form makes such a job.")
+    return redirect(url_for(FORM_ENDPOINTS[job.category], clone=job.id))
+
+
+@blueprint.post("/jobs/rescan")
+def rescan() -> ResponseReturnValue:
+    """Take in jobs that were copied into the jobs directory."""
+    return jsonify({"found": scheduler().rescan()})
+
+
+def _page_number(name: str) -> int:
+    try:
+        return int(request.args.get(name, 1))
+    except ValueError:
+        return 1

@@ -1,0 +1,174 @@
+"""The web application: `create_app` puts configuration, scheduler and pool into a Flask app.
+
+In: values and services made by an entry point (`server.py`, tests).  Out: an app with its
+blueprints and Socket.IO listeners, whose every request passes the checks of `headers.py` and
+`logins.py`, and whose every error is answered by `error_pages.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+
+import digits
+from digits import (
+    error_pages,
+    errors,
+    headers,
+    logins,
+    monitoring,
+    socket_limits,
+    sockets,
+    starting,
+    static_files,
+)
+from digits.accounts import Accounts
+from digits.atomic import atomic_write
+from digits.config import Config
+from digits.connections import Peers
+from digits.dataset import views as dataset_views
+from digits.dataset.images import views as image_dataset_views
+from digits.dataset.images.classification import explore_views
+from digits.dataset.images.classification import views as classification_dataset_views
+from digits.devices import Devices
+from digits.files import blueprint as files_blueprint
+from digits.formatting import FILTERS
+from digits.help_views import blueprint as help_blueprint
+from digits.job_views import blueprint as jobs_blueprint
+from digits.model import compare_views
+from digits.model import views as model_views
+from digits.model.images.classification import views as classification_model_views
+from digits.prefix import UrlPrefix
+from digits.reach import Reach
+from digits.scheduler import Scheduler
+from digits.sessions import SESSION_S
+from digits.socket_logins import SocketLogins
+from digits.tools import downloads
+from digits.uploads import UploadRequest
+from digits.views import blueprint as home_blueprint
+from digits.web import Services, aside
+
+if TYPE_CHECKING:
+    from digits.inference.pool import Pool
+
+log = logging.getLogger(__name__)
+
+
+def create_app(
+    config: Config, scheduler: Scheduler, pool: Pool, devices: Devices | None = None
+) -> Flask:
+    """The application; `scheduler` and `pool` are started and stopped by the caller."""
+    app = Flask(
+        "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
+    )
+    app.request_class = UploadRequest
+    app.config.update(
+        SECRET_KEY=config.secret_key or kept_secret_key(config.jobs_dir),
+        MAX_CONTENT_LENGTH=config.max_upload_mb * headers.MEGABYTE,
+        MAX_FORM_MEMORY_SIZE=headers.FORM_BYTES,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=SESSION_S,
+        WTF_CSRF_TIME_LIMIT=None,
+        APPLICATION_ROOT=config.url_prefix or "/",
+        DEBUG=config.debug,
+        # In debug mode, too, an error is answered by a page; it shows the traceback then.
+        PROPAGATE_EXCEPTIONS=False if config.debug else None,
+    )
+    accounts = Accounts(config.jobs_dir, aside)
+    reach = Reach(config, accounts)
+    scheduler.more_environment = reach.environment
+    devices = devices or Devices(config.jobs_dir, run=aside)
+    app.extensions["digits"] = Services(config, scheduler, pool, reach.paths, accounts, devices)
+    hosts = headers.Hosts(config, accounts)
+    app.session_interface = headers.SecureBehindTls()
+    app.wsgi_app = headers.TrustedProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, config.trusted_proxies
+    )
+    static_files.connect(app)
+    _add_blueprints(app)
+    _add_template_names(app, config)
+    # In this order: who it is and what they may comes last, and is answered by a page.
+    app.before_request(hosts.refuse_foreign)
+    app.before_request(headers.refuse_foreign_origin)
+    app.before_request(headers.limit_body)
+    app.before_request(starting.hold_back)
+    app.before_request(logins.enforce)
+    app.before_request(lambda: downloads.use(reach.urls()))
+    app.after_request(headers.add_security_headers)
+    error_pages.add_error_handlers(app)
+    server = sockets.connect(app, scheduler, SocketLogins(accounts, hosts), devices)
+    socket_limits.limit(server, Peers(config.trusted_proxies))
+    monitoring.connect(app, scheduler, pool, server)
+    if config.url_prefix:
+        # Outside of all others: the sockets have an address below the prefix, too.
+        app.wsgi_app = UrlPrefix(app.wsgi_app, config.url_prefix)  # type: ignore[method-assign]
+    _warn(config, accounts)
+    return app
+
+
+def page_folder(name: str) -> str:
+    """The folder `templates` or `static`: in an installed package, or beside it in a checkout."""
+    package = Path(digits.__file__).resolve().parent
+    inside = package / name
+    return str(inside if inside.is_dir() else package.parent / name)
+
+
+def kept_secret_key(jobs_dir: Path) -> str:
+    """The key kept in the jobs directory, readable by its owner alone; made when there is none."""
+    path = jobs_dir / ".secret_key"
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        key = secrets.token_hex(32)
+    except OSError as error:
+        raise errors.StorageError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with atomic_write(path) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(key.encode())
+    except OSError as error:
+        # Open forms must be loaded again after a restart; that is all.
+        log.warning("%s cannot be written: %s", path, error.strerror)
+    return key
+
+
+def _warn(config: Config, accounts: Accounts) -> None:
+    if config.is_public and not accounts.are_on:
+        log.warning(
+            "the server listens on %s without logins: anybody who reaches it can use it. "
+            "`python -m digits.tools.user add NAME` switches logins on",
+            config.host,
+        )
+
+
+def _add_blueprints(app: Flask) -> None:
+    app.register_blueprint(home_blueprint)
+    app.register_blueprint(jobs_blueprint)
+    app.register_blueprint(files_blueprint)
+    app.register_blueprint(help_blueprint)
+    app.register_blueprint(logins.blueprint)
+    app.register_blueprint(monitoring.blueprint)
+    for views in (dataset_views, image_dataset_views, classification_dataset_views, explore_views):
+        app.register_blueprint(views.blueprint, url_prefix="/datasets")
+    for views in (compare_views, model_views, classification_model_views):
+        app.register_blueprint(views.blueprint, url_prefix="/models")
+
+
+def _add_template_names(app: Flask, config: Config) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(FILTERS)
+    logins.add_template_names(app)
+
+    @app.context_processor
+    def names() -> dict[str, Any]:
+        store = app.extensions["digits"].scheduler.store
+        return {
+            "version": digits.__version__,
+            "server_name": config.server_name,
+            "storage_problem": store.problem,
+        }

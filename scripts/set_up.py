@@ -1,0 +1,255 @@
+"""Make a checkout ready to run: .venv with the requirements, and the front-end packages.
+
+    python3 scripts/set_up.py [--tests]     --tests: also what the test suite needs
+
+The three commands run this first. Each step leaves a stamp of the files that it depends on, written
+only when it has succeeded: a second start finds the stamps and skips everything, a changed
+requirement file repeats its step alone, and an interrupted set-up goes on where it stopped.
+pip's and npm's own configuration, and the environment's certificates, are used as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import front_end
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# program: the Debian package that brings it. The tests drive them for real.
+TEST_PROGRAMS = {
+    "chromium": "chromium",
+    "nginx": "nginx-light",
+    "dot": "graphviz",
+    "openssl": "openssl",
+}
+# A library that Playwright's own Node.js loads, and its package.
+TEST_LIBRARIES = {"libatomic.so.1": "libatomic1"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to make ready: due again when a file it depends on changes or its result goes."""
+
+    name: str
+    title: str
+    depends_on: tuple[str, ...]
+    result: str
+    work: Callable[[Path], None]
+
+
+class Stamps:
+    """Which steps succeeded, for which content of their files: .venv/set-up.json."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / ".venv" / "set-up.json"
+
+    def holds(self, step: Step) -> bool:
+        made = (self.root / step.result).exists()
+        return made and self._read().get(step.name) == self._digest(step)
+
+    def put(self, step: Step) -> None:
+        stamps = {**self._read(), step.name: self._digest(step)}
+        partial = self.path.with_suffix(".partial")
+        partial.write_text(json.dumps(stamps, indent=2))
+        partial.replace(self.path)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            stamps = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return stamps if isinstance(stamps, dict) else {}
+
+    def _digest(self, step: Step) -> str:
+        # The root is part of it: the scripts in a virtual environment name its absolute path.
+        digest = hashlib.sha256(str(self.root).encode())
+        for name in step.depends_on:
+            digest.update((self.root / name).read_bytes())
+        return digest.hexdigest()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Make this checkout of DIGITS ready to run.")
+    parser.add_argument("--tests", action="store_true", help="also what the test suite needs")
+    tests = parser.parse_args().tests
+    try:
+        set_up(ROOT, STEPS + TEST_STEPS if tests else STEPS)
+        if tests:
+            install_test_programs()
+    except subprocess.CalledProcessError as failure:
+        print(f"\nSet-up stopped, exit {failure.returncode} from this command:", file=sys.stderr)
+        print("  " + " ".join(map(str, failure.cmd)), file=sys.stderr)
+        print("Its message stands above. Start again to go on from here.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nSet-up interrupted. Start again to go on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def set_up(root: Path, steps: list[Step]) -> None:
+    """Do the steps whose stamps are missing or out of date."""
+    stamps = Stamps(root)
+    if all(stamps.holds(step) for step in steps):
+        return
+    with only_one_at_a_time(root):
+        due = [step for step in steps if not stamps.holds(step)]
+        if due:
+            make_environment(root)
+        for number, step in enumerate(due, start=1):
+            print(f"[{number}/{len(due)}] {step.title}", flush=True)
+            step.work(root)
+            stamps.put(step)
+
+
+@contextmanager
+def only_one_at_a_time(root: Path) -> Iterator[None]:
+    """A second set-up of the same checkout waits for the first, and then finds its stamps."""
+    with (root / ".set-up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another set-up of this checkout is running; waiting for it.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def make_environment(root: Path) -> None:
+    """Make .venv, unless one with a working pip is there already (it may hold a chosen torch)."""
+    venv = root / ".venv"
+    if environment_works(venv):
+        return
+    print(f"Making the virtual environment {venv}", flush=True)
+    command = [sys.executable, "-m", "venv", "--clear", str(venv)]
+    if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        return
+    # Debian without its python3-venv package: no ensurepip, but pip can install into a bare one.
+    subprocess.run([*command, "--without-pip"], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python")]
+    subprocess.run([*pip, "install", "pip"], check=True)
+
+
+def environment_works(venv: Path) -> bool:
+    check = "import pip, sys; sys.exit(sys.version_info < (3, 11))"
+    try:
+        command = [str(venv / "bin" / "python"), "-c", check]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def pip_install(root: Path, *arguments: str) -> None:
+    python = str(root / ".venv" / "bin" / "python")
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
+    subprocess.run(command, cwd=root, check=True)
+
+
+def install_requirements(root: Path) -> None:
+    pip_install(root, "-r", "requirements.txt", "-e", ".")
+
+
+def install_test_requirements(root: Path) -> None:
+    pip_install(root, "-r", "requirements_test.txt")
+
+
+def install_front_end(root: Path) -> None:
+    front_end.fetch(root, find_npm(root))
+    front_end.copy(root)
+
+
+def compile_filter(root: Path) -> None:
+    """Importing it compiles it and keeps the result: the first large dataset need not wait."""
+    python = str(root / ".venv" / "bin" / "python")
+    subprocess.run([python, "-c", "import digits.images.fast_scaling"], cwd=root, check=True)
+
+
+def find_npm(root: Path) -> str:
+    """The system's npm, else one from a Python package, so that nobody has to install Node.js."""
+    system = shutil.which("npm")
+    if system is not None and front_end.npm_works(system):
+        return system
+    pip_install(root, "-r", "requirements_npm.txt")
+    return str(root / ".venv" / "bin" / "npm")
+
+
+def install_test_programs() -> None:
+    """Install the programs that the tests drive, or say how."""
+    packages = [package for name, package in TEST_PROGRAMS.items() if shutil.which(name) is None]
+    packages += [package for name, package in TEST_LIBRARIES.items() if not loads(name)]
+    if not packages:
+        return
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        print("The tests that need these packages will fail until they are installed, as root:")
+        print("  " + " ".join(command), flush=True)
+        return
+    print(f"Installing {', '.join(packages)}", flush=True)
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "update", "-q"], check=True, env=quiet)
+    subprocess.run(command, check=True, env=quiet)
+
+
+def loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+STEPS = [
+    Step(
+        "requirements",
+        "Installing the Python packages; PyTorch is the big one, so this takes a minute or two",
+        ("requirements.txt", "setup.py"),
+        ".venv/bin/python",
+        install_requirements,
+    ),
+    Step(
+        "front end",
+        "Fetching the browser's packages",
+        (
+            "package.json",
+            "package-lock.json",
+            "requirements_npm.txt",
+            "scripts/front_end.py",
+            "scripts/icons.txt",
+        ),
+        "static/vendor/icons.svg",
+        install_front_end,
+    ),
+    Step(
+        "filter",
+        "Compiling the filter that scales pictures",
+        ("digits/images/fast_scaling.py", "requirements.txt"),
+        ".venv/bin/python",
+        compile_filter,
+    ),
+]
+TEST_STEPS = [
+    Step(
+        "test requirements",
+        "Installing the packages of the tests",
+        ("requirements_test.txt",),
+        ".venv/bin/pytest",
+        install_test_requirements,
+    ),
+]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+/** The live connection: one Socket.IO client a namespace, rooms joined again after every loss. */
+
+import { all } from "./dom.js";
+
+/**
+ * @typedef {{job_id: string, update: string, [key: string]: any}} JobUpdate
+ * @typedef {{job_id: string, task: string, update: string, [key: string]: any}} TaskUpdate
+ */
+
+/**
+ * Listen in a namespace for as long as the page is open.
+ *
+ * `caughtUp` is called each time that the connection stands and messages will arrive: what happened
+ * before was missed, so the page should fetch its present state then.
+ * @param {"/home" | "/jobs"} namespace
+ * @param {object} handlers
+ * @param {string} [handlers.room] a job's id
+ * @param {() => void} handlers.caughtUp
+ * @param {(update: JobUpdate) => void} handlers.jobUpdate
+ * @param {(update: TaskUpdate) => void} [handlers.taskUpdate]
+ * @param {Record<string, (data: any) => void>} [handlers.more] other messages, by name
+ */
+export function listen(namespace, { room, caughtUp, jobUpdate, taskUpdate, more = {} }) {
+  const path = `${document.body.dataset.root ?? ""}/socket.io`;
+  const socket = window.io(namespace, { path, reconnectionDelayMax: 3000 });
+  socket.on("connect", () => {
+    showConnection(true);
+    if (room === undefined) caughtUp();
+    else socket.emit("join", { room }, caughtUp);
+  });
+  socket.on("disconnect", () => showConnection(false));
+  socket.on("connect_error", () => showConnection(false));
+  socket.on("job update", jobUpdate);
+  if (taskUpdate) socket.on("task update", taskUpdate);
+  for (const [name, handler] of Object.entries(more)) socket.on(name, handler);
+}
+
+/** @param {boolean} stands */
+function showConnection(stands) {
+  for (const sign of all("[data-connection]")) sign.hidden = stands;
+}

@@ -1,0 +1,67 @@
+"""A dataset from an archive that is dropped on the form, and a look at its pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import zipfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.server_process import ServerProcess
+
+DROP = """([data, name]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name));
+  const form = document.querySelector("form[data-new-job]");
+  for (const kind of ["dragover", "drop"]) {
+    const event = new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+    form.querySelector("h2").dispatchEvent(event);
+  }
+}"""
+
+
+def zipped(folder: Path, pictures_per_class: int) -> str:
+    """A zip of some pictures of each class, in base64."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for class_folder in sorted(folder.iterdir()):
+            for path in sorted(class_folder.iterdir())[:pictures_per_class]:
+                archive.write(path, path.relative_to(folder))
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_dropped_archive_is_uploaded_and_its_pictures_can_be_explored(
+    server: ServerProcess, page: Page, digits: Path, expected_complaints: list[str]
+) -> None:
+    expected_complaints.append("status of 400")
+    page.goto(f"{server.url}/datasets/images/classification/new")
+    page.wait_for_load_state("networkidle")
+    page.evaluate(DROP, [zipped(digits / "train", 8), "digits.zip"])
+    expect(page.get_by_role("radio", name="Upload an archive")).to_be_checked()
+    expect(page.get_by_label("Archive", exact=True)).to_have_value(re.compile(r"digits\.zip$"))
+    page.get_by_label("Width", exact=True).fill("28")
+    page.get_by_label("Height", exact=True).fill("28")
+    page.get_by_role("button", name="Create dataset").click()
+    # Refused for its missing name, with the archive still chosen.
+    expect(page.get_by_label("Dataset name", exact=True)).to_be_focused()
+    expect(page.locator(".field-error")).to_have_text([re.compile("name is empty")])
+    page.get_by_label("Dataset name", exact=True).fill("Dropped digits")
+    page.get_by_role("button", name="Create dataset").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dropped digits")
+    expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
+    # Without loading the page again: six of eight pictures are for training.
+    expect(page.get_by_role("img", name=re.compile("Picture .*, 7$"))).to_have_count(6)
+    page.get_by_role("link", name="Explore", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Explore Dropped digits")
+    expect(page.locator(".thumbs img")).to_have_count(60)
+    page.get_by_label("Category").select_option(label="3 (6)")
+    expect(page.locator(".thumbs img")).to_have_count(6)
+    page.get_by_label("Database").select_option("val")
+    expect(page.locator(".thumbs img")).to_have_count(2)
+    whole = page.locator(".thumbs a").first.get_attribute("href")
+    assert server.get(str(whole)).headers["Content-Type"] == "image/png"

@@ -1,0 +1,49 @@
+"""Caffe's messages: `caffe.proto` and the classes from it agree with Caffe's field table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+
+from digits.caffe.proto import caffe_pb2, generate
+from tests.golden.cases import DATA
+
+TABLE = DATA / "schema" / "caffe_schema.json"
+SCHEMA: dict[str, Any] = json.loads(TABLE.read_text())
+MESSAGES = {message["full_name"]: message for message in SCHEMA["messages"]}
+
+
+def test_generated_files_are_those_that_are_checked_in(tmp_path: Path) -> None:
+    pytest.importorskip("grpc_tools", reason="the protobuf compiler is a test requirement")
+    generate.generate(TABLE, tmp_path)
+    for name in ("caffe.proto", "caffe_pb2.py", "caffe_pb2.pyi"):
+        assert (tmp_path / name).read_text() == (generate.HERE / name).read_text(), name
+
+
+def test_every_message_of_caffe_is_there() -> None:
+    ours = {message.full_name for message in caffe_pb2.DESCRIPTOR.message_types_by_name.values()}
+    assert ours == set(MESSAGES)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_fields_have_caffes_numbers_types_and_defaults(name: str) -> None:
+    descriptor = caffe_pb2.DESCRIPTOR.message_types_by_name[name.removeprefix("caffe.")]
+    assert {f.name for f in descriptor.fields} == {f["name"] for f in MESSAGES[name]["fields"]}
+    for expected in MESSAGES[name]["fields"]:
+        field = descriptor.fields_by_name[expected["name"]]
+        kind = getattr(FieldDescriptor, f"TYPE_{expected['type'].upper()}")
+        assert (field.number, field.type) == (expected["number"], kind)
+        assert field.is_repeated == (expected["label"] == "repeated")
+        assert field.is_packed == expected["packed"]
+        if expected["has_default"]:
+            assert _default(field) == pytest.approx(expected["default"])
+
+
+def _default(field: FieldDescriptor) -> Any:
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[field.default_value].name
+    return field.default_value

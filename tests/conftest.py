@@ -1,0 +1,157 @@
+"""Fixtures of the whole suite: real folders, real processes, and no thread left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from digits.job import Job
+from digits.process import MARK
+from digits.resources import Resources
+from digits.scheduler import Scheduler
+from digits.status import Status
+from digits.store import JobStore
+from tests.disks import Disk, mounted_disk
+from tests.jobs import ProgramJob
+from tests.web import running_app
+
+# A runner in the background may have SIGINT ignored, and children would inherit that: pausing a
+# task by SIGINT could not work.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Ample for a loaded machine: nothing waits this long unless it is broken.
+PATIENCE_S = 60.0
+BROWSER_TESTS = Path(__file__).parent / "browser"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: one that came last would keep a single process busy."""
+    slow = {
+        item.path
+        for item in items
+        if item.get_closest_marker("slow") or BROWSER_TESTS in item.path.parents
+    }
+    items.sort(key=lambda item: item.path not in slow)
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Wait for something that another thread or process does; fails when it does not happen."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"did not happen within {timeout_s} s")
+        time.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Fail the test that leaves one of our threads behind."""
+    before = set(threading.enumerate())
+    yield
+    ours = [
+        thread
+        for thread in set(threading.enumerate()) - before
+        if thread.name.startswith(("scheduler", "task ", "inference", "prefetch"))
+    ]
+    for thread in ours:
+        thread.join(10)
+    assert not [thread for thread in ours if thread.is_alive()]
+
+
+@pytest.fixture(autouse=True)
+def no_log_handler_left() -> Iterator[None]:
+    """Undo `start_logging` of a test: its stderr is pytest's, which closes it."""
+    yield
+    logger = logging.getLogger("digits.caffe")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def jobs_dir(tmp_path: Path) -> Path:
+    return tmp_path / "jobs"
+
+
+@pytest.fixture
+def app(jobs_dir: Path) -> Iterator[Flask]:
+    """The application; a folder of tests that share one has a fixture of its own."""
+    with running_app(jobs_dir) as app:
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+SchedulerMaker = Callable[..., Scheduler]
+
+
+@pytest.fixture
+def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
+    """Makes started schedulers on the same jobs directory; all are stopped in the end."""
+    made: list[Scheduler] = []
+
+    def make(
+        resources: Resources | None = None,
+        grace_s: float = 2.0,
+        job_types: Sequence[type[Job]] = (ProgramJob,),
+    ) -> Scheduler:
+        store = JobStore(jobs_dir, job_types)
+        scheduler = Scheduler(store, resources or Resources.of(), grace_s=grace_s)
+        scheduler.start()
+        made.append(scheduler)
+        return scheduler
+
+    yield make
+    for scheduler in made:
+        for job in scheduler.jobs:
+            if job.status.is_active:
+                scheduler.stop(keep_tasks=False)
+                break
+        else:
+            scheduler.stop(keep_tasks=True)
+    left = task_processes(jobs_dir)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert not left, "tasks outlived every scheduler that could end them"
+
+
+def task_processes(jobs_dir: Path) -> list[psutil.Process]:
+    """The living processes of tasks below a jobs directory."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            mine = MARK in process.environ() and Path(process.cwd()).is_relative_to(jobs_dir)
+            if mine and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Disk]:
+    """A file system of a few megabytes, to be filled or made read-only."""
+    with mounted_disk(tmp_path / "disk") as disk:
+        yield disk
+
+
+@pytest.fixture
+def scheduler(make_scheduler: SchedulerMaker) -> Scheduler:
+    return make_scheduler()
+
+
+def wait_for_status(scheduler: Scheduler, job_id: str, *statuses: Status) -> None:
+    """Wait until a job has one of these statuses."""
+    wait_until(lambda: scheduler.job(job_id).status in statuses)

@@ -1,0 +1,1 @@
+"""Many browsers and requests while a network trains: `python -m tests.load` measures it in full."""

@@ -1,0 +1,209 @@
+"""What answers tell browsers, and whose word about a request is believed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from digits.config import load_config
+from digits.errors import ConfigError
+from digits.headers import (
+    CONTENT_SECURITY_POLICY,
+    PICTURE_BYTES,
+    TAKE_PICTURES,
+    TAKE_UPLOADS,
+    TrustedProxyFix,
+    limit_body,
+)
+from digits.runner import without_passwords
+from tests.security.people import HTML, PASSWORD, add_people, csrf_token
+from tests.web import running_app
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    with running_app(tmp_path_factory.mktemp("headers") / "jobs") as app:
+        yield app
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/"),
+        ("GET", "/index.json"),
+        ("GET", "/nothing"),
+        ("POST", "/models/images/classification.json"),
+        ("GET", "/static/css/layout.css"),
+        ("GET", "/models/images/classification/new"),
+        ("DELETE", "/"),
+    ],
+)
+def test_every_answer_tells_browsers_what_they_may_do(
+    app: Flask, method: str, address: str
+) -> None:
+    with app.test_client().open(address, method=method, headers=HTML) as answer:
+        headers = answer.headers
+    assert headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert "Strict-Transport-Security" not in headers
+
+
+def test_the_content_security_policy_lets_nothing_in() -> None:
+    policy = dict(part.split(" ", 1) for part in CONTENT_SECURITY_POLICY.split("; "))
+    assert not any(word in CONTENT_SECURITY_POLICY for word in ("unsafe", "*", "http"))
+    assert policy["script-src"] == policy["default-src"] == "'self'"
+    nothing = ("object-src", "base-uri", "frame-ancestors", "frame-src")
+    assert {policy[name] for name in nothing} == {"'none'"}
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(app: Flask) -> None:
+    answer = app.test_client().get("/", headers={"X-Forwarded-Proto": "https"})
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+# Proxies ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_believed"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("", True),
+        ("10.0.0.5", False),
+        ("203.0.113.9", False),
+        ("nonsense", False),
+    ],
+)
+def test_a_proxys_headers_are_believed_of_trusted_proxies_alone(
+    app: Flask, peer: str, is_believed: bool
+) -> None:
+    answer = app.test_client().get(
+        "/", headers={"X-Forwarded-Prefix": "/evil"}, environ_overrides={"REMOTE_ADDR": peer}
+    )
+    assert ('data-root="/evil"' in answer.text) is is_believed
+
+
+def test_other_proxies_can_be_trusted(tmp_path: Path) -> None:
+    config = load_config(None, {"DIGITS_TRUSTED_PROXIES": "10.0.0.0/8"})
+    fix = TrustedProxyFix(None, config.trusted_proxies)
+    assert fix._is_trusted("10.1.2.3")
+    assert not fix._is_trusted("127.0.0.1")
+    with (
+        pytest.raises(ConfigError, match="trusted_proxies must hold addresses"),
+        running_app(tmp_path / "jobs", trusted_proxies=("my-proxy",)),
+    ):
+        pass
+
+
+# Names --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "code"),
+    [
+        ("localhost", 200),
+        ("localhost:5000", 200),
+        ("LOCALHOST.", 200),
+        ("digits.localhost", 200),
+        ("127.0.0.1:5000", 200),
+        ("[::1]:5000", 200),
+        ("192.168.1.5", 200),
+        ("evil.example", 403),
+        ("evil.example:5000", 403),
+        ("localhost.evil.example", 403),
+    ],
+)
+def test_a_server_for_oneself_is_reached_by_its_own_names(app: Flask, host: str, code: int) -> None:
+    assert app.test_client().get("/", headers={"Host": host}).status_code == code
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "code"),
+    [
+        ({"allowed_hosts": ("digits.lab",)}, "digits.lab", 200),
+        ({"allowed_hosts": ("digits.lab",)}, "evil.example", 403),
+        ({"allowed_hosts": ("*",)}, "evil.example", 200),
+        ({"host": "0.0.0.0"}, "digits.lab", 200),
+        ({"host": "0.0.0.0", "allowed_hosts": ("digits.lab",)}, "evil.example", 403),
+    ],
+)
+def test_a_setting_names_the_server(
+    tmp_path: Path, settings: dict[str, object], host: str, code: int
+) -> None:
+    with running_app(tmp_path / "jobs", **settings) as app:
+        assert app.test_client().get("/", headers={"Host": host}).status_code == code
+
+
+# Bodies and logs ----------------------------------------------------------------------------------
+
+
+def test_what_takes_no_files_reads_no_large_bodies(app: Flask) -> None:
+    body = b"job_name=" + b"x" * (17 << 20)
+    answer = app.test_client().put(
+        "/jobs/nothing", data=body, content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 413
+
+
+def test_what_takes_files_reads_large_ones(app: Flask) -> None:
+    assert set(app.view_functions) >= TAKE_UPLOADS | TAKE_PICTURES
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="image_file"; filename="x.png"\r\n\r\n'
+        + bytes(17 << 20)
+        + b"\r\n--x--\r\n"
+    )
+    answer = app.test_client().post(
+        "/models/images/classification/classify_one.json?job_id=nothing",
+        data=body,
+        content_type="multipart/form-data; boundary=x",
+    )
+    assert answer.status_code == 404
+
+
+def test_a_picture_that_is_held_in_memory_is_not_huge(app: Flask) -> None:
+    """What used to happen: a picture of two gigabytes was read into the server's memory."""
+    for endpoint in TAKE_PICTURES:
+        with app.test_request_context(method="POST") as context:
+            context.request.url_rule = next(app.url_map.iter_rules(endpoint))
+            limit_body()
+            assert context.request.max_content_length == PICTURE_BYTES
+
+
+def test_neither_passwords_nor_tokens_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = add_people(tmp_path / "jobs")
+    with caplog.at_level(logging.DEBUG), running_app(tmp_path / "jobs") as app:
+        client = app.test_client()
+        token = csrf_token(client.get("/login", headers=HTML).text)
+        for password in (PASSWORD, "a wrong password"):
+            form = {"csrf_token": token, "name": "ada", "password": password}
+            client.post("/login", data=form)
+            token = csrf_token(app.test_client().get("/login", headers=HTML).text)
+        client.get("/", headers={"Authorization": f"Bearer {tokens['ada']}"})
+        secret_key = str(app.config["SECRET_KEY"])
+    for secret in (PASSWORD, "a wrong password", tokens["ada"], secret_key):
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "logged"),
+    [
+        ("parse http://ada:secret@nas/x out", "parse http://***@nas/x out"),
+        ("http://ada@nas/ HTTPS://a:b@c/", "http://***@nas/ HTTPS://***@c/"),
+        ("http://nas/a@b /data/x@y", "http://nas/a@b /data/x@y"),
+    ],
+)
+def test_passwords_in_addresses_are_not_logged(text: str, logged: str) -> None:
+    assert without_passwords(text) == logged

@@ -1,0 +1,81 @@
+"""What deploy/ names exists: the unit of systemd and the image."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent
+DOCKERFILE = (TOP / "deploy" / "Dockerfile").read_text()
+UNIT = (TOP / "deploy" / "digits.service").read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "digits.service"
+    unit.write_text(UNIT.replace("/opt/digits/.venv/bin/gunicorn", "/bin/true"))
+    result = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_unit_starts_what_the_script_starts() -> None:
+    script = (TOP / "digits-server").read_text()
+    (command,) = re.findall(r"(?m)^ExecStart=/opt/digits/(.*)$", UNIT)
+    here = command.replace("/opt/digits/", "$here/")
+    program, flag, configuration = here.split()
+    assert f'exec "$here/{program}" {flag} "{configuration}"' in script
+    assert (TOP / configuration.removeprefix("$here/")).is_file()
+
+
+def copied() -> list[str]:
+    """What the Dockerfile takes from the checkout."""
+    names: list[str] = []
+    for line in re.findall(r"(?m)^COPY (.*)$", DOCKERFILE):
+        words = line.split()
+        if not words[0].startswith("--from="):
+            names += words[:-1]
+    return names
+
+
+def test_the_image_is_made_of_files_that_exist() -> None:
+    assert len(copied()) > 8
+    assert [name for name in copied() if not (TOP / name).exists()] == []
+
+
+def test_nothing_that_the_image_needs_is_kept_out_of_it() -> None:
+    lines = (TOP / "deploy" / "Dockerfile.dockerignore").read_text().splitlines()
+    wanted = [line[1:] for line in lines if line.startswith("!")]
+    assert lines[1] == "*"
+    assert [name for name in copied() if not any(fnmatch(name, rule) for rule in wanted)] == []
+    assert "static/vendor" in lines
+
+
+def test_the_image_has_every_part_of_the_program() -> None:
+    needed = ["digits", "templates", "static", "docs", "gunicorn_config.py"]
+    last = DOCKERFILE.rpartition("FROM ")[2]
+    assert [name for name in needed if not re.search(rf"(?m)^COPY .*\b{name}\b", last)] == []
+
+
+def test_the_image_runs_a_python_that_the_program_takes() -> None:
+    (version,) = re.findall(r"ARG PYTHON=(\d+\.\d+)", DOCKERFILE)
+    ruff = tomllib.loads((TOP / "pyproject.toml").read_text())["tool"]["ruff"]
+    oldest = re.fullmatch(r"py3(\d+)", ruff["target-version"])
+    assert oldest is not None
+    assert int(version.partition(".")[2]) >= int(oldest[1])
+
+
+def test_the_stages_of_the_image_are_named_before_they_are_used() -> None:
+    stages: set[str] = set()
+    for line in DOCKERFILE.splitlines():
+        if found := re.match(r"FROM \S+ AS (\w+)", line):
+            stages.add(found[1])
+        if found := re.match(r"COPY --from=(\w+)", line):
+            assert found[1] in stages

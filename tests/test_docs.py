@@ -1,0 +1,39 @@
+"""The documentation names everything that there is to be named."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from digits.config import Config
+from tests.web import running_app
+
+TOP = Path(__file__).parent.parent
+
+
+def test_every_route_is_in_the_rest_guide(tmp_path: Path) -> None:
+    guide = (TOP / "docs" / "api.md").read_text()
+    with running_app(tmp_path / "jobs") as app:
+        rules = {rule.rule for rule in app.url_map.iter_rules() if rule.endpoint != "static"}
+    assert [rule for rule in sorted(rules) if rule not in guide] == []
+
+
+def test_every_setting_is_in_the_configuration_guide() -> None:
+    guide = (TOP / "docs" / "configuration.md").read_text()
+    fields = dataclasses.fields(Config)
+    missing = [field.name for field in fields if f"`{field.name}`" not in guide]
+    assert missing == []
+    assert all(field.metadata["help"] in guide for field in fields)
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (TOP / "docs").glob("*.md"))],
+)
+def test_links_between_pages_lead_somewhere(document: str) -> None:
+    text = (TOP / document).read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    assert [link for link in links if not (TOP / document).parent.joinpath(link).exists()] == []

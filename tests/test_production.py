@@ -1,0 +1,205 @@
+"""gunicorn as `./digits-server` starts it: one server a folder, its log, and reloads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+import websocket
+
+from tests.conftest import task_processes, wait_until
+from tests.pictures import make_class_folders
+from tests.server_process import ProductionServer
+
+EPOCHS = 25
+PICTURES = 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionServer]:
+    # One thread: the training leaves room for a server that is loaded anew beside it.
+    jobs_dir = tmp_path_factory.mktemp("production") / "jobs"
+    running = ProductionServer(jobs_dir, {"OMP_NUM_THREADS": "1"})
+    running.start()
+    yield running
+    running.stop()
+    for process in task_processes(jobs_dir):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def dataset_id(server: ProductionServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = make_class_folders(tmp_path_factory.mktemp("pictures"), pictures=PICTURES)
+    form = {
+        "dataset_name": "Colours", "folder_train": str(folder),
+        "resize_width": "28", "resize_height": "28",
+    }  # fmt: skip
+    made = server.post("/datasets/images/classification.json", data=form).json()
+    server.wait_for_status(made["id"], "Done")
+    return str(made["id"])
+
+
+def reload(server: ProductionServer) -> None:
+    """Send SIGHUP and wait until another worker serves."""
+    before = server.worker_pid()
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.worker_pid() != before)
+    assert server.get("/index.json").status_code == 200
+
+
+def test_a_second_server_on_the_same_folder_refuses_and_says_who_holds_it(
+    server: ProductionServer,
+) -> None:
+    server.get("/")
+    second = ProductionServer(server.jobs_dir)
+    result = subprocess.run(
+        second.command(),
+        env={**os.environ, **second.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert f"in use by another DIGITS server (process {server.worker_pid()} on " in result.stderr
+    assert ", since 20" in result.stderr
+    assert "Listening" not in result.stderr
+
+
+def test_the_access_log_tells_no_secrets(server: ProductionServer) -> None:
+    server.get("/index.json?search=flowers&api_token=hush1&%74oken=hush2&access_key=hush3")
+    wait_until(lambda: any("search=flowers" in line for line in server.log))
+    assert not any("hush" in line for line in server.log)
+
+
+def test_a_training_goes_on_through_reloads_and_nobody_is_turned_away(
+    server: ProductionServer, dataset_id: str
+) -> None:
+    form = {
+        "model_name": "through", "dataset": dataset_id, "standard_networks": "lenet",
+        "train_epochs": str(EPOCHS), "batch_size": "8", "random_seed": "1",
+        "learning_rate": "0.0001", "use_mean": "y",
+    }  # fmt: skip
+    answer = server.post("/models/images/classification.json", data=form)
+    assert answer.status_code == 200, answer.text
+    model_id = answer.json()["id"]
+    wait_until(lambda: server.get(f"/models/{model_id}.json").json()["snapshots"])
+    with asking_all_the_time(server) as refusals:
+        reload(server)
+        reload(server)
+    assert refusals == []
+    server.wait_for_status(model_id, "Done")
+    facts = server.get(f"/models/{model_id}.json").json()
+    assert facts["snapshots"] == list(range(1, EPOCHS + 1))
+    history = server.get(f"/models/{model_id}/history.json").json()
+    validated = [point for point in points(history) if point >= EPOCHS]
+    assert validated, history
+    log = (server.jobs_dir / model_id / "caffe_output.log").read_text()
+    assert "=== Attempt" not in log  # it was never started again
+
+
+def points(history: dict[str, Any]) -> list[float]:
+    """Every number of a history, whatever curve it belongs to."""
+    found: list[float] = []
+    stack: list[Any] = [history]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        elif isinstance(item, int | float):
+            found.append(item)
+    return found
+
+
+@contextlib.contextmanager
+def asking_all_the_time(server: ProductionServer) -> Iterator[list[str]]:
+    """Ask for pages until the block ends; gives what went wrong."""
+    refusals: list[str] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.is_set():
+            try:
+                answer = server.get("/index.json")
+                if answer.status_code != 200:
+                    refusals.append(answer.text)
+            except requests.RequestException as error:
+                refusals.append(repr(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield refusals
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_an_open_page_does_not_hold_up_a_reload_and_is_cut_off_to_come_back(
+    server: ProductionServer,
+) -> None:
+    """Cut off without a farewell, after which Socket.IO's clients would stay away."""
+    address = server.url.replace("http", "ws", 1)
+    page = websocket.create_connection(
+        f"{address}/socket.io/?EIO=4&transport=websocket", timeout=60
+    )
+    try:
+        assert page.recv().startswith("0{")  # engine.io's greeting
+        reload(server)
+        assert page.recv() == ""  # engine.io's farewell would be "1"
+    finally:
+        page.shutdown()
+    assert not any("graceful timeout" in line for line in server.log)
+
+
+def test_a_slip_in_the_settings_leaves_a_running_server_as_it_is(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    settings = tmp_path / "digits.cfg"
+    server = ProductionServer(tmp_path / "jobs")
+    server.folder = tmp_path
+
+    def roots() -> list[str]:
+        return list(server.get("/autocomplete/path?query=").json())
+
+    for folder in (before, after):
+        folder.mkdir()
+    settings.write_text(f'data_roots = ["{before}"]\n')
+    server.start()
+    try:
+        assert roots() == [f"{before}/"]
+        settings.write_text("no_such_setting = 1\n")
+        reload(server)
+        assert roots() == [f"{before}/"]
+        assert any("there is no setting 'no_such_setting'" in line for line in server.log)
+        settings.write_text(f'data_roots = ["{after}"]\n')
+        reload(server)
+        assert roots() == [f"{after}/"]
+    finally:
+        server.stop()
+
+
+def test_wrong_settings_end_a_start_with_one_line_each(tmp_path: Path) -> None:
+    server = ProductionServer(tmp_path / "jobs", {"DIGITS_TRAIN_SLOTS": "none"})
+    result = subprocess.run(
+        server.command(),
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2
+    assert "train_slots must be a whole number" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,165 @@
+"""The set-up of a checkout: what is done once, what again, and what a half-done one leaves."""
+
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+import set_up
+
+from tests.server_process import ServerProcess
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a working .venv (this one's) and two files that steps depend on."""
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(ROOT / ".venv" / "bin")
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "b.txt").write_text("b")
+    return tmp_path
+
+
+def recorded(name: str, done: list[str]) -> set_up.Step:
+    """A step that depends on NAME.txt and makes NAME.done."""
+
+    def work(root: Path) -> None:
+        done.append(name)
+        (root / f"{name}.done").touch()
+
+    return set_up.Step(name, f"Making {name}", (f"{name}.txt",), f"{name}.done", work)
+
+
+def test_second_start_does_nothing(checkout: Path) -> None:
+    done: list[str] = []
+    for _ in range(2):
+        set_up.set_up(checkout, [recorded("a", done), recorded("b", done)])
+    assert done == ["a", "b"]
+
+
+def test_only_the_step_whose_file_changed_is_done_again(checkout: Path) -> None:
+    done: list[str] = []
+    steps = [recorded("a", done), recorded("b", done)]
+    set_up.set_up(checkout, steps)
+    (checkout / "b.txt").write_text("another version")
+    set_up.set_up(checkout, steps)
+    assert done == ["a", "b", "b"]
+
+
+def test_a_result_that_was_removed_is_made_again(checkout: Path) -> None:
+    done: list[str] = []
+    set_up.set_up(checkout, [recorded("a", done)])
+    (checkout / "a.done").unlink()
+    set_up.set_up(checkout, [recorded("a", done)])
+    assert done == ["a", "a"]
+
+
+def test_a_moved_checkout_is_set_up_again(checkout: Path, tmp_path: Path) -> None:
+    done: list[str] = []
+    set_up.set_up(checkout, [recorded("a", done)])
+    moved = checkout.rename(tmp_path.with_name(tmp_path.name + "-moved"))
+    set_up.set_up(moved, [recorded("a", done)])
+    assert done == ["a", "a"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, subprocess.CalledProcessError(1, "pip")])
+def test_an_interrupted_set_up_goes_on_where_it_stopped(
+    checkout: Path, stop: type[BaseException] | BaseException
+) -> None:
+    done: list[str] = []
+
+    def interrupted(root: Path) -> None:
+        (root / "b.done").touch()  # half a result
+        raise stop
+
+    half = set_up.Step("b", "Making b", ("b.txt",), "b.done", interrupted)
+    with pytest.raises((KeyboardInterrupt, subprocess.CalledProcessError)):
+        set_up.set_up(checkout, [recorded("a", done), half])
+    set_up.set_up(checkout, [recorded("a", done), recorded("b", done)])
+    assert done == ["a", "b"]
+
+
+def test_a_broken_stamp_file_means_set_up_again(checkout: Path) -> None:
+    done: list[str] = []
+    set_up.set_up(checkout, [recorded("a", done)])
+    (checkout / ".venv" / "set-up.json").write_text('{"a": ')
+    set_up.set_up(checkout, [recorded("a", done)])
+    assert done == ["a", "a"]
+
+
+def test_an_environment_without_python_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
+    set_up.make_environment(tmp_path)
+    assert set_up.environment_works(tmp_path / ".venv")
+
+
+def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    result = subprocess.run(
+        [ROOT / "scripts" / "set-up"],
+        env={**os.environ, "DIGITS_PYTHON": str(old)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "needs Python 3.11 or newer; found: Python 3.9.2" in result.stderr
+    assert "DIGITS_PYTHON=" in result.stderr
+
+
+def test_the_lock_file_names_no_download_addresses() -> None:
+    lock = (ROOT / "package-lock.json").read_text()
+    assert "resolved" not in lock
+    assert "integrity" in lock
+
+
+def test_the_pages_find_every_icon_and_no_icon_is_fetched_for_nothing() -> None:
+    pages = "".join(page.read_text() for page in ROOT.glob("templates/**/*.html"))
+    fetched = set((ROOT / "scripts" / "icons.txt").read_text().split())
+    shown = set(re.findall(r'\b(?:icon|empty_state)\("([a-z0-9-]+)"', pages))
+    assert shown <= fetched
+    assert {name for name in fetched if f'"{name}"' not in pages} == set()
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_serves_its_pages(tmp_path: Path) -> None:
+    source = tmp_path / "source"  # a copy, because building leaves files beside setup.py
+    for folder in ("digits", "templates", "static", "docs"):
+        shutil.copytree(ROOT / folder, source / folder)
+    for name in ("setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    python = ROOT / ".venv" / "bin" / "python"
+    command = [python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path]
+    subprocess.run([*command, source], check=True, capture_output=True)
+    [wheel] = tmp_path.glob("digits-*.whl")
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+
+    # SAFEPATH: not the checkout that the tests run in.
+    environment = {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    where = subprocess.run(
+        [python, "-c", "import digits; print(digits.__file__)"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(where.stdout.strip()).is_relative_to(installed)
+    server = ServerProcess(tmp_path / "jobs", environment=environment).start()
+    try:
+        assert "DIGITS" in server.get("/").text
+        for name in ("css/tokens.css", "js/home.js", "vendor/icons.svg", "img/logo.svg"):
+            assert server.get(f"/static/{name}").status_code == 200, name
+        assert "REST guide" in server.get("/help/api").text
+        network = {"network": "lenet"}
+        assert "LeNet" in server.post("/models/customize", params=network).json()["network"]
+    finally:
+        server.stop()
