@@ -123,9 +123,7 @@ def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
         else:
             scheduler.stop(keep_tasks=True)
     left = task_processes(jobs_dir)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_task_processes(jobs_dir)
     assert not left, "tasks outlived every scheduler that could end them"
 
 
@@ -138,6 +136,19 @@ def task_processes(jobs_dir: Path) -> list[psutil.Process]:
             if mine and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def kill_task_processes(jobs_dir: Path) -> None:
+    """Kill them all, also those that one of them starts while the others are being killed."""
+
+    def none_is_left() -> bool:
+        left = task_processes(jobs_dir)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        return not left
+
+    wait_until(none_is_left)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from digits.process import MARK
 from digits.status import ALLOWED_STEPS, Status
-from tests.conftest import task_processes, wait_until
+from tests.conftest import kill_task_processes, task_processes, wait_until
 from tests.scheduler_process import Refused, SchedulerProcess
 
 RESULT = "result " * 1000
@@ -42,7 +42,6 @@ SCRIPTS = {
     "failing": "echo 'Error: nothing works'; exit 1",
     "crashing": f"{UNTIL_GO}; kill -SEGV $$",
 }
-SOON_S = 30.0
 EXPECTED = {"JobNotFound", "JobNotRunning", "JobRefused", "JobInUse"}
 
 
@@ -60,15 +59,14 @@ class AnyOrder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            for job_id in self.known:
-                self._ask("abort", job_id)
-            assert task_processes(self.top) == []
+            if self.server.runs:
+                for job_id in self.known:
+                    self._ask("abort", job_id)
+                assert task_processes(self.top) == []
         finally:
             if self.server.runs:
                 self.server.kill()
-            for process in task_processes(self.top):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+            kill_task_processes(self.top)
             shutil.rmtree(self.top, ignore_errors=True)
 
     # What users and the world do -----------------------------------------------------------------
@@ -142,10 +140,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def machine_goes_down(self) -> None:
         self.server.kill()
-        for process in task_processes(self.top):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        wait_until(lambda: not task_processes(self.top))
+        kill_task_processes(self.top)
         self.server.start()
 
     # What always holds ---------------------------------------------------------------------------
@@ -176,7 +171,7 @@ class AnyOrder(RuleBasedStateMachine):
             jobs = self.server.ask("jobs").items()
             return {job_id for job_id, job in jobs if job["status"] == "Running"}
 
-        wait_until(lambda: owners() == running(), SOON_S)
+        wait_until(lambda: owners() == running())
 
     @invariant()
     def results_of_done_jobs_are_whole(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -10,11 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from digits.process import MARK, RUN_FOLDER, TaskProcess, describe_exit, what_to_try
-from tests.conftest import task_processes, wait_until
+from tests.conftest import kill_task_processes, task_processes, wait_until
 
 
 @pytest.fixture
@@ -22,9 +20,7 @@ def job_dir(jobs_dir: Path) -> Iterator[Path]:
     folder = jobs_dir / "20150421-140640-d697a3"
     folder.mkdir(parents=True)
     yield folder
-    for process in task_processes(jobs_dir):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_task_processes(jobs_dir)
 
 
 def start(job_dir: Path, script: str, attempt: int = 1, **more: str) -> TaskProcess:

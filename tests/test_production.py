@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import requests
 import websocket
 
-from tests.conftest import task_processes, wait_until
+from tests.conftest import kill_task_processes, wait_until
 from tests.pictures import make_class_folders
 from tests.server_process import ProductionServer
 
@@ -32,9 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionServe
     running.start()
     yield running
     running.stop()
-    for process in task_processes(jobs_dir):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_task_processes(jobs_dir)
 
 
 @pytest.fixture(scope="module")

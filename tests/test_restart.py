@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.conftest import task_processes, wait_until
+from tests.conftest import kill_task_processes, task_processes, wait_until
 from tests.scheduler_process import Refused, SchedulerProcess
 
 # Runs until the file `go` appears in the job's folder, and says so line by line.
@@ -46,9 +45,7 @@ def make_server(mode: str, jobs_dir: Path) -> Iterator[ServerMaker]:
     for server in made:
         if server.runs:
             server.kill()
-    for process in task_processes(jobs_dir):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_task_processes(jobs_dir)
 
 
 def go(server: SchedulerProcess, *job_ids: str) -> None:
@@ -193,9 +190,7 @@ def test_a_machine_that_went_down_is_an_error_and_the_job_can_be_resumed(
     job_id = server.add("unlucky", "echo started; [ -e go ] || sleep 600")
     server.wait_for_line(job_id, "started")
     server.kill()
-    for process in task_processes(server.jobs_dir):
-        process.kill()
-    wait_until(lambda: not task_processes(server.jobs_dir))
+    kill_task_processes(server.jobs_dir)
     server.start()
     job = server.wait_for_status(job_id, "Error")
     assert "vanished" in job["error"]

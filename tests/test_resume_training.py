@@ -17,7 +17,7 @@ import pytest
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.process import MARK
-from tests.conftest import PATIENCE_S, task_processes, wait_until
+from tests.conftest import PATIENCE_S, kill_task_processes, task_processes, wait_until
 from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -36,9 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     running.start()
     yield running
     running.stop()
-    for process in task_processes(jobs_dir):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill_task_processes(jobs_dir)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import requests
 
-from tests.conftest import task_processes
+from tests.conftest import kill_task_processes
 from tests.load.clients import Browsers, Requests
 from tests.server_process import ProductionServer
 
@@ -79,9 +79,7 @@ def training_server(folder: Path, epochs: int) -> Iterator[tuple[ProductionServe
         yield server, model
     finally:
         server.stop()
-        for process in task_processes(server.jobs_dir):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill_task_processes(server.jobs_dir)
 
 
 def measure(
