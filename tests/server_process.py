@@ -62,7 +62,7 @@ class ServerProcess:
         """End it with a signal; answers its exit status."""
         self.process.send_signal(number)
         try:
-            status = self.process.wait(30)
+            status = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait(10)
