@@ -18,6 +18,7 @@ import json
 import signal
 import socketserver
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,14 +133,15 @@ def main() -> None:
         sys.exit(str(error))
     Handler.commands = Commands(scheduler)
     with Server(("127.0.0.1", 0), Handler) as server:
-        stopped = threading.Event()
+        # No Event: set() from a handler would wait for the lock that an interrupted wait() holds.
+        came: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
+            signal.signal(number, lambda number, _: came.append(number))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sys.stdout.write(f"port {server.server_address[1]}\n")
         sys.stdout.flush()
-        while not stopped.wait(0.05):
-            pass
+        while not came:
+            time.sleep(0.05)
         server.shutdown()
     scheduler.stop(keep_tasks=options.keep_tasks)
 
