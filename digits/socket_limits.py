@@ -5,6 +5,7 @@ Pages send next to nothing: they connect and join the room of their job.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -63,6 +64,13 @@ def _limited(kind: Any) -> Any:
             if connection is not None:
                 connection.settimeout(QUIET_S)
             return super().__call__(environ, start_response)
+
+        def send(self, message: Any) -> None:
+            try:
+                super().send(message)
+            except OSError as error:
+                # engine.io's has no number, by which an HTTP server knows that a client just left.
+                raise BrokenPipeError(errno.EPIPE, "the client has gone") from error
 
     return LimitedWebSocket
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from flask import request, session
@@ -48,7 +49,8 @@ class SocketLogins:
             raise ConnectionRefusedError("This server is not known by this name.")
         identify = self._identify()
         if self.accounts.are_on and identify() is None:
-            raise ConnectionRefusedError("Log in first.")
+            # The code tells a page why, as the status of an answer would.
+            raise ConnectionRefusedError("Log in first.", {"code": HTTPStatus.UNAUTHORIZED.value})
         self._sockets[request.namespace, request.sid] = identify  # type: ignore[attr-defined]
 
     def leave(self, reason: Any = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from tests.server_process import ServerProcess, running_server
 # Far less than engine.io's 25 seconds between two pings.
 SETTINGS = {"DIGITS_CLIENT_TIMEOUT_S": "1"}
 LIMITS = 3
+DEPARTURES = 30
+RESET_AT_ONCE = struct.pack("ii", 1, 0)
 PATH = "/socket.io/?EIO=4&transport="
 PING, PONG, SEPARATOR = "2", "3", "\x1e"
 JOIN = '42/jobs,7["join",{"room":"a"}]'
@@ -76,3 +79,17 @@ def test_a_page_that_polls_is_answered_when_there_is_something_to_say(
         assert not answer.done()
         say(JOIN)
         assert JOINED in answer.result().split(SEPARATOR)
+
+
+def test_a_page_that_is_left_while_it_changes_to_a_websocket_is_no_error(
+    server: ServerProcess,
+) -> None:
+    for _ in range(DEPARTURES):
+        hello = json.loads(requests.get(f"{server.url}{PATH}polling", timeout=PATIENCE_S).text[1:])
+        address = f"{server.url.replace('http', 'ws', 1)}{PATH}websocket&sid={hello['sid']}"
+        page = websocket.create_connection(address, timeout=PATIENCE_S)
+        page.send(f"{PING}probe")
+        page.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_ONCE)
+        page.shutdown()
+    assert requests.get(f"{server.url}/index.json", timeout=PATIENCE_S).ok
+    assert [line for line in server.log if "Error" in line or "Traceback" in line] == []

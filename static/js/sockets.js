@@ -1,6 +1,7 @@
 /** The live connection: one Socket.IO client a namespace, rooms joined again after every loss. */
 
 import { all } from "./dom.js";
+import { LOGIN_NEEDED, hideLoginEnded, showLoginEnded } from "./login_ended.js";
 
 /**
  * @typedef {{job_id: string, update: string, [key: string]: any}} JobUpdate
@@ -25,11 +26,19 @@ export function listen(namespace, { room, caughtUp, jobUpdate, taskUpdate, more 
   const socket = window.io(namespace, { path, reconnectionDelayMax: 3000 });
   socket.on("connect", () => {
     showConnection(true);
+    hideLoginEnded();
     if (room === undefined) caughtUp();
     else socket.emit("join", { room }, caughtUp);
   });
-  socket.on("disconnect", () => showConnection(false));
-  socket.on("connect_error", () => showConnection(false));
+  socket.on("disconnect", (/** @type {string} */ reason) => {
+    showConnection(false);
+    // The client takes it for final when the server closes; the answer to another try says why.
+    if (reason === "io server disconnect") socket.connect();
+  });
+  socket.on("connect_error", (/** @type {{data?: {code?: number}}} */ error) => {
+    showConnection(false);
+    if (error.data?.code === LOGIN_NEEDED) showLoginEnded(() => socket.connect());
+  });
   socket.on("job update", jobUpdate);
   if (taskUpdate) socket.on("task update", taskUpdate);
   for (const [name, handler] of Object.entries(more)) socket.on(name, handler);

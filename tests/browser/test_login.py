@@ -29,7 +29,8 @@ def server(tokens: dict[str, str]) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def expected_complaints() -> list[str]:
-    return ["401"]  # a wrong password
+    # A wrong password; a connection that the server closes when the login ends.
+    return ["401", "/socket.io/"]
 
 
 def test_somebody_logs_in_sees_live_pages_and_logs_out(
@@ -52,16 +53,8 @@ def test_somebody_logs_in_sees_live_pages_and_logs_out(
     expect(page.get_by_role("button", name="Account of otto")).to_be_visible()
     page.goto(server.url)
     # Somebody else's job appears by itself, and can be looked at but not deleted.
-    folder = Path(tokens["jobs_dir"], "pictures")
-    folder.mkdir(exist_ok=True)
-    made = requests.post(
-        f"{server.url}/datasets/images/classification.json",
-        data={"dataset_name": "Olga's pictures", "folder_train": str(folder)},
-        headers=bearer(tokens["olga"]),
-        timeout=60,
-    )
-    assert made.status_code == 200, made.text
-    page.locator("#datasets-list").get_by_role("link", name="Olga's pictures").click()
+    name = make_dataset(server, tokens, "Olga's pictures")
+    page.locator("#datasets-list").get_by_role("link", name=name).click()
     expect(page.get_by_text("by olga")).to_be_visible()
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
     page.get_by_role("button", name="Account of otto").click()
@@ -72,3 +65,50 @@ def test_somebody_logs_in_sees_live_pages_and_logs_out(
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     page.evaluate(AXE.read_text())
     assert page.evaluate("axe.run().then((all) => all.violations.map((v) => v.help))") == []
+
+
+def test_a_login_that_ends_under_an_open_page_is_said_there_and_the_page_goes_on_after_the_next(
+    page: Page, server: ServerProcess, tokens: dict[str, str]
+) -> None:
+    log_in(page, server)
+    page.goto(server.url)
+    expect(page.locator("[data-connection]")).to_be_hidden()
+    elsewhere = page.context.new_page()
+    elsewhere.goto(server.url)
+    elsewhere.get_by_role("button", name="Account of otto").click()
+    elsewhere.get_by_role("button", name="Log out").click()
+    notice = page.locator("[data-login-ended]")
+    expect(notice).to_contain_text("Your login has ended")
+    page.evaluate(AXE.read_text())
+    assert page.evaluate("axe.run().then((all) => all.violations.map((v) => v.help))") == []
+    with page.context.expect_page() as opened:
+        notice.get_by_role("link", name="Log in again").click()
+    log_in(opened.value, server)
+    # In a browser without a window every tab has the focus always: it gets no event.
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+    expect(notice).to_have_count(0)
+    expect(page.locator("[data-connection]")).to_be_hidden()
+    name = make_dataset(server, tokens, "After the login")
+    expect(page.locator("#datasets-list").get_by_role("link", name=name)).to_be_visible()
+
+
+def log_in(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{server.url}/login")
+    page.get_by_label("Name").fill("otto")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Account of otto")).to_be_visible()
+
+
+def make_dataset(server: ServerProcess, tokens: dict[str, str], name: str) -> str:
+    """A job of somebody else's; answers its name."""
+    folder = Path(tokens["jobs_dir"], "pictures")
+    folder.mkdir(exist_ok=True)
+    made = requests.post(
+        f"{server.url}/datasets/images/classification.json",
+        data={"dataset_name": name, "folder_train": str(folder)},
+        headers=bearer(tokens["olga"]),
+        timeout=60,
+    )
+    assert made.status_code == 200, made.text
+    return name
