@@ -22,8 +22,22 @@ FORMATS = ("png", "svg")
 CHECK_TIMEOUT_S = 30.0
 DRAW_TIMEOUT_S = 20.0
 PARSE_TIMEOUT_S = 20.0
-# For PyTorch, which the first check loads: on a busy machine that takes longer than any check.
+# For PyTorch, and for what it loads when it builds its first net: on a busy machine that takes
+# longer than any check.
 LOAD_TIMEOUT_S = 60.0
+_SMALL_NET = """
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 1 kernel_size: 1 weight_filler { type: "gaussian" } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "norm" type: "LRN" bottom: "conv" top: "norm" }
+layer { name: "pool" type: "Pooling" bottom: "norm" top: "pool" pooling_param { kernel_size: 2 } }
+layer { name: "drop" type: "Dropout" bottom: "pool" top: "drop" }
+layer { name: "ip" type: "InnerProduct" bottom: "drop" top: "ip"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+"""
 
 Shape = tuple[int, ...]
 
@@ -82,18 +96,24 @@ def check_network(
     check takes too long (what the first one loads is not counted), or WorkerDied when it takes too
     much memory.
     """
-    pool.ask({"op": "check", "nets": [], "weights": None}, timeout_s=LOAD_TIMEOUT_S)
+    _ask_to_check(pool, [NetSource(_SMALL_NET)], None, LOAD_TIMEOUT_S)
+    answer = _ask_to_check(pool, nets, weights, timeout_s)
+    return CheckResult(
+        nets={name: _net_check(values) for name, values in answer["nets"].items()},
+        problems=[NetProblem(**values) for values in answer["problems"]],
+    )
+
+
+def _ask_to_check(
+    pool: Pool, nets: Sequence[NetSource], weights: Path | None, timeout_s: float
+) -> Mapping[str, Any]:
     header = {
         "op": "check",
         "nets": [net.to_json() for net in nets],
         "weights": None if weights is None else str(weights),
     }
     texts = [net.text.encode("utf-8", "replace") for net in nets]
-    answer = pool.ask(header, texts, timeout_s=timeout_s).header
-    return CheckResult(
-        nets={name: _net_check(values) for name, values in answer["nets"].items()},
-        problems=[NetProblem(**values) for values in answer["problems"]],
-    )
+    return pool.ask(header, texts, timeout_s=timeout_s).header
 
 
 def parse_net(
