@@ -31,6 +31,7 @@ from digits.inference import (
     classify_one,
     top_n,
 )
+from digits.inference.protocol import Message
 from tests.conftest import wait_until
 from tests.inference.conftest import (
     COLOURS,
@@ -456,12 +457,25 @@ def test_a_network_that_needs_more_memory_than_it_may_have(tmp_path: Path) -> No
         assert best(pool, network, png(noise(0))) == "red"
 
 
-def test_a_worker_killed_while_classifying_fails_that_request_alone(
+class CountingPool(Pool):
+    """Counts the answers."""
+
+    answers = 0
+
+    def ask(self, *args: Any, **options: Any) -> Message:
+        answer = super().ask(*args, **options)
+        self.answers += 1
+        return answer
+
+
+def test_a_worker_killed_between_two_chunks_is_replaced_unnoticed(
     network: Network, pictures: list[Path]
 ) -> None:
-    with Pool() as pool:
+    with CountingPool() as pool:
         results = classify_many(pool, network, pictures * 100)
         next(results)
+        # The second chunk is asked for while the first is given out, and the third not yet.
+        wait_until(lambda: pool.answers == 2)
         (state,) = pool.states()
         os.kill(state.pid, signal.SIGKILL)
         wait_until(lambda: has_ended(state.pid))
