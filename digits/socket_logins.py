@@ -83,4 +83,6 @@ class SocketLogins:
             if identify() is None:
                 self._sockets.pop((namespace, sid), None)
                 if self._server is not None:
+                    # Told why first: a client takes it for final when the server closes.
+                    self._server.server.emit("login ended", to=sid, namespace=namespace)
                     self._server.server.disconnect(sid, namespace=namespace)

@@ -30,14 +30,12 @@ export function listen(namespace, { room, caughtUp, jobUpdate, taskUpdate, more 
     if (room === undefined) caughtUp();
     else socket.emit("join", { room }, caughtUp);
   });
-  socket.on("disconnect", (/** @type {string} */ reason) => {
-    showConnection(false);
-    // The client takes it for final when the server closes; the answer to another try says why.
-    if (reason === "io server disconnect") socket.connect();
-  });
+  const loginEnded = () => showLoginEnded(() => socket.connect());
+  socket.on("login ended", loginEnded);
+  socket.on("disconnect", () => showConnection(false));
   socket.on("connect_error", (/** @type {{data?: {code?: number}}} */ error) => {
     showConnection(false);
-    if (error.data?.code === LOGIN_NEEDED) showLoginEnded(() => socket.connect());
+    if (error.data?.code === LOGIN_NEEDED) loginEnded();
   });
   socket.on("job update", jobUpdate);
   if (taskUpdate) socket.on("task update", taskUpdate);
