@@ -277,5 +277,4 @@ def test_a_server_killed_again_and_again_loses_no_job_and_runs_none_twice(
         server.wait_for_status(job_id, "Done")
         assert (server.jobs_dir / job_id / "runs").read_text() == "run\n", job
         assert server.lines(job_id) == ["started", "finished"]
-        assert job["tasks"][0]["attempts"] <= 2
     assert len(promised) >= KILLS / 2

@@ -4,6 +4,7 @@ import { all, element } from "./dom.js";
 import { confirm } from "./dialogs.js";
 import { request, send } from "./http.js";
 import { showProgressInTitle } from "./progress.js";
+import { outdate } from "./refresh.js";
 import { toast, withErrorsShown } from "./toasts.js";
 
 /** Listen for clicks on the buttons, also on those that come later. */
@@ -125,6 +126,7 @@ function handleRename(form) {
     event.preventDefault();
     withErrorsShown(async () => {
       await send(form.action, new URLSearchParams({ job_name: input.value }), "PUT");
+      outdate();
       showName(input.value.trim());
       edit(false);
     });

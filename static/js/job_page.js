@@ -6,7 +6,7 @@ import { handleJobActions, showName } from "./job_actions.js";
 import { watchEnding } from "./job_ending.js";
 import { handleNotes } from "./job_notes.js";
 import { showPace, showProgress, showProgressInTitle } from "./progress.js";
-import { refresh } from "./refresh.js";
+import { outdate, refresh } from "./refresh.js";
 import { showSnapshots } from "./snapshots.js";
 import { listen } from "./sockets.js";
 import { showStatus } from "./status.js";
@@ -44,6 +44,7 @@ function jobUpdate(update) {
     showThatItIsGone();
     return;
   }
+  if (update.update === "attribute" || update.update === "status") outdate();
   if (update.update === "attribute" && update.attribute === "name") showName(update.value);
   if (update.update === "attribute" && update.attribute === "notes") refreshSoon();
   if (update.update === "status") {
@@ -62,6 +63,7 @@ function taskUpdate(update) {
   document.dispatchEvent(new CustomEvent("digits:task-update", { detail: update }));
   const task = document.querySelector(`[data-task="${CSS.escape(update.task)}"]`);
   if (update.update === "status") {
+    outdate();
     showStatus(task?.querySelector("[data-status-badge]"), update.status, update.css);
     putHistory(task?.querySelector("[data-task-history]"), update.html);
     refreshSoon();

@@ -12,6 +12,7 @@ const RETRY_S = 2;
 
 let running = false;
 let again = false;
+let outdated = false;
 
 /**
  * Replace every element with `data-live` by its present version; graphs take their data from the
@@ -22,10 +23,11 @@ export async function refresh() {
   again = running;
   if (running) return;
   running = true;
+  outdated = false;
   try {
     const response = await request(location.href, { headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-    if (isOfThisProgram(fresh)) put(fresh);
+    if (!outdated && isOfThisProgram(fresh)) put(fresh);
   } catch (error) {
     // Unreachable: the connection's sign shows it, and the next connection refreshes again.
     if (!(error instanceof RequestFailed)) throw error;
@@ -35,6 +37,14 @@ export async function refresh() {
     running = false;
   }
   if (again) await refresh();
+}
+
+/**
+ * Say that the page shows something newer than what is being fetched may tell: it is fetched again,
+ * and what was on its way is not shown. For rare changes only, or nothing would ever be shown.
+ */
+export function outdate() {
+  if (running) outdated = again = true;
 }
 
 /** @param {Document} fresh */

@@ -6,11 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.server_process import ServerProcess
 
 LONG_SCRIPT_LINES = 3000
+# The names that the page has after it was fetched again, each time.
+WATCH_NAMES = """
+document.addEventListener("digits:refreshed", () => setTimeout(() => {
+  const { dataset } = document.body;
+  dataset.names = `${dataset.names ?? ""}${document.querySelector("h1").textContent};`;
+}));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +88,28 @@ def test_notes_that_another_one_changed_meanwhile_are_kept_and_so_is_what_was_ty
     expect(notes).to_have_value("mine")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("region", name="Notes")).to_contain_text("theirs")
+
+
+def test_a_name_that_came_while_the_page_was_fetched_again_stays(
+    server: ServerProcess, page: Page, dataset: str
+) -> None:
+    url = f"{server.url}/datasets/{dataset}"
+
+    def rename_meanwhile(route: Route) -> None:
+        answer = route.fetch()  # with the earlier name
+        server.put(f"/jobs/{dataset}", data={"job_name": "Later"})
+        expect(page.get_by_role("heading", level=1)).to_have_text("Later")
+        route.fulfill(response=answer)
+
+    page.add_init_script(WATCH_NAMES)
+    page.goto(url)
+    names = page.locator("body")
+    expect(names).to_have_attribute("data-names", re.compile("Digits;"))
+    page.route(url, rename_meanwhile, times=1)
+    server.put(f"/jobs/{dataset}", data={"job_notes": "The page is fetched because of them."})
+    expect(names).to_have_attribute("data-names", re.compile("^(Digits;)+(Later;)+$"))
+    server.put(f"/jobs/{dataset}", data={"job_name": "Digits"})
+    server.put(f"/jobs/{dataset}", data={"job_notes": ""})
 
 
 def test_before_deleting_the_page_says_what_goes_and_who_needs_it(
