@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish() -> None:
+    """Several processes of tests share the cores: each calculates with one thread.
+
+    With more threads than cores each one waits at every operation for one that has no core.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
     """Wait for something that another thread or process does; fails when it does not happen."""
     deadline = time.monotonic() + timeout_s
@@ -64,7 +75,7 @@ def no_thread_left() -> Iterator[None]:
         if thread.name.startswith(("scheduler", "task ", "inference", "prefetch"))
     ]
     for thread in ours:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert not [thread for thread in ours if thread.is_alive()]
 
 

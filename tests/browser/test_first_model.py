@@ -24,9 +24,9 @@ MODEL_NAME = "LeNet on digits"
 EPOCHS = 8
 TRAINING_MS = 240_000
 
-# Notes what the page goes through: its bars' values, its titles, what its graph says of itself.
-# Had the page been loaded again, the notes would be gone.
-WATCH = """() => {
+# Notes what each page goes through from its beginning: its bars' values, its titles, what its graph
+# says of itself.
+WATCH = """
   window.seen = { bars: [], titles: [], curves: [] };
   const add = (list, value) => value !== undefined && list.at(-1) !== value && list.push(value);
   new MutationObserver(() => {
@@ -39,7 +39,7 @@ WATCH = """() => {
   }).observe(document, {
     subtree: true, childList: true, attributes: true, attributeFilter: ["value"],
   });
-}"""
+"""
 
 
 def test_the_empty_home_page_says_how_to_begin(server: ServerProcess, page: Page) -> None:
@@ -75,11 +75,13 @@ def test_a_dataset_is_made_while_its_bars_move(
     folder.press("Enter")
     expect(folder).to_have_value(re.compile(rf"^{digits}/train/?$"))
     page.get_by_label("Dataset name", exact=True).fill(DATASET_NAME)
+    page.add_init_script(WATCH)
     page.get_by_role("button", name="Create dataset").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text(DATASET_NAME)
-    page.evaluate(WATCH)
+    page.evaluate("window.notLoadedAgain = true")
     expect(job_badge(page)).to_have_text("Done")
+    assert page.evaluate("window.notLoadedAgain")
     bars = page.evaluate("window.seen.bars")
     assert [value for value in bars if 0 < value < 1], "no bar moved between its ends"
     mean = page.get_by_role("img", name="The mean of the training images")
@@ -103,11 +105,13 @@ def test_a_model_learns_while_its_graph_grows(server: ServerProcess, page: Page)
     page.get_by_label("Training epochs", exact=True).fill(str(EPOCHS))
     page.get_by_label("Random seed", exact=True).fill("1")
     page.get_by_label("Model name", exact=True).fill(MODEL_NAME)
+    page.add_init_script(WATCH)
     page.get_by_role("button", name="Create model").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text(MODEL_NAME)
-    page.evaluate(WATCH)
+    page.evaluate("window.notLoadedAgain = true")
     expect(job_badge(page)).to_have_text("Done", timeout=TRAINING_MS)
+    assert page.evaluate("window.notLoadedAgain")
 
     seen = page.evaluate("window.seen")
     points = [int(re.findall(r"(\d+) points", words)[0]) for words in seen["curves"]]

@@ -215,11 +215,13 @@ def tick():
         ticks.append(time.monotonic())
 done = threading.Event()
 ticker = threading.Thread(target=tick); ticker.start()
+began = time.monotonic()
 picture = draw_network(pool, net, "svg", all_states=True)
+took = time.monotonic() - began
 done.set(); ticker.join()
-# The longest time in which nobody else got a turn.
+# The longest time in which nobody else got a turn: nearly all of it, were others blocked.
 gap = max(b - a for a, b in zip(ticks, ticks[1:]))
-assert picture.png and len(ticks) > 3 and gap < 0.2, (len(ticks), gap)
+assert picture.png and len(ticks) > 3 and gap < took / 4, (len(ticks), gap, took)
 print(pool.states()[0].pid, flush=True)
 sys.stdin.readline()
 pool.close()
