@@ -3,11 +3,11 @@
 In: jobs (new, loaded from disk, to be resumed) and wishes (abort, pause, delete).  Out: running
 tasks, statuses that are on disk before anybody is told of them, and signals.
 
-The scheduler's thread sleeps until something changes: a job is added, a task ends.  Each running
-task has a thread of its own (`runner.py`).  `step` is one pass, and a test can call it by hand.
+The scheduler's thread sleeps until something changes: a job is added, a task ends.  `step` is one
+pass, and a test can call it by hand.
 
-Elsewhere: whose turn it is (`turns.py`), how a status changes (`ledger.py`), the files
-(`store.py`), a task's process (`process.py`).
+Elsewhere: whose turn it is (`turns.py`), the tasks that run (`running.py`), how a status changes
+(`ledger.py`), the files (`store.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,9 @@ from digits import signals, turns
 from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, StorageError
 from digits.job import Job
 from digits.job_table import JobTable
-from digits.ledger import Ledger, Steps
-from digits.process import TaskProcess
+from digits.ledger import Ledger
 from digits.resources import Resources
-from digits.runner import Ending, TaskRunner
+from digits.running import SETTLE_S, RunningTasks
 from digits.signals import announce
 from digits.status import Status
 from digits.store import JobStore
@@ -34,8 +33,6 @@ from digits.task import Task
 
 log = logging.getLogger(__name__)
 
-# How long an abort waits beyond the grace periods for the runner to settle the task.
-SETTLE_S = 5.0
 # How often jobs that could not be saved are tried again.
 SAVE_AGAIN_S = 2.0
 
@@ -56,16 +53,15 @@ class Scheduler:
     def __init__(self, store: JobStore, resources: Resources, *, grace_s: float = 5.0) -> None:
         self.store = store
         self.resources = resources
-        self.grace_s = grace_s
-        # What the programs of tasks are told beside their command line: names and values.
-        self.more_environment: Callable[[], Mapping[str, str]] = dict
         # Guards every change of jobs, statuses, resources and runners; looking needs it not
         # (`job_table.py`).  Re-entrant: listeners may ask back.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._jobs = JobTable()
         self._ledger = Ledger(store)
-        self._runners: dict[tuple[str, str], TaskRunner] = {}
+        self.running = RunningTasks(
+            self._ledger, resources, grace_s=grace_s, lock=self._lock, wake=self._wake
+        )
         self._stopping = False
         self._loaded = threading.Event()
         self._dirty = False
@@ -114,7 +110,7 @@ class Scheduler:
             self._jobs.insert([job for job in new if not self._runs or self.store.has(job)])
             found = [job for job in loaded if job in self._jobs]
             for job in turns.in_order(found):
-                self._take_up(job)
+                self.running.take_up(job)
             for job in found if self._runs else ():
                 announce(signals.job_added, job)
             self._wake()
@@ -124,14 +120,14 @@ class Scheduler:
         """End the threads; running tasks go on by themselves, or are stopped to be resumed."""
         with self._lock:
             self._stopping = True
-            runners = list(self._runners.values())
+            runners = self.running.runners()
             self._changed.notify_all()
         for runner in runners:
             if keep_tasks:
                 runner.detach()
             else:
                 runner.stop(Status.WAITING)
-        self._join(runners)
+        self.running.join(runners)
         if self._runs:
             self._thread.join(SETTLE_S)
         with self._lock:
@@ -252,9 +248,9 @@ class Scheduler:
             job = self.job(job_id)
             if not job.status.is_active:
                 raise JobNotRunning(f"The job is not running: it is {job.status}.")
-            runners, _ = self._stop_tasks(job)
+            runners, _ = self.running.stop(job)
             self._wake()
-        self._join(runners)
+        self.running.join(runners)
 
     def pause_job(self, job_id: str) -> None:
         """Let the job's running tasks save their state and end; `resume_job` goes on from there.
@@ -264,16 +260,17 @@ class Scheduler:
         """
         with self._lock:
             job = self.job(job_id)
-            tasks = [task for task in job.tasks if (job_id, task.id) in self._runners]
-            if not tasks:
+            runners = [found for task in job.tasks if (found := self.running.runner(job, task))]
+            if not runners:
                 raise JobNotRunning(f"The job is not running: it is {job.status}.")
-            for task in tasks:
-                if not task.resumable:
-                    raise JobRefused(f"{task.name} cannot be paused, only aborted.")
-                task.pausing = True
+            for runner in runners:
+                if not runner.task.resumable:
+                    raise JobRefused(f"{runner.task.name} cannot be paused, only aborted.")
+            for runner in runners:
+                runner.task.pausing = True
             self._ledger.save(job)  # a later server must know why the program ended
-            for task in tasks:
-                self._runners[job_id, task.id].pause()
+            for runner in runners:
+                runner.pause()
 
     def resume_job(self, job_id: str) -> None:
         """Put the ended tasks of a job that are not Done back into the queue.
@@ -333,12 +330,12 @@ class Scheduler:
             if users:
                 names = ", ".join(f"{user.name} ({user.id})" for user in users)
                 raise JobInUse(f"{job.name} is in use and cannot be deleted. Delete first: {names}")
-            runners = self._stop_tasks(job)[0] if job.status.is_active else []
+            runners = self.running.stop(job)[0] if job.status.is_active else []
             # From now on nobody finds it: it cannot be resumed, or used by a new job.
             self._jobs.remove(job)
             self._jobs.in_between.add(job_id)
         try:
-            self._join(runners)
+            self.running.join(runners)
             gone = self.store.take_away(job)
         except StorageError:
             with self._lock:
@@ -365,9 +362,9 @@ class Scheduler:
             started = 0
             for turn in turns.next_turns(self._jobs.by_id, self.resources):
                 if turn.error is not None:
-                    self._fail(turn.job, turn.task, turn.error)
+                    self.running.fail(turn.job, turn.task, turn.error)
                 else:
-                    started += self._start_task(turn)
+                    started += self.running.start(turn)
             self._settle_jobs()
             announce(signals.resources_changed, self)
             return started
@@ -391,99 +388,8 @@ class Scheduler:
         self._dirty = True
         self._changed.notify_all()
 
-    def _start_task(self, turn: turns.Turn) -> bool:
-        job, task = turn.job, turn.task
-        task.allocation = list(turn.units)
-        task.attempts += 1
-        task.pausing = False
-        # On disk before the process is there: a later server looks for this attempt's process.
-        if not self._ledger.change(job, [(task, Status.RUNNING)]):
-            self._fail(job, task, self.store.problem or "The job could not be saved.")
-            return False
-        self._run(job, task, None)
-        return True
-
-    def _run(self, job: Job, task: Task, process: TaskProcess | None) -> None:
-        def on_end(task: Task, ending: Ending) -> bool:
-            return self._task_ended(job, task, ending)
-
-        self.resources.take(task.need().kind, task.allocation, (job.id, task.id))
-        runner = TaskRunner(
-            task,
-            grace_s=self.grace_s,
-            on_end=on_end,
-            process=process,
-            more_environment=self.more_environment,
-        )
-        self._runners[job.id, task.id] = runner
-        runner.start()
-
-    def _task_ended(self, job: Job, task: Task, ending: Ending) -> bool:
-        """Called by a runner's thread; answers whether the ending is on disk."""
-        with self._lock:
-            holder = (job.id, task.id)
-            self._runners.pop(holder, None)
-            self.resources.give_back(holder)
-            task.error, task.message = ending.error, ending.message
-            log.info("%s: %s is %s", job.id, task.id, ending.status)
-            self._wake()
-            if ending.status is Status.DONE:
-                task.progress, task.eta_s = 1.0, 0.0
-                # When there is more to do, the next pass starts it, or lets the job wait.
-                more = any(other.status is Status.WAITING for other in job.tasks)
-                return self._ledger.change(job, [(task, Status.DONE)], settle=not more)
-            if ending.status is Status.ERROR:
-                self.store.look()  # perhaps the disk is to blame; pages say so then
-            if ending.status is not Status.WAITING:
-                return self._stop_tasks(job, [(task, ending.status)])[1]
-            return self._ledger.change(job, [(task, Status.WAITING)])
-
-    def _take_up(self, job: Job) -> None:
-        """Go on with what an earlier server left: find processes, or let tasks wait again."""
-        changes = []
-        for task in job.tasks:
-            if task.status is Status.INITIALIZED:
-                changes.append((task, Status.WAITING))
-            if task.status is not Status.RUNNING:
-                continue
-            process = TaskProcess.find(job.dir, task.id, task.attempts)
-            if process is None:
-                # The server went down between the decision and the start of the process.
-                changes.append((task, Status.WAITING))
-            else:
-                self._run(job, task, process)
-        self._ledger.change(job, changes)
-        if not job.status.is_active:
-            self._stop_tasks(job)
-
-    def _stop_tasks(self, job: Job, steps: Steps = ()) -> tuple[list[TaskRunner], bool]:
-        """Tell the job's running tasks to stop, and take its waiting ones out of the queue.
-
-        `steps` of its tasks are taken at the same time.  Answers the runners to wait for, and
-        whether the change is on disk.
-        """
-        all_steps = dict(steps)
-        runners = []
-        for task in job.tasks:
-            runner = self._runners.get((job.id, task.id))
-            if runner is not None:
-                runner.stop(Status.ABORTED)
-                runners.append(runner)
-            elif task.status.is_active:
-                all_steps.setdefault(task, Status.ABORTED)
-        return runners, self._ledger.change(job, all_steps.items())
-
-    def _fail(self, job: Job, task: Task, error: str) -> None:
-        task.error = error
-        self._stop_tasks(job, [(task, Status.ERROR)])
-
     def _settle_jobs(self) -> None:
         """Let the jobs wait that are between two of their tasks and got no turn."""
         for job in self._jobs.all():
             if job.status is Status.RUNNING:
                 self._ledger.change(job)
-
-    def _join(self, runners: Iterable[TaskRunner]) -> None:
-        """Wait for runners without the lock, which they need to settle their task."""
-        for runner in runners:
-            runner.join(3 * self.grace_s + SETTLE_S)

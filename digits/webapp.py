@@ -81,7 +81,7 @@ def create_app(
     )
     accounts = Accounts(config.jobs_dir, aside)
     reach = Reach(config, accounts)
-    scheduler.more_environment = reach.environment
+    scheduler.running.more_environment = reach.environment
     devices = devices or Devices(config.jobs_dir, run=aside)
     app.extensions["digits"] = Services(config, scheduler, pool, reach.paths, accounts, devices)
     hosts = headers.Hosts(config, accounts)

@@ -100,7 +100,7 @@ def test_a_failed_task_takes_the_waiting_ones_out_of_the_queue(scheduler: Schedu
 
 def test_abort_ends_the_whole_process_tree(scheduler: Scheduler) -> None:
     script = "trap '' TERM; (trap '' TERM; echo $$ > inner; sleep 600) & sleep 600"
-    scheduler.grace_s = 0.2
+    scheduler.running.grace_s = 0.2
     job = scheduler.add_job(ProgramJob, "stubborn", program(script))
     wait_until((job.dir / "inner").exists)
     group = [

@@ -90,7 +90,7 @@ def test_an_abort_while_a_task_starts_lets_no_process_come(
     job = scheduler.add_job(GatedJob, "one", program("touch ran; sleep 600"))
     gate.reached.wait(60)
     abort = in_thread(scheduler.abort_job, job.id)
-    wait_until(lambda: scheduler._runners[job.id, "main"]._stop_with is not None)
+    wait_until(lambda: scheduler.running.runner(job, job.task("main"))._stop_with is not None)
     gate.may_go_on.set()
     abort.join()
     assert job.status is Status.ABORTED
@@ -105,7 +105,7 @@ def test_an_abort_that_comes_when_the_work_is_done_leaves_it_done(
     job = scheduler.add_job(GatedJob, "one", program("true"))
     gate.reached.wait(60)
     abort = in_thread(scheduler.abort_job, job.id)
-    wait_until(lambda: scheduler._runners[job.id, "main"]._stop_with is not None)
+    wait_until(lambda: scheduler.running.runner(job, job.task("main"))._stop_with is not None)
     gate.may_go_on.set()
     abort.join()
     assert job.status is Status.DONE
@@ -119,7 +119,7 @@ def test_a_server_that_stops_while_a_task_starts_leaves_it_to_the_next(
     job = scheduler.add_job(GatedJob, "one", program("sleep 600"))
     gate.reached.wait(60)
     stop = in_thread(lambda: scheduler.stop(keep_tasks=True))
-    wait_until(lambda: scheduler._runners[job.id, "main"]._detached)
+    wait_until(lambda: scheduler.running.runner(job, job.task("main"))._detached)
     gate.may_go_on.set()
     stop.join()
     assert job.status is Status.RUNNING  # the next server finds no process, and starts it
@@ -144,7 +144,7 @@ def test_trouble_of_ours_ends_the_task_with_the_reason(
     job = scheduler.add_job(GatedJob, "one", program("true"))
     wait_for_status(scheduler, job.id, Status.ERROR)
     assert words in str(job.error)
-    assert not scheduler._runners
+    assert not scheduler.running.runners()
 
 
 def test_a_job_that_is_being_deleted_is_gone_for_everybody(

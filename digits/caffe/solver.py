@@ -9,8 +9,9 @@ One iteration: test if it is time, forward and backward `iter_size` times, show 
 parameters, take a snapshot if it is time.
 
 Source: solver.cpp, sgd_solver.cpp.  Difference: a nan loss ends the training with an error unless
-`allow_nan` is set.  Elsewhere: which nets (`solver_nets.py`), the learning rate (`lr_policy.py`),
-the update (`updater.py`, `updates.py`), files (`snapshots.py`), several processes (`parallel.py`).
+`allow_nan` is set.  Elsewhere: options (`solver_options.py`), which nets (`solver_nets.py`), the
+learning rate (`lr_policy.py`), the update (`updater.py`, `updates.py`), files (`snapshots.py`),
+several processes (`parallel.py`).
 """
 
 from __future__ import annotations
@@ -21,51 +22,28 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from digits.caffe import lr_policy
-from digits.caffe.device import current_device
 from digits.caffe.errors import SolverError
-from digits.caffe.layers.base import LayerContext, Phase
+from digits.caffe.layers.base import Phase
 from digits.caffe.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.outputs import MeanOutputs, output_lines
-from digits.caffe.parallel import Group
-from digits.caffe.precision import Precision
-from digits.caffe.proto.caffe_pb2 import NetParameter, SolverParameter
+from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.prototxt import to_text
-from digits.caffe.randomness import default_randomness
 from digits.caffe.signals import Action
 from digits.caffe.smoothing import SmoothedLoss
 from digits.caffe.snapshots import restore_snapshot, take_snapshot
 from digits.caffe.solver_nets import net_to_train, nets_to_test
-from digits.caffe.solver_param import check_solver_param, read_solver_param
+from digits.caffe.solver_options import Options
+from digits.caffe.solver_param import Source, check_solver_param, settings_of
 from digits.caffe.updater import Updater
-from digits.caffe.updates import RULES
 
 log = logging.getLogger(__name__)
 
 Callback = Callable[[], None]
-Source = str | os.PathLike[str] | SolverParameter
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a solver runs, beside what its prototxt says.
-
-    `context` is what its nets are told (device, random numbers; None: as pycaffe's functions set
-    them).  `keep_blobs` lets scripts look at all blobs, which takes time and memory.  `action` is
-    asked once an iteration whether to stop or to take a snapshot, and `progress` told its number.
-    """
-
-    context: LayerContext | None = None
-    keep_blobs: bool = True
-    allow_nan: bool = False
-    precision: Precision = Precision.FP32
-    action: Callable[[], Action] = lambda: Action.NONE
-    progress: Callable[[int], None] = lambda iteration: None
-    group: Group = field(default_factory=Group)
 
 
 class Solver:
@@ -82,10 +60,10 @@ class Solver:
     def __init__(self, source: Source, *, options: Options | None = None) -> None:
         self.options = options or Options()
         self.group = self.options.group
-        self.param = _settings(source, self.rule)
+        self.param = settings_of(source, self.rule)
         self._log_once("Initializing solver from parameters: \n" + to_text(self.param).rstrip(), 45)
         check_solver_param(self.param)
-        self._context = _context(self.options, self.param)
+        self._context = self.options.nets_context(self.param)
         self.random = self._context.random
         self.iter = 0
         self.current_step = 0
@@ -401,32 +379,5 @@ _TYPES: dict[str, type[Solver]] = {
 
 def get_solver(source: Source, *, options: Options | None = None) -> Solver:
     """A solver of the type that the settings name; SolverError for an unknown one."""
-    param = _settings(source, None)
+    param = settings_of(source, None)
     return _TYPES[param.type](param, options=options)
-
-
-def _settings(source: Source, rule: str | None) -> SolverParameter:
-    param = SolverParameter()
-    param.CopyFrom(source if isinstance(source, SolverParameter) else read_solver_param(source))
-    if rule is not None and param.type != rule:
-        param.type = rule
-    if param.type not in RULES:
-        raise SolverError(
-            f"Unknown solver type: {param.type} "
-            f"(known types: {', '.join(sorted(RULES, key=str.lower))})"
-        )
-    return param
-
-
-def _context(options: Options, param: SolverParameter) -> LayerContext:
-    context = options.context
-    if context is None:
-        context = LayerContext(
-            device=current_device(), random=default_randomness(), allow_python=True
-        )
-    context = replace(context, rank=options.group.rank, world_size=options.group.size)
-    if param.random_seed >= 0:
-        # Each rank crops and drops in its own way.
-        context.random.seed(param.random_seed + options.group.rank)
-    options.precision.settle(context.device)
-    return context

@@ -14,8 +14,28 @@ from digits.caffe import upgrade
 from digits.caffe.errors import SolverError
 from digits.caffe.log import at
 from digits.caffe.proto.caffe_pb2 import SolverParameter
+from digits.caffe.updates import RULES
 
 log = logging.getLogger(__name__)
+
+Source = str | os.PathLike[str] | SolverParameter
+
+
+def settings_of(source: Source, rule: str | None) -> SolverParameter:
+    """A copy of the settings, or those in a file; their type becomes `rule` unless that is None.
+
+    Raises PrototxtError or SolverError, the latter for an unknown type.
+    """
+    param = SolverParameter()
+    param.CopyFrom(source if isinstance(source, SolverParameter) else read_solver_param(source))
+    if rule is not None and param.type != rule:
+        param.type = rule
+    if param.type not in RULES:
+        raise SolverError(
+            f"Unknown solver type: {param.type} "
+            f"(known types: {', '.join(sorted(RULES, key=str.lower))})"
+        )
+    return param
 
 
 def read_solver_param(path: str | os.PathLike[str]) -> SolverParameter:

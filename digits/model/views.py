@@ -19,8 +19,8 @@ from digits.model.compare import result_pairs
 from digits.model.errors import NetworkError
 from digits.model.images.classification import download as classification_download
 from digits.model.images.classification.creation import located, source_to_draw
-from digits.model.images.classification.forms import LearningRateForm
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.rate_form import LearningRateForm
 from digits.model.job import ModelJob
 from digits.model.network_parsing import parse_given
 from digits.model.network_text import STANDARD_NETWORKS, standard_network_text

@@ -18,7 +18,8 @@ from digits.caffe.layers.base import LayerContext
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.randomness import Randomness
 from digits.caffe.signals import Action
-from digits.caffe.solver import Options, Solver, get_solver
+from digits.caffe.solver import Solver, get_solver
+from digits.caffe.solver_options import Options
 from digits.caffe.solver_param import read_solver_param
 from tests.caffe.data.conftest import MakeDatabase, make_database, picture
 

@@ -20,7 +20,8 @@ from digits.caffe.data import datum, db, pictures
 from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.proto.caffe_pb2 import DataParameter, SolverParameter
 from digits.caffe.randomness import Randomness
-from digits.caffe.solver import Options, get_solver
+from digits.caffe.solver import get_solver
+from digits.caffe.solver_options import Options
 from tests.golden.cases import DATA
 
 STANDARD = Path(__file__).parents[2] / "digits" / "standard-networks"

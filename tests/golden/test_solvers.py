@@ -16,7 +16,8 @@ import pytest
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.snapshot import read_state
-from digits.caffe.solver import Options, Solver, get_solver
+from digits.caffe.solver import Solver, get_solver
+from digits.caffe.solver_options import Options
 from digits.caffe.solver_param import read_solver_param
 from tests.golden.cases import DATA
 from tests.golden.compare import (

@@ -420,7 +420,7 @@ def test_an_entry_that_is_none_is_told_at_the_start(entry: str) -> None:
 
 def test_programs_are_told_what_the_server_may_fetch(tmp_path: Path, inside: str) -> None:
     with running_app(tmp_path / "jobs", url_allow=("nas.lab",), host="0.0.0.0") as app:
-        environment = app.extensions["digits"].scheduler.more_environment()
+        environment = app.extensions["digits"].scheduler.running.more_environment()
     for told, ending in ((environment, "does not fetch from"), ({}, "")):
         done = subprocess.run(
             [sys.executable, "-m", "digits.tools.parse_folder", inside, str(tmp_path)],
@@ -440,7 +440,7 @@ def test_programs_are_told_what_the_server_may_fetch(tmp_path: Path, inside: str
 def test_what_is_fetched_depends_on_who_has_access(tmp_path: Path) -> None:
     jobs_dir = tmp_path / "jobs"
     with running_app(jobs_dir, url_allow=()) as app:
-        told = app.extensions["digits"].scheduler.more_environment
+        told = app.extensions["digits"].scheduler.running.more_environment
         assert UrlPolicy.from_environment(told()) == AT_HOME
         app.test_client().get("/", headers=HTML)
         assert downloads._policy == AT_HOME

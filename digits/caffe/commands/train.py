@@ -20,7 +20,8 @@ from digits.caffe.precision import precision_named
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.randomness import Randomness
 from digits.caffe.signals import Action, SignalHandler, action_named
-from digits.caffe.solver import Options, Solver, get_solver
+from digits.caffe.solver import Solver, get_solver
+from digits.caffe.solver_options import Options
 from digits.caffe.solver_param import read_solver_param
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The form of a new classification model, and the smaller forms of its page.
+"""The form of a new classification model.
 
 Field names and defaults are a public interface.  A checkbox that is absent from a POST is off.
 What a field is for stands in its description, and why its default is what it is.
@@ -6,7 +6,6 @@ What a field is for stands in its description, and why its default is what it is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from wtforms import (
 
 from digits.forms import (
     ChoiceField,
-    DigitsForm,
     NumberField,
     WholeNumberField,
     choice_list,
@@ -30,17 +28,14 @@ from digits.forms import (
     shown,
     submitted_values,
 )
-from digits.model.fields import NumberListField, PercentListField, UploadField
-from digits.model.images.classification.job import learning_rate
+from digits.model.fields import NumberListField, UploadField
+from digits.model.images.classification.rate_form import LearningRateForm
 from digits.model.network_text import STANDARD_NETWORKS
 from digits.model.networks import MAX_BATCH_SIZE
-from digits.model.solver import POLICY_TITLES, SOLVER_TITLES, LearningRate, preview
+from digits.model.solver import SOLVER_TITLES
 
 LARGEST_SEED = 2**32 - 1
 MOST_EPOCHS = 1_000_000
-LARGEST_RATE = 1000.0
-LARGEST_GAMMA = 100.0
-LARGEST_POWER = 100.0
 LARGEST_CROP = 100_000
 LARGEST_SCALE = 1_000_000
 LARGEST_MEAN = 65_535  # of pictures with 16 bits
@@ -49,122 +44,6 @@ WEIGHT_FILES = (".caffemodel", ".caffemodel.h5", ".h5")
 
 # Texts that only one method reads.
 METHOD_FIELDS = {"previous": "previous_networks", "custom": "custom_network_snapshot"}
-# The fields that a policy reads; those of other policies are not looked at.
-POLICY_FIELDS = {
-    "fixed": (),
-    "step": ("lr_step_size", "lr_step_gamma"),
-    "multistep": ("lr_multistep_values", "lr_multistep_gamma"),
-    "exp": ("lr_exp_gamma",),
-    "inv": ("lr_inv_gamma", "lr_inv_power"),
-    "poly": ("lr_poly_power",),
-    "sigmoid": ("lr_sigmoid_step", "lr_sigmoid_gamma"),
-}
-
-
-def _gamma(label: str, default: float, description: str) -> NumberField:
-    return NumberField(label, above=0, high=LARGEST_GAMMA, default=default, description=description)
-
-
-def _step(label: str, default: float, description: str) -> NumberField:
-    return NumberField(label, above=0, high=100, default=default, description=description)
-
-
-def _power(label: str, default: float, description: str) -> NumberField:
-    return NumberField(label, low=0, high=LARGEST_POWER, default=default, description=description)
-
-
-class LearningRateForm(DigitsForm):
-    """The fields of a learning rate; steps are percent of the training."""
-
-    learning_rate = NumberField(
-        "Base learning rate", above=0, high=LARGEST_RATE, default=0.01,
-        description="How far weights move at each iteration, at the start. 0.01 suits SGD; Adam "
-        "and RMSProp want about 0.001, AdaDelta about 1.",
-    )  # fmt: skip
-    lr_policy = ChoiceField(
-        "Policy",
-        choices=list(POLICY_TITLES.items()),
-        default="step",
-        description="How the rate changes while the network learns. Step down, the default, lets "
-        "it settle in three stages.",
-    )
-    lr_step_size = _step(
-        "Step size (%)", 33,
-        "The share of the training after which the rate falls, again and again. 33, the default, "
-        "gives three stages.",
-    )  # fmt: skip
-    lr_step_gamma = _gamma(
-        "Gamma", 0.1,
-        "What the rate is multiplied by at each step. A tenth, the default, is the usual step.",
-    )  # fmt: skip
-    lr_multistep_values = PercentListField(
-        "Steps (%)", default=(50.0, 85.0),
-        description="The shares of the training after which the rate falls, with commas between "
-        "them. 50,85 by default: half of the training at full speed, two short stages to settle.",
-    )  # fmt: skip
-    lr_multistep_gamma = _gamma(
-        "Gamma", 0.5, "What the rate is multiplied by at each step. Half by default."
-    )
-    lr_exp_gamma = _gamma(
-        "Gamma",
-        0.95,
-        "What the rate is multiplied by at each percent of the training. 0.95, the default, ends "
-        "below a hundredth of the base.",
-    )
-    lr_inv_gamma = _gamma(
-        "Gamma", 0.1,
-        "How soon the rate falls: base * (1 + gamma * t) ^ -power, t in percent of the training. "
-        "With 0.1, the default, it has fallen to a third at the end.",
-    )  # fmt: skip
-    lr_inv_power = _power(
-        "Power", 0.5, "How steeply the rate falls. 0.5, the default, is the root of the time."
-    )
-    lr_poly_power = _power(
-        "Power", 3,
-        "1 is a straight line down to zero; above, the rate falls sooner. 3, the default, leaves a "
-        "long quiet end.",
-    )  # fmt: skip
-    lr_sigmoid_step = _step(
-        "Step (%)", 50,
-        "The share of the training at which the rate is half its base. 50, the default: in the "
-        "middle.",
-    )  # fmt: skip
-    lr_sigmoid_gamma = _gamma(
-        "Gamma",
-        0.1,
-        "How steeply the rate falls there. 0.1, the default, spreads it over half of the training.",
-    )
-
-    @classmethod
-    def submitted_without_token(cls) -> LearningRateForm:
-        """The form with the values of a request that changes nothing, so needs no CSRF token."""
-        return cls(formdata=submitted_values(), meta={"csrf": False})
-
-    def validate(self, extra_validators: Any = None) -> bool:
-        """Check the fields that apply, then the curve as a whole."""
-        self._forget_other_policies()
-        super().validate(extra_validators)
-        if not self.all_errors:
-            self._check_curve()
-        return not self.all_errors
-
-    def rate(self) -> LearningRate:
-        """The learning rate that a valid form describes."""
-        names = (name for name in self._fields if name.startswith(("learning_rate", "lr_")))
-        return learning_rate({name: self[name].data for name in names})
-
-    def _forget_other_policies(self) -> None:
-        """What stands in a field that does not apply must not keep the form from being sent."""
-        ours = POLICY_FIELDS.get(self.lr_policy.data, ())
-        for name in {name for names in POLICY_FIELDS.values() for name in names} - set(ours):
-            if self[name].process_errors or not self[name].validate(self):
-                self[name].process_errors = []
-                self[name].data = self[name].default
-
-    def _check_curve(self) -> None:
-        names = POLICY_FIELDS[self.lr_policy.data]
-        if names and not all(math.isfinite(rate) for rate in preview(self.rate())):
-            self.add_error(names[-1], "With this value the rate grows beyond all numbers.")
 
 
 class ImageClassificationModelForm(LearningRateForm):
