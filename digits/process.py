@@ -45,7 +45,7 @@ exit $code
 
 
 # Children that this server leaves running on purpose; kept, since Popen warns when it is forgotten.
-_left_running: list[subprocess.Popen[bytes]] = []
+left_running: list[subprocess.Popen[bytes]] = []
 
 
 class TaskProcess:
@@ -161,7 +161,7 @@ class TaskProcess:
     def leave(self) -> None:
         """Let the process go on without this server; a later one finds it."""
         if self._child is not None and self._child.poll() is None:
-            _left_running.append(self._child)
+            left_running.append(self._child)
 
     def forget(self) -> None:
         """Remove the run's files, once its ending is on disk."""

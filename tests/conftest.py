@@ -18,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.job import Job
-from digits.process import MARK
+from digits.process import MARK, left_running
 from digits.resources import Resources
 from digits.scheduler import Scheduler
 from digits.status import Status
@@ -160,6 +160,8 @@ def kill_task_processes(jobs_dir: Path) -> None:
         return not left
 
     wait_until(none_is_left)
+    for child in left_running:  # of schedulers in this process; Popen warns of those it forgets
+        child.poll()
 
 
 @pytest.fixture
