@@ -334,6 +334,19 @@ def test_pause_lets_a_program_save_its_state(scheduler: Scheduler) -> None:
     assert "Paused" in (job.tasks[0].message or "")
 
 
+def test_a_pause_that_one_task_refuses_leaves_all_of_them_running(
+    make_scheduler: SchedulerMaker,
+) -> None:
+    scheduler = make_scheduler(Resources.of(create_db_slots=2))
+    both = [{"task_id": task_id, "script": "sleep 600"} for task_id in ("first", "second")]
+    job = scheduler.add_job(ProgramJob, "one", {"tasks": both})
+    wait_until(lambda: len(scheduler.running.runners()) == 2)
+    job.task("second").resumable = False
+    with pytest.raises(JobRefused, match="Program second cannot be paused, only aborted"):
+        scheduler.pause_job(job.id)
+    assert [task.pausing for task in job.tasks] == [False, False]
+
+
 def test_nothing_is_left_of_a_job_that_could_not_be_filled(
     scheduler: Scheduler, jobs_dir: Path
 ) -> None:
