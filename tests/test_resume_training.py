@@ -9,6 +9,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,25 @@ def processes(server: ServerProcess, model_id: str) -> list[psutil.Process]:
     return found
 
 
+@contextlib.contextmanager
+def held(server: ServerProcess, model_id: str) -> Iterator[None]:
+    """The training stands still, so that it does not end while something else takes its time."""
+    found = processes(server, model_id)
+    for process in found:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in found:
+            process.resume()
+
+
+def wait_for_more(log: Path) -> None:
+    """Wait until a log has grown."""
+    size = log.stat().st_size
+    wait_until(lambda: log.stat().st_size > size)
+
+
 def weights(server: ServerProcess, model_id: str) -> list[np.ndarray]:
     """All parameters of the last snapshot."""
     path = (
@@ -151,14 +171,16 @@ def test_a_training_does_not_notice_that_the_server_is_killed(
     server: ServerProcess, train: Callable[[str], str], undisturbed: str
 ) -> None:
     model_id = train("server killed")
+    log = server.jobs_dir / model_id / "caffe_output.log"
     for epoch in (1, 3, 5):
         wait_for_epoch(server, model_id, epoch)
         server.kill()
-        server.start()
+        wait_for_more(log)
+        with held(server, model_id):
+            server.start()
     server.wait_for_status(model_id, "Done", timeout_s=400)
     assert_equal_trainings(server, undisturbed, model_id)
-    starts = (server.jobs_dir / model_id / "caffe_output.log").read_text().count("Starting Optim")
-    assert starts == 1
+    assert log.read_text().count("Starting Optim") == 1
 
 
 def test_a_paused_training_takes_a_snapshot_and_goes_on_from_it(
@@ -186,7 +208,8 @@ def test_a_stop_without_keeping_tasks_resumes_the_training_at_the_next_start(
     wait_for_epoch(server, model_id, 1)
     server.kill()
     flags, server.flags = server.flags, ()
-    server.start()
+    with held(server, model_id):
+        server.start()
     assert server.get(f"/jobs/{model_id}/status").json()["status"] == "Running"
     assert server.stop() == 0
     assert processes(server, model_id) == []
