@@ -44,10 +44,13 @@ function jobUpdate(update) {
     showThatItIsGone();
     return;
   }
-  if (update.update === "attribute" || update.update === "status") outdate();
-  if (update.update === "attribute" && update.attribute === "name") showName(update.value);
+  if (update.update === "attribute" && update.attribute === "name") {
+    outdate();
+    showName(update.value);
+  }
   if (update.update === "attribute" && update.attribute === "notes") refreshSoon();
   if (update.update === "status") {
+    outdate();
     for (const badge of all("[data-job-badge] [data-status-badge]")) {
       showStatus(badge, update.status, update.css);
     }
