@@ -49,7 +49,7 @@ def test_an_open_page_reconnects_and_shows_what_it_missed(
     where: str,
 ) -> None:
     # What Chromium says of a server that is not there, and of requests that its end cut off.
-    expected_complaints += ["net::ERR_", "WebSocket connection"]
+    expected_complaints += ["ERR_CONNECTION", "WebSocket connection", "ERR_EMPTY_RESPONSE"]
     expected_complaints += ["status of 500", "status of 503"]
     # And of a session of the ending server that was continued at the new one.
     expected_complaints += ["status of 400"]
