@@ -8,7 +8,7 @@ import math
 import sys
 from typing import Any
 
-from digits import connections, wsgi_config
+from digits.serving import connections, wsgi_config
 
 _config = wsgi_config.read()
 
@@ -16,7 +16,7 @@ bind = (
     f"[{_config.host}]:{_config.port}" if ":" in _config.host else f"{_config.host}:{_config.port}"
 )
 wsgi_app = "digits.wsgi:app"
-worker_class = "digits.gunicorn_worker.DigitsWorker"
+worker_class = "digits.serving.gunicorn_worker.DigitsWorker"
 workers = 1
 worker_connections = connections.MOST_CONNECTIONS
 # Also how long the headers of a request may take.
@@ -29,7 +29,7 @@ timeout = 120
 control_socket_disable = True
 accesslog = "-"
 errorlog = "-"
-logger_class = "digits.access_log.AccessLogger"
+logger_class = "digits.serving.access_log.AccessLogger"
 access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s %(L)ss'
 
 
@@ -42,6 +42,11 @@ def post_fork(_server: Any, worker: Any) -> None:
     """Let a worker that replaces another one wait for it."""
     if worker.age > 1:
         wsgi_config.lock_wait_s = wsgi_config.RELOAD_WAIT_S
+
+
+def post_worker_init(worker: Any) -> None:
+    """Hand the worker what it calls before it stops; the application is loaded by now."""
+    worker.disconnect_pages = sys.modules["digits.wsgi"].server.disconnect_pages
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:

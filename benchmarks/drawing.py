@@ -13,7 +13,8 @@ import argparse
 import statistics
 import time
 
-from digits.caffe import net_spec, prototxt
+from digits.caffe import net_spec
+from digits.caffe.formats import prototxt
 from digits.caffe.net_spec import layers as L
 from digits.caffe.net_spec import params as P
 from digits.inference import NetSource, Pool, draw_network

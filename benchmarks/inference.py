@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from benchmarks.networks import CLASSES, INPUTS, deploy_net
-from digits.caffe import prototxt
+from digits.caffe.formats import prototxt
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
 from digits.inference import Network, Pool, PoolSettings, classify_many, classify_one

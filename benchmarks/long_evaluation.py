@@ -102,7 +102,7 @@ def processes(server: ServerProcess) -> Iterator[psutil.Process]:
     top = psutil.Process(server.process.pid)
     yield top
     for process in top.children(recursive=True):
-        programs = {"digits.inference.evaluate", "digits.inference.worker"}
+        programs = {"digits.inference.evaluate", "digits.inference.work.worker"}
         if process.name() != "sh" and programs & set(process.cmdline()):
             yield process
 

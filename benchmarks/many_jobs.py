@@ -26,15 +26,15 @@ import psutil
 import requests
 from flask import Flask
 
-from digits import atomic
+from digits.base import atomic
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.job import Job
-from digits.job_types import JOB_TYPES
+from digits.jobs.job import Job
+from digits.jobs.status import Status, StatusChange, StatusHistory
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.status import Status, StatusChange, StatusHistory
-from digits.store import JobStore
 
 PAGES = (
     "/",

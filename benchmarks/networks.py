@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from digits.caffe import net_spec, upgrade
+from digits.caffe import net_spec
+from digits.caffe.formats import upgrade
 from digits.caffe.net_spec import layers as L
 from digits.caffe.net_spec import params as P
 from digits.caffe.proto.caffe_pb2 import NetParameter

@@ -33,8 +33,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.networks import CLASSES, INPUTS, STANDARD
-from digits.caffe import prototxt, upgrade
 from digits.caffe.data import datum, db, pictures
+from digits.caffe.formats import prototxt, upgrade
 
 ROOT = Path(__file__).parent.parent
 BATCHES = {"lenet": 64, "alexnet": 32, "googlenet": 16}

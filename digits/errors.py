@@ -1,4 +1,4 @@
-"""What DIGITS raises, and the web layer answers with a status code (`error_pages.py`).
+"""What DIGITS raises, and the web layer answers with a status code (`web/error_pages.py`).
 
     DigitsError
     ├── ConfigError        the configuration: a list of every bad line
@@ -9,6 +9,9 @@
     ├── FormError          values that a form cannot take: {field: [message, ...]}
     ├── StorageError       the jobs directory cannot be written: full, read-only
     ├── TaskFailed         a task that cannot go on; its message is what the page shows
+    ├── NotPossible        what was asked cannot be done, however often it is asked
+    │   └── NotComparable  what was chosen to be compared is no two to ten models
+    ├── Unavailable        what was asked cannot be done just now; another try may do
     ├── UserError          a user, password or token that cannot be added, changed or found
     ├── LoginRefused       a name and password that do not belong together
     ├── TooManyTries       passwords are guessed too often; `wait_s` says when to try again
@@ -79,6 +82,18 @@ class StorageError(DigitsError):
 
 class TaskFailed(DigitsError):
     """A task cannot start or go on; the message tells the user why and what to do."""
+
+
+class NotPossible(DigitsError):
+    """What was asked cannot be done; asking again will not help."""
+
+
+class NotComparable(NotPossible):
+    """What was chosen cannot be compared; the message says what can."""
+
+
+class Unavailable(DigitsError):
+    """What was asked cannot be done just now; another try may do."""
 
 
 class UserError(DigitsError):

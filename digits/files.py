@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Blueprint, abort, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
-from digits.web import scheduler, services
+from digits.web.answers import scheduler, services
 
 blueprint = Blueprint("files", __name__)
 

@@ -24,17 +24,18 @@ from typing import Any
 import gevent
 from flask import Flask
 
-from digits import atomic, demo, devices
+from digits.base import atomic, devices
 from digits.config import CONFIG_FILE, Config, load_config
-from digits.connections import Peers
 from digits.errors import ConfigError, DigitsError
-from digits.http_server import HttpServer
+from digits.home import demo
 from digits.inference.pool import Pool, PoolSettings
-from digits.job_types import JOB_TYPES
-from digits.patience import Patience
-from digits.resources import Resources
-from digits.scheduler import Scheduler
-from digits.store import JobStore
+from digits.jobs.resources import Resources
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
+from digits.serving.connections import Peers
+from digits.serving.http_server import HttpServer
+from digits.serving.slow_clients import Patience
 from digits.webapp import create_app
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
     app = create_app(config, scheduler, pool)
     patient = Patience(app.wsgi_app, grace_s=config.client_timeout_s)
     app.wsgi_app = patient  # type: ignore[method-assign]
-    # With thousands of jobs that takes seconds, in which requests are told so (`starting.py`).
+    # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).
     threading.Thread(target=load_uncollected, args=(scheduler,), name="load", daemon=True).start()
     return Server(config, scheduler, pool, app)
 

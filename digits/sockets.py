@@ -12,16 +12,17 @@ from typing import Any
 from flask import Flask, render_template
 from flask_socketio import SocketIO
 
-from digits import signals, socket_limits
-from digits.devices import Devices
+from digits.base.devices import Devices
 from digits.errors import JobNotFound
-from digits.home_watch import HomeWatch
-from digits.job import Job
-from digits.scheduler import Scheduler
-from digits.socket_logins import SocketLogins
-from digits.status import Status
-from digits.task import Task
-from digits.web import job_summary
+from digits.home.watch import HomeWatch
+from digits.jobs import signals
+from digits.jobs.job import Job
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.status import Status
+from digits.jobs.task import Task
+from digits.web import socket_limits
+from digits.web.answers import job_summary
+from digits.web.socket_logins import SocketLogins
 
 HOME = "/home"
 JOBS = "/jobs"

@@ -13,23 +13,22 @@ from flask import Blueprint, jsonify, redirect, render_template, request, url_fo
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
-from digits.bulk import delete_all
-from digits.demo import sample_dataset
 from digits.errors import FormError, JobNotFound, JobRefused
-from digits.first_steps import first_steps
-from digits.forms import DigitsForm, submitted_values
-from digits.job import Job
-from digits.job_list import JobPage, listed, wish_from
-from digits.logins import may_change
-from digits.machine_panel import machine_panel
-from digits.status import Status
-from digits.web import created, scheduler, services, wants_json
+from digits.home.bulk import delete_all
+from digits.home.demo import sample_dataset
+from digits.home.first_steps import first_steps
+from digits.home.job_list import JobPage, listed, wish_from
+from digits.home.machine_panel import machine_panel
+from digits.jobs.job import LONGEST_NOTES, Job
+from digits.jobs.status import Status
+from digits.web.answers import created, scheduler, services, wants_json
+from digits.web.forms import DigitsForm, submitted_values
+from digits.web.logins import may_change
 
 blueprint = Blueprint("home", __name__)
 
 PREFIXES = ("jobs", "datasets", "models")
 LONGEST_NAME = 500
-LONGEST_NOTES = 20_000
 PAGE_ENDPOINTS = {
     "dataset": "datasets.show",
     "model": "models.show",

@@ -1,8 +1,8 @@
 """The web application: `create_app` puts configuration, scheduler and pool into a Flask app.
 
 In: values and services made by an entry point (`server.py`, tests).  Out: an app with its
-blueprints and Socket.IO listeners, whose every request passes the checks of `headers.py` and
-`logins.py`, and whose every error is answered by `error_pages.py`.
+blueprints and Socket.IO listeners, whose every request passes the checks of `web/headers.py` and
+`web/logins.py`, and whose every error is answered by `web/error_pages.py`.
 """
 
 from __future__ import annotations
@@ -16,42 +16,41 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 import digits
-from digits import (
-    error_pages,
-    errors,
-    headers,
-    logins,
-    monitoring,
-    socket_limits,
-    sockets,
-    starting,
-    static_files,
-)
-from digits.accounts import Accounts
-from digits.atomic import atomic_write
+from digits import errors, sockets
+from digits.accounts.accounts import Accounts
+from digits.accounts.sessions import SESSION_S
+from digits.base.atomic import atomic_write
+from digits.base.devices import Devices
+from digits.base.formatting import FILTERS
 from digits.config import Config
-from digits.connections import Peers
 from digits.dataset import views as dataset_views
 from digits.dataset.images import views as image_dataset_views
 from digits.dataset.images.classification import explore_views
 from digits.dataset.images.classification import views as classification_dataset_views
-from digits.devices import Devices
 from digits.files import blueprint as files_blueprint
-from digits.formatting import FILTERS
-from digits.help_views import blueprint as help_blueprint
-from digits.job_views import blueprint as jobs_blueprint
-from digits.model import compare_views
+from digits.home.job_views import blueprint as jobs_blueprint
+from digits.jobs.scheduler import Scheduler
 from digits.model import views as model_views
+from digits.model.compare import views as compare_views
 from digits.model.images.classification import views as classification_model_views
-from digits.prefix import UrlPrefix
-from digits.reach import Reach
-from digits.scheduler import Scheduler
-from digits.sessions import SESSION_S
-from digits.socket_logins import SocketLogins
-from digits.tools import downloads
-from digits.uploads import UploadRequest
+from digits.serving.connections import Peers
+from digits.sources import downloads
 from digits.views import blueprint as home_blueprint
-from digits.web import Services, aside
+from digits.web import (
+    error_pages,
+    headers,
+    loading,
+    logins,
+    monitoring,
+    socket_limits,
+    static_files,
+)
+from digits.web.answers import Services, aside
+from digits.web.help_views import blueprint as help_blueprint
+from digits.web.policies import Reach
+from digits.web.prefix import UrlPrefix
+from digits.web.socket_logins import SocketLogins
+from digits.web.uploads import UploadRequest
 
 if TYPE_CHECKING:
     from digits.inference.pool import Pool
@@ -96,7 +95,7 @@ def create_app(
     app.before_request(hosts.refuse_foreign)
     app.before_request(headers.refuse_foreign_origin)
     app.before_request(headers.limit_body)
-    app.before_request(starting.hold_back)
+    app.before_request(loading.hold_back)
     app.before_request(logins.enforce)
     app.before_request(lambda: downloads.use(reach.urls()))
     app.after_request(headers.add_security_headers)

@@ -5,9 +5,9 @@ gunicorn's gevent worker has patched the standard library before this is importe
 
 import logging
 
-from digits import wsgi_config
 from digits.errors import DigitsError
 from digits.server import Server, build, set_up_logging
+from digits.serving import wsgi_config
 
 log = logging.getLogger(__name__)
 

@@ -17,15 +17,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from digits.job import Job
-from digits.process import MARK, left_running
-from digits.resources import Resources
-from digits.scheduler import Scheduler
-from digits.status import Status
-from digits.store import JobStore
+from digits.jobs.job import Job
+from digits.jobs.process import MARK, left_running
+from digits.jobs.resources import Resources
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.status import Status
+from digits.jobs.store import JobStore
+from tests.apps import running_app
 from tests.disks import Disk, mounted_disk
-from tests.jobs import ProgramJob
-from tests.web import running_app
+from tests.program_jobs import ProgramJob
 
 # A runner in the background may have SIGINT ignored, and children would inherit that: pausing a
 # task by SIGINT could not work.

@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from digits.process import MARK
-from digits.status import ALLOWED_STEPS, Status
+from digits.jobs.process import MARK
+from digits.jobs.status import ALLOWED_STEPS, Status
 from tests.conftest import kill_task_processes, task_processes, wait_until
-from tests.scheduler_process import Refused, SchedulerProcess
+from tests.jobs.scheduler_process import Refused, SchedulerProcess
 
 RESULT = "result " * 1000
 MAKE_RESULT = f"printf '{RESULT}' > .part && mv .part result"

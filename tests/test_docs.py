@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from digits.config import Config
-from tests.web import running_app
+from tests.apps import running_app
 
 TOP = Path(__file__).parent.parent
 

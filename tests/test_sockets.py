@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 from flask_socketio import SocketIO, SocketIOTestClient
 
-from digits.devices import Devices
-from digits.scheduler import Scheduler
-from digits.status import Status
+from digits.base.devices import Devices
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.status import Status
+from tests.apps import running_app, scheduler_of
 from tests.conftest import wait_for_status, wait_until
-from tests.jobs import ProgramJob, program
-from tests.web import running_app, scheduler_of
+from tests.program_jobs import ProgramJob, program
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from digits.caffe.proto.caffe_pb2 import BlobProto, Datum, NetParameter, SolverState
-from digits.model import snapshots
+from digits.model.training import snapshots
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from digits.caffe.classifier import Classifier
     from digits.caffe.detector import Detector
-    from digits.caffe.device import (
+    from digits.caffe.layers.python_layer import Layer
+    from digits.caffe.layers.registry import layer_types as layer_type_list
+    from digits.caffe.machine.device import (
         has_nccl,
         set_device,
         set_mode_cpu,
@@ -27,11 +29,9 @@ if TYPE_CHECKING:
         solver_count,
         solver_rank,
     )
-    from digits.caffe.layers.registry import layer_types as layer_type_list
-    from digits.caffe.log import init_log
+    from digits.caffe.machine.log import init_log, log
     from digits.caffe.net import Net
     from digits.caffe.net_spec import NetSpec, assign_proto, params, to_proto
-    from digits.caffe.python_layer import Layer
     from digits.caffe.solver import (
         AdaDeltaSolver,
         AdaGradSolver,
@@ -53,7 +53,7 @@ _NAMES = {
     "AdamSolver": "solver",
     "Classifier": "classifier",
     "Detector": "detector",
-    "Layer": "python_layer",
+    "Layer": "layers.python_layer",
     "NesterovSolver": "solver",
     "Net": "net",
     "NetSpec": "net_spec",
@@ -62,23 +62,24 @@ _NAMES = {
     "Timer": "timer",
     "assign_proto": "net_spec",
     "get_solver": "solver",
-    "has_nccl": "device",
-    "init_log": "log",
+    "has_nccl": "machine.device",
+    "init_log": "machine.log",
+    "log": "machine.log",
     "params": "net_spec",
-    "set_device": "device",
-    "set_mode_cpu": "device",
-    "set_mode_gpu": "device",
-    "set_multiprocess": "device",
-    "set_random_seed": "device",
-    "set_solver_count": "device",
-    "set_solver_rank": "device",
-    "solver_count": "device",
-    "solver_rank": "device",
+    "set_device": "machine.device",
+    "set_mode_cpu": "machine.device",
+    "set_mode_gpu": "machine.device",
+    "set_multiprocess": "machine.device",
+    "set_random_seed": "machine.device",
+    "set_solver_count": "machine.device",
+    "set_solver_rank": "machine.device",
+    "solver_count": "machine.device",
+    "solver_rank": "machine.device",
     "to_proto": "net_spec",
 }
 # pycaffe's modules; `layers` is its object that makes layers of a NetSpec, too.
 _MODULES = frozenset(
-    ["classifier", "coord_map", "detector", "draw", "io", "layers", "log", "net_spec", "proto"]
+    ["classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto"]
 )
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "has_nccl",
     "init_log",
     "layer_type_list",
+    "log",
     "params",
     "set_device",
     "set_mode_cpu",

@@ -14,11 +14,10 @@ import traceback
 
 from digits.caffe.commands import flags as command_flags
 from digits.caffe.errors import CaffeError
-from digits.caffe.gflags import UsageError
-from digits.caffe.host_memory import keep_freed_memory
-from digits.caffe.log import at, start_logging
-from digits.caffe.signals import Terminated, end_by_sigterm
-from digits.caffe.threads import settle_threads
+from digits.caffe.machine.gflags import UsageError
+from digits.caffe.machine.log import at, start_logging
+from digits.caffe.machine.process import keep_freed_memory, settle_threads
+from digits.caffe.solving.signals import Terminated, end_by_sigterm
 
 log = logging.getLogger("digits.caffe.__main__")
 

@@ -4,7 +4,7 @@
 
 In: a NetParameter in the present format.  Out: a pydot graph, or a picture.  An in-place layer
 stands between its blob and the layer that made it, so that the graph has no cycles.  Drawn by
-Graphviz (`graphviz.py`); free of torch.
+Graphviz (`machine/graphviz.py`); free of torch.
 
 Source: the names and arguments of pycaffe 1.0's `caffe.draw`; the layout is ours.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import pydot
 
-from digits.caffe.graphviz import DrawError, find_graphviz, render
+from digits.caffe.machine.graphviz import DrawError, find_graphviz, render
 from digits.caffe.proto import caffe_pb2
 
 __all__ = [

@@ -6,8 +6,9 @@
 
 In: a prototxt file (any Caffe's format) or a NetParameter, a phase, weights.  Out: blobs.
 The solver and the inference worker build nets with `keep_blobs=False`, which take less memory and
-time (see `passes.py`), and call `forward_pass` and `backward_pass`.
-Elsewhere: building (`building.py`), weights (`weights.py`), many batches (`batches.py`).
+time (see `nets/passes.py`), and call `forward_pass` and `backward_pass`.
+Elsewhere: building (`nets/building.py`), weights (`nets/weights.py`), many batches
+(`nets/batches.py`).
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from digits.caffe import batches, upgrade, weights
 from digits.caffe.blob import Array, Blob, ParamBlob
-from digits.caffe.building import build
-from digits.caffe.debug_info import DebugInfo
-from digits.caffe.device import current_device
 from digits.caffe.errors import NetError
+from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import Layer, LayerContext, Phase
 from digits.caffe.layers.memory_data import MemoryDataLayer
-from digits.caffe.nodes import Node, Parts
-from digits.caffe.passes import Passes
+from digits.caffe.machine.device import current_device
+from digits.caffe.nets import batches, weights
+from digits.caffe.nets.building import build
+from digits.caffe.nets.debug_info import DebugInfo
+from digits.caffe.nets.nodes import Node, Parts
+from digits.caffe.nets.passes import Passes
 from digits.caffe.proto import caffe_pb2
 
 PathLike = str | os.PathLike[str]

@@ -9,9 +9,10 @@ One iteration: test if it is time, forward and backward `iter_size` times, show 
 parameters, take a snapshot if it is time.
 
 Source: solver.cpp, sgd_solver.cpp.  Difference: a nan loss ends the training with an error unless
-`allow_nan` is set.  Elsewhere: options (`solver_options.py`), which nets (`solver_nets.py`), the
-learning rate (`lr_policy.py`), the update (`updater.py`, `updates.py`), files (`snapshots.py`),
-several processes (`parallel.py`).
+`allow_nan` is set.  Elsewhere: options (`solving/solver_options.py`), which nets
+(`solving/solver_nets.py`), the learning rate (`solving/lr_policy.py`), the update
+(`solving/updater.py`, `solving/updates.py`), files (`solving/snapshots.py`), several processes
+(`solving/parallel.py`).
 """
 
 from __future__ import annotations
@@ -25,21 +26,20 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import ClassVar
 
-from digits.caffe import lr_policy
 from digits.caffe.errors import SolverError
+from digits.caffe.formats.prototxt import to_text
 from digits.caffe.layers.base import Phase
-from digits.caffe.log import at, number
+from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
-from digits.caffe.outputs import MeanOutputs, output_lines
 from digits.caffe.proto.caffe_pb2 import NetParameter
-from digits.caffe.prototxt import to_text
-from digits.caffe.signals import Action
-from digits.caffe.smoothing import SmoothedLoss
-from digits.caffe.snapshots import restore_snapshot, take_snapshot
-from digits.caffe.solver_nets import net_to_train, nets_to_test
-from digits.caffe.solver_options import Options
-from digits.caffe.solver_param import Source, check_solver_param, settings_of
-from digits.caffe.updater import Updater
+from digits.caffe.solving import lr_policy
+from digits.caffe.solving.outputs import MeanOutputs, SmoothedLoss, output_lines
+from digits.caffe.solving.signals import Action
+from digits.caffe.solving.snapshots import TrainingState, restore_snapshot, take_snapshot
+from digits.caffe.solving.solver_nets import net_to_train, nets_to_test
+from digits.caffe.solving.solver_options import Options
+from digits.caffe.solving.solver_param import Source, check_solver_param, settings_of
+from digits.caffe.solving.updater import Updater
 
 log = logging.getLogger(__name__)
 
@@ -133,11 +133,11 @@ class Solver:
 
     def snapshot(self) -> None:
         """Write the weights, the solver state and what a resumed training needs."""
-        take_snapshot(self)
+        take_snapshot(self._state())
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Go on from a `.solverstate`, binary or HDF5."""
-        restore_snapshot(self, os.fspath(path))
+        self.iter, self.current_step = restore_snapshot(self._state(), os.fspath(path))
 
     def add_callback(self, on_start: Callback, on_gradients_ready: Callback) -> None:
         """Call these in every iteration: before the passes, and between passes and update."""
@@ -300,6 +300,18 @@ class Solver:
 
     def _is_time(self, interval: int) -> bool:
         return interval > 0 and self.iter % interval == 0
+
+    def _state(self) -> TrainingState:
+        return TrainingState(
+            self.param,
+            self.net,
+            self.test_nets,
+            self.updater,
+            self.random,
+            self.group,
+            self.iter,
+            self.current_step,
+        )
 
     def _was_snapshotted(self) -> bool:
         return self._is_time(self.param.snapshot)

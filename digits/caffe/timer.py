@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from digits.caffe.device import synchronize
+from digits.caffe.machine.device import synchronize
 
 
 class Timer:

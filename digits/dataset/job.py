@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from digits.job import Job
+from digits.jobs.job import Job
 
 
 class DatasetJob(Job):

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from digits.dataset.job import DatasetJob
 from digits.errors import JobNotFound
-from digits.web import answer, job_summary, scheduler
+from digits.web.answers import answer, job_summary, scheduler
 
 blueprint = Blueprint("datasets", __name__)
 

@@ -19,13 +19,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits import devices
+from digits.base import devices
 from digits.config import CONFIG_FILE, load_config
 from digits.errors import DigitsError
 from digits.images import ResizeMode
 from digits.importing.jobs import Importer, describe_problem
-from digits.job_types import JOB_TYPES
-from digits.store import JobStore
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

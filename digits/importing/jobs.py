@@ -11,8 +11,8 @@ from digits.errors import DigitsError, ToolError
 from digits.importing.old_dataset import import_dataset, read_dataset
 from digits.importing.old_files import has_dataset, is_model, read_info
 from digits.importing.old_model import OldModel, import_model, read_model
-from digits.job import Job
-from digits.store import JobStore
+from digits.jobs.job import Job
+from digits.jobs.store import JobStore
 
 log = logging.getLogger(__name__)
 

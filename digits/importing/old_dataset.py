@@ -17,7 +17,7 @@ import lmdb
 from google.protobuf.message import DecodeError
 from PIL import Image, UnidentifiedImageError
 
-from digits.caffe import wire
+from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import BlobProto, Datum
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import ToolError
@@ -33,7 +33,7 @@ from digits.importing.old_files import (
     take_over,
 )
 from digits.importing.settings import dataset_settings
-from digits.store import JobStore
+from digits.jobs.store import JobStore
 
 _ENCODINGS = {"PNG": "png", "JPEG": "jpg"}
 

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from digits.job import Job
-from digits.status import Status, StatusChange, StatusHistory
-from digits.store import JobStore
-from digits.task import Task
+from digits.jobs.job import Job
+from digits.jobs.status import Status, StatusChange, StatusHistory
+from digits.jobs.store import JobStore
+from digits.jobs.task import Task
 
 TRAIN_VAL_FILE = "train_val.prototxt"
 DEPLOY_FILE = "deploy.prototxt"

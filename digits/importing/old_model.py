@@ -9,9 +9,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.atomic import write_text
-from digits.caffe import prototxt, upgrade
+from digits.base.atomic import write_text
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, SolverParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import ToolError
@@ -24,17 +24,17 @@ from digits.importing.old_files import (
     take_over,
 )
 from digits.importing.settings import model_settings
-from digits.model import net_graph
+from digits.jobs.status import Status
+from digits.jobs.store import JobStore
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.job import ORIGINAL_FILE
-from digits.model.plan import TrainingPlan
-from digits.model.snapshots import newest_state, snapshot_weights
-from digits.model.solver import SNAPSHOT_PREFIX
+from digits.model.network import graph
 from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
-from digits.status import Status
-from digits.store import JobStore
+from digits.model.training.plan import TrainingPlan
+from digits.model.training.snapshots import newest_state, snapshot_weights
+from digits.model.training.solver import SNAPSHOT_PREFIX
 
-PHASES = {"train": net_graph.TRAIN, "val": net_graph.VAL}
+PHASES = {"train": graph.TRAIN, "val": graph.VAL}
 # What the form's defaults would have been; for a solver.prototxt that is missing.
 USUAL_EPOCHS = 30
 
@@ -50,7 +50,7 @@ class OldModel:
     @property
     def old_dataset(self) -> Path | None:
         """The folder of the dataset that it was trained on, as its network names it."""
-        layer = data_layer(self.train_val, net_graph.TRAIN)
+        layer = data_layer(self.train_val, graph.TRAIN)
         source = layer.data_param.source if layer is not None else ""
         return Path(source).parent if source else None
 
@@ -71,7 +71,7 @@ def read_model(folder: Path) -> OldModel:
             solver = SolverParameter(base_lr=0.01, lr_policy="fixed", max_iter=max(weights))
     except (CaffeError, OSError) as error:
         raise ToolError(f"{folder} cannot be imported: {error}") from error
-    if data_layer(train_val, net_graph.TRAIN) is None:
+    if data_layer(train_val, graph.TRAIN) is None:
         raise ToolError(f"{folder / TRAIN_VAL_FILE} has no Data layer for the TRAIN phase.")
     return OldModel(folder, train_val, solver)
 
@@ -89,7 +89,7 @@ def import_model(
     Raises StorageError or OSError; nothing is left then.
     """
     plan = training_plan(old, dataset)
-    layer = data_layer(old.train_val, net_graph.TRAIN)
+    layer = data_layer(old.train_val, graph.TRAIN)
     transform = (layer or LayerParameter()).transform_param
     settings = model_settings(
         old.solver,
@@ -125,10 +125,10 @@ def training_plan(old: OldModel, dataset: ImageClassificationDatasetJob) -> Trai
     # The original took snapshots and validated once an epoch by default.
     guess = solver.snapshot or solver.test_interval or solver.max_iter // USUAL_EPOCHS
     counted = -(-images["train"] // batches["train"])
-    main_accuracy, main_loss = net_graph.main_measures(net)
+    main_accuracy, main_loss = graph.main_measures(net)
     accuracies = [
         top
-        for layer in net_graph.layers_in(net, net_graph.VAL)
+        for layer in graph.layers_in(net, graph.VAL)
         if layer.type == "Accuracy"
         for top in layer.top
     ]
@@ -147,7 +147,7 @@ def training_plan(old: OldModel, dataset: ImageClassificationDatasetJob) -> Trai
 
 def data_layer(net: NetParameter, state: NetState) -> LayerParameter | None:
     """The layer that reads the database in a phase."""
-    layers = [layer for layer in net_graph.layers_in(net, state) if layer.type == "Data"]
+    layers = [layer for layer in graph.layers_in(net, state) if layer.type == "Data"]
     return layers[0] if layers else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
-from digits.model.solver import SOLVER_TYPES
+from digits.model.training.solver import SOLVER_TYPES
 
 _DATASET_DEFAULTS: dict[str, Any] = {
     # Its databases are there already; a text file for each is the nearest to how they were made.

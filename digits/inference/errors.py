@@ -12,19 +12,20 @@
         ├── PoolBusy          no worker became free in time
         └── PoolClosed        the server is stopping
 
-Messages are fit for the user's eyes.  A worker sends an error by its class name (`BY_NAME`).
+A BadRequest is NotPossible as well; all others are Unavailable (`digits/errors.py`).  Messages are
+fit for the user's eyes.  A worker sends an error by its class name (`BY_NAME`).
 """
 
 from __future__ import annotations
 
-from digits.errors import DigitsError
+from digits.errors import DigitsError, NotPossible, Unavailable
 
 
 class InferenceError(DigitsError):
     """The root: what can go wrong when a worker is asked."""
 
 
-class BadRequest(InferenceError):
+class BadRequest(InferenceError, NotPossible):
     """What was asked cannot be done; asking again will not help."""
 
 
@@ -36,7 +37,7 @@ class BadNetwork(BadRequest):
     """A network that cannot be loaded."""
 
 
-class WorkerError(InferenceError):
+class WorkerError(InferenceError, Unavailable):
     """The worker process failed; the next request gets a fresh one."""
 
 
@@ -60,11 +61,11 @@ class WorkerNotStarted(WorkerError):
     """The process did not come up."""
 
 
-class PoolBusy(InferenceError):
+class PoolBusy(InferenceError, Unavailable):
     """No worker became free in time."""
 
 
-class PoolClosed(InferenceError):
+class PoolClosed(InferenceError, Unavailable):
     """The pool has been closed."""
 
 

@@ -28,6 +28,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from digits.base.program import run_program
+from digits.base.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_skipped
 from digits.errors import ToolError
 from digits.inference.classify import BestOfClasses, Database, classify_many
 from digits.inference.evaluation import THUMBNAIL_SIDE, TOP, EvaluationWriter
@@ -35,10 +37,8 @@ from digits.inference.image_list import Entry, Opener, lines_of, parse_lines
 from digits.inference.network import Network
 from digits.inference.pool import Pool, PoolSettings
 from digits.inference.results import ClassifiedPicture
-from digits.paths import PathPolicy
-from digits.tools.folders import Search, check_folder, label_of, pictures_below
-from digits.tools.program import run_program
-from digits.tools.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_skipped
+from digits.sources.folders import Search, check_folder, label_of, pictures_below
+from digits.sources.paths import PathPolicy
 
 NICENESS = 10
 FOUND_FILE = "found.txt"

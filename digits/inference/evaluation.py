@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from digits.atomic import write_text
+from digits.base.atomic import write_text
 from digits.inference.results import ClassifiedPicture, TopN
 
 CSV_FILE = "classifications.csv"

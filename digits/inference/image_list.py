@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO
 
 from digits.inference.errors import BadRequest
-from digits.paths import PathNotAllowed, PathPolicy
-from digits.tools.downloads import CONNECTIONS, DownloadError, fetch
-from digits.tools.picture_list import is_url
+from digits.sources.downloads import CONNECTIONS, DownloadError, fetch
+from digits.sources.paths import PathNotAllowed, PathPolicy
+from digits.sources.picture_list import is_url
 
 # No path or address is longer; what is, is no list.
 LONGEST_LINE_BYTES = 16 * 1024

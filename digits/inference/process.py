@@ -1,9 +1,9 @@
 """One worker process as the server sees it: start it, ask it, end it.
 
-The process is `python -m digits.inference.worker` at the other end of a socket pair, in a process
-group of its own.  When the server dies, the socket closes and the worker ends itself.
+The process is `python -m digits.inference.work.worker` at the other end of a socket pair, in a
+process group of its own.  When the server dies, the socket closes and the worker ends itself.
 
-Elsewhere: what the worker does (`worker.py`); which worker is asked (`pool.py`).
+Elsewhere: what the worker does (`work/worker.py`); which worker is asked (`pool.py`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "digits.inference.worker"),
+                    *(sys.executable, "-m", "digits.inference.work.worker"),
                     *("--socket", str(theirs.fileno())),
                     *("--memory-mb", str(memory_mb), "--nice", str(niceness)),
                     *(["--python-layers"] if python_layers else []),

@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, TaskFailed
-from digits.job import Job
-from digits.model.plan import TrainingPlan
+from digits.inference import NetSource
+from digits.jobs.job import Job
+from digits.jobs.task import Task
+from digits.model.download.archives import Member
 from digits.model.tasks.train import TrainTask
-from digits.task import Task
+from digits.model.training.plan import TrainingPlan
 
 ORIGINAL_FILE = "original.prototxt"
 TRAIN_VAL_FILE = "train_val.prototxt"
@@ -32,6 +35,7 @@ class ModelJob(Job):
     category = "model"
     task_types = (TrainTask,)
     page_template: ClassVar[str]
+    dataset_type: ClassVar[type[DatasetJob]]  # what it is trained on
 
     def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(job_dir, name, settings)
@@ -106,8 +110,17 @@ class ModelJob(Job):
         """Write solver and networks; raises TaskFailed when they cannot be made."""
         raise NotImplementedError
 
-    def described_settings(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    def settings_in_words(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
         """What was asked for, as (title, words); `names` are those of all jobs by id."""
+        raise NotImplementedError
+
+    def archive_members(self, epoch: float | int, weights: Path) -> list[Member]:
+        """What goes into the archive of a snapshot."""
+        raise NotImplementedError
+
+    @classmethod
+    def source_to_draw(cls, net: NetParameter, text: str, dataset: DatasetJob) -> NetSource:
+        """What to draw of a network, where `dataset` (of the `dataset_type`) is to train it."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import base64
-from typing import cast
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobInUse, JobNotFound
-from digits.forms import shown
-from digits.inference import InferenceError, draw_network
-from digits.model import archives
-from digits.model.charts import preview_chart
-from digits.model.compare import result_pairs
-from digits.model.errors import NetworkError
-from digits.model.images.classification import download as classification_download
-from digits.model.images.classification.creation import located, source_to_draw
-from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.rate_form import LearningRateForm
+from digits.inference import InferenceError, NetSource, draw_network
+from digits.jobs.status import Status
+from digits.model.compare.tables import result_pairs
+from digits.model.download import archives
+from digits.model.forms import LearningRateForm
 from digits.model.job import ModelJob
-from digits.model.network_parsing import parse_given
-from digits.model.network_text import STANDARD_NETWORKS, standard_network_text
-from digits.model.solver import preview
-from digits.status import Status
-from digits.web import answer, in_turns, job_summary, scheduler, services
+from digits.model.network.errors import NetworkError
+from digits.model.network.parsing import message_with_line, parse_given
+from digits.model.network.text import STANDARD_NETWORKS, standard_network_text
+from digits.model.training.charts import preview_chart
+from digits.model.training.solver import preview
+from digits.web.answers import answer, in_turns, job_summary, scheduler, services
+from digits.web.forms import shown
 
 blueprint = Blueprint("models", __name__)
 
@@ -67,7 +64,7 @@ def show(job_id: str) -> ResponseReturnValue:
         files=[(title, name) for title, name in FILES if (job.dir / name).is_file()],
         extensions=list(archives.KINDS),
         results=result_pairs(job),
-        described=job.described_settings({each.id: each.name for each in scheduler().jobs}),
+        described=job.settings_in_words({each.id: each.name for each in scheduler().jobs}),
         classifications=scheduler().parts(job_id)[::-1],
     )
 
@@ -104,13 +101,12 @@ def history_as_json(job_id: str) -> ResponseReturnValue:
 def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
     """An archive of a snapshot (`epoch`, or form `snapshot_epoch`; default: the last one)."""
     job = find_model(job_id)
-    kind = archives.KINDS[classification_download.check_extension(extension)]
+    kind = archives.kind_of(extension)
     epoch, weights = job.snapshot(request.form.get("snapshot_epoch") or request.args.get("epoch"))
-    classification = cast(ImageClassificationModelJob, job)
-    members = classification_download.members(classification, epoch, weights)
-    name = classification_download.archive_name(classification, epoch, extension)
+    name = f"{job.id}_epoch_{epoch:g}.{extension}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(kind.make(members), mimetype=kind.media_type, headers=headers)
+    pieces = kind.make(job.archive_members(epoch, weights))
+    return Response(pieces, mimetype=kind.media_type, headers=headers)
 
 
 @blueprint.delete("/<job_id>/snapshots/<epoch>")
@@ -188,10 +184,10 @@ def visualize_network() -> ResponseReturnValue:
     text = request.form.get("custom_network", "").replace("\r\n", "\n")
     try:
         net = parse_given(services().pool, text)
-        source = source_to_draw(net, text, find_dataset(request.form.get("dataset", "")))
+        source = source_to_draw(net, text, request.form.get("dataset", ""))
         picture = draw_network(services().pool, source, kind, all_states=True, timeout_s=DRAW_S)
     except NetworkError as error:
-        raise FormError({"custom_network": [located(error, text)]}) from error
+        raise FormError({"custom_network": [message_with_line(error, text)]}) from error
     except InferenceError as error:
         raise FormError({"custom_network": [str(error)]}) from error
     data = base64.b64encode(picture.png).decode()
@@ -211,11 +207,14 @@ def visualize_lr() -> ResponseReturnValue:
     return jsonify({"data": preview_chart(preview(form.rate()))})
 
 
-def find_dataset(job_id: str) -> ImageClassificationDatasetJob | None:
-    """The dataset with this id, when it is there to be trained on."""
-    job = next((job for job in scheduler().jobs if job.id == job_id), None)
-    usable = isinstance(job, ImageClassificationDatasetJob) and job.status is Status.DONE
-    return cast(ImageClassificationDatasetJob, job) if usable else None
+def source_to_draw(net: NetParameter, text: str, dataset_id: str) -> NetSource:
+    """What to draw: the network as a dataset trains it when that is Done, else as it was given."""
+    dataset = next((job for job in scheduler().jobs if job.id == dataset_id), None)
+    if isinstance(dataset, DatasetJob) and dataset.status is Status.DONE:
+        for kind in scheduler().store.job_types.values():
+            if issubclass(kind, ModelJob) and isinstance(dataset, kind.dataset_type):
+                return kind.source_to_draw(net, text, dataset)
+    return NetSource(text)
 
 
 def find_model(job_id: str) -> ModelJob:

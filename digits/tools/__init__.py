@@ -8,5 +8,5 @@
     download_data     sample data sets
 
 They know nothing of jobs and of the web.  Each writes its files whole or not at all, logs lines as
-`progress.py` defines them to stderr, and exits with 0 only if everything succeeded.
+`base/progress.py` defines them to stderr, and exits with 0 only if everything succeeded.
 """

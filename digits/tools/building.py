@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from digits.atomic import sync_folder
+from digits.base.atomic import sync_folder
 from digits.errors import ToolError
 
 

@@ -23,20 +23,20 @@ from pathlib import Path
 
 import numpy as np
 
+from digits.base.program import parser_for, run_program
+from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
 from digits.errors import ToolError
 from digits.images import Encoding, ResizeMode
 from digits.images.resize import check_size
+from digits.sources.folders import check_folder
+from digits.sources.paths import add_root_option
+from digits.sources.picture_list import Entry, PictureList, read_labels
 from digits.tools.building import building
 from digits.tools.databases import DatabaseWriter, LmdbWriter, is_database_file
-from digits.tools.folders import check_folder
 from digits.tools.mean import MeanPicture, check_mean_path
 from digits.tools.memory import keep_freed_memory
-from digits.tools.picture_list import Entry, PictureList, read_labels
-from digits.tools.program import parser_for, run_program
-from digits.tools.progress import ProgressMeter, counted, log, log_distribution, log_skipped
 from digits.tools.record_worker import RecordSpec
 from digits.tools.records import RecordMaker, Records, cores
-from digits.tools.roots import add_root_option
 from digits.tools.skipped import SkippedPicture, write_skipped
 
 MAX_SKIPPED_SHARE = 0.5

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from digits.base.program import parser_for, run_program
+from digits.base.progress import log
 from digits.errors import ToolError
 from digits.images.encode import encode_png
+from digits.sources.downloads import USER_AGENT
 from digits.tools.building import building
-from digits.tools.downloads import USER_AGENT
-from digits.tools.program import parser_for, run_program
-from digits.tools.progress import log
 from digits.tools.sample_formats import read_cifar, read_idx, read_names
 
 Pixels = NDArray[np.uint8]

@@ -18,13 +18,13 @@ import resource
 import shutil
 from pathlib import Path
 
+from digits.base.program import parser_for, run_program
+from digits.base.progress import ProgressMeter, log, log_skipped
 from digits.errors import ToolError
-from digits.tools.archives import Budget, Member, archive_errors, members
+from digits.sources.archives import Budget, Member, archive_errors, members
+from digits.sources.folders import has_picture_extension, is_ignored, starts_like_a_picture
+from digits.sources.picture_list import cannot_be_listed
 from digits.tools.building import building
-from digits.tools.folders import has_picture_extension, is_ignored, starts_like_a_picture
-from digits.tools.picture_list import cannot_be_listed
-from digits.tools.program import parser_for, run_program
-from digits.tools.progress import ProgressMeter, log, log_skipped
 
 # Of the disk's free space; the rest is left to others, whatever an archive holds.
 _USABLE_SHARE = 0.9

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.atomic import write_text
+from digits.base.atomic import write_text
 from digits.errors import ToolError
 
 Pixels = NDArray[np.uint8]

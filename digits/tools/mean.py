@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.atomic import atomic_write
+from digits.base.atomic import atomic_write
 from digits.caffe.proto import caffe_pb2
 from digits.errors import ToolError
 

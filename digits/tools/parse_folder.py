@@ -20,10 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
+from digits.base.program import parser_for, run_program
+from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
 from digits.errors import ToolError
-from digits.tools.folders import Category, Search, find_categories
-from digits.tools.listing import find_categories_at
-from digits.tools.picture_list import (
+from digits.sources.folders import Category, Search, find_categories
+from digits.sources.listing import find_categories_at
+from digits.sources.paths import DataRoots, add_root_option
+from digits.sources.picture_list import (
     LABELS_FILE,
     Entry,
     is_url,
@@ -31,9 +34,6 @@ from digits.tools.picture_list import (
     write_labels,
     write_list,
 )
-from digits.tools.program import parser_for, run_program
-from digits.tools.progress import ProgressMeter, counted, log, log_distribution, log_skipped
-from digits.tools.roots import DataRoots, add_root_option
 from digits.tools.skipped import SkippedPicture, write_skipped
 
 SETS = ("train", "val", "test")

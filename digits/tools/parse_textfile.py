@@ -17,9 +17,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits.base.program import parser_for, run_program
+from digits.base.progress import ProgressMeter, log, log_distribution
 from digits.errors import ToolError
-from digits.tools.folders import check_folder
-from digits.tools.picture_list import (
+from digits.sources.folders import check_folder
+from digits.sources.paths import DataRoots, add_root_option
+from digits.sources.picture_list import (
     LABELS_FILE,
     Entry,
     PictureList,
@@ -28,9 +31,6 @@ from digits.tools.picture_list import (
     write_labels,
     write_list,
 )
-from digits.tools.program import parser_for, run_program
-from digits.tools.progress import ProgressMeter, log, log_distribution
-from digits.tools.roots import DataRoots, add_root_option
 
 SETS = ("train", "val", "test")
 MIN_CATEGORIES = 2

@@ -18,9 +18,9 @@ from digits.errors import ImageError
 from digits.images import Encoding, ResizeMode, encode_picture, read_image, read_resized
 from digits.images.encode import caffe_planes
 from digits.images.resize import Scale, pillow_scale
+from digits.sources.paths import DataRoots
+from digits.sources.picture_list import Entry
 from digits.tools.memory import keep_freed_memory
-from digits.tools.picture_list import Entry
-from digits.tools.roots import DataRoots
 from digits.tools.skipped import SkippedPicture
 
 Pixels = NDArray[np.uint8]

@@ -5,8 +5,8 @@ pictures go to them in batches; the records come back in order, in memory that a
 none is copied on its way.  Only a few batches are on their way at any time, so memory does not grow
 with the list.  Pictures named by a URL are fetched by threads here.
 
-Elsewhere: which pictures (`picture_list.py`), what a worker does (`record_worker.py`), what becomes
-of the records (`databases.py`, `hdf5_writer.py`).
+Elsewhere: which pictures (`sources/picture_list.py`), what a worker does (`record_worker.py`), what
+becomes of the records (`databases.py`, `hdf5_writer.py`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from digits.errors import ImageError, ToolError
 from digits.images import read_image
 from digits.images.resize import Scale, pillow_scale
+from digits.sources.picture_list import Entry, is_url
 from digits.tools.memory import loading
-from digits.tools.picture_list import Entry, is_url
 from digits.tools.record_worker import Made, Picture, RecordSpec, make_batch, start_worker
 from digits.tools.skipped import SkippedPicture
 
@@ -129,7 +129,7 @@ def _download(entry: Entry) -> Picture:
     if not is_url(entry.path):
         return Picture(entry)
     # Late: lists of files do not need the 0.1 s that it takes.
-    from digits.tools.downloads import DownloadError, fetch  # noqa: PLC0415
+    from digits.sources.downloads import DownloadError, fetch  # noqa: PLC0415
 
     try:
         data, _ = fetch(entry.path)

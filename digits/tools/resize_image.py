@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from digits.atomic import atomic_write
+from digits.base.atomic import atomic_write
+from digits.base.program import parser_for, run_program
 from digits.errors import ImageError, ToolError
 from digits.images import Encoding, ResizeMode, encode_picture, read_resized
-from digits.tools.downloads import DownloadError, fetch
-from digits.tools.picture_list import is_url
-from digits.tools.program import parser_for, run_program
+from digits.sources.downloads import DownloadError, fetch
+from digits.sources.picture_list import is_url
 
 _ENCODINGS = {".png": Encoding.PNG, ".jpg": Encoding.JPG, ".jpeg": Encoding.JPG}
 

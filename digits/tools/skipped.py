@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.atomic import atomic_write
-from digits.tools.progress import printable
+from digits.base.atomic import atomic_write
+from digits.base.progress import printable
 
 SKIPPED_FILE = "skipped.txt"
 

@@ -18,9 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+from digits.accounts.users import Role, Users
 from digits.config import CONFIG_FILE, load_config
 from digits.errors import ConfigError, UserError
-from digits.users import Role, Users
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import { listen } from "./sockets.js";
 
 // While a model trains, its curves come with the whole page: not more often than this.
 const REFRESH_EVERY_MS = 2000;
-const RATE = "learning rate"; // as in digits/model/compare.py
+const RATE = "learning rate"; // as in digits/model/compare/tables.py
 
 const ids = new Set((need("[data-compared]").dataset.compared ?? "").split(","));
 const measures = need("[data-measures]");

@@ -13,10 +13,10 @@ from werkzeug.serving import make_server
 
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
-from digits.job_types import JOB_TYPES
-from digits.resources import Resources
-from digits.scheduler import Scheduler
-from digits.store import JobStore
+from digits.jobs.resources import Resources
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
 from digits.webapp import create_app
 from tests.browser.test_pages import AXE
 from tests.server_process import ServerProcess

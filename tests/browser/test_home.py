@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.many_jobs import make_jobs
-from digits.job_types import JOB_TYPES
-from digits.status import Status, StatusChange
-from digits.store import JobStore
+from digits.jobs.status import Status, StatusChange
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
 from tests.server_process import ServerProcess
 
 JOBS = 300

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from digits.caffe.commands.flags import HELP, Flags, parse
-from digits.caffe.gflags import UsageError
-from digits.caffe.snapshot import read_state
+from digits.caffe.machine.gflags import UsageError
+from digits.caffe.solving.solver_state import read_state
 from tests.conftest import wait_until
 
 NET = """\

@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from PIL import Image
 
 from digits.caffe import draw
-from digits.caffe.graphviz import DrawError, find_graphviz, render
+from digits.caffe.machine.graphviz import DrawError, find_graphviz, render
 from digits.caffe.net_spec import NetSpec
 from digits.caffe.net_spec import layers as L
 from digits.caffe.proto import caffe_pb2

@@ -13,7 +13,7 @@ from digits.caffe.errors import LayerError, NetError
 from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
-from tests.caffe.nets import DATA, TWO_LAYERS, build, fill_inputs
+from tests.caffe.networks import DATA, TWO_LAYERS, build, fill_inputs
 
 
 def _replaced(old: str, new: str) -> str:

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from digits import caffe
-from digits.caffe import updater
 from digits.caffe.data import db
 from digits.caffe.errors import CaffeError, DataError, NetError, SolverError, WeightsError
 from digits.caffe.layers.base import LayerContext
+from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import SolverParameter
-from digits.caffe.randomness import Randomness
-from digits.caffe.signals import Action
 from digits.caffe.solver import Solver, get_solver
-from digits.caffe.solver_options import Options
-from digits.caffe.solver_param import read_solver_param
+from digits.caffe.solving import updater
+from digits.caffe.solving.signals import Action
+from digits.caffe.solving.solver_options import Options
+from digits.caffe.solving.solver_param import read_solver_param
 from tests.caffe.data.conftest import MakeDatabase, make_database, picture
 
 __all__ = ["make_database"]

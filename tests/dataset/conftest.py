@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.apps import running_app
 from tests.pictures import make_class_folders
-from tests.web import running_app
 
 
 @pytest.fixture(scope="module")

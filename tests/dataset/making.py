@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from digits.caffe.proto import caffe_pb2
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.status import Status
+from digits.jobs.status import Status
 from tests.conftest import wait_for_status
 
 ROUTE = "/datasets/images/classification.json"

@@ -15,13 +15,13 @@ import torch
 from google.protobuf.json_format import ParseDict
 from sklearn.datasets import load_digits
 
-from digits.caffe import prototxt, upgrade
 from digits.caffe.data import datum, db, pictures
+from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.layers.base import LayerContext, Phase
+from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import DataParameter, SolverParameter
-from digits.caffe.randomness import Randomness
 from digits.caffe.solver import get_solver
-from digits.caffe.solver_options import Options
+from digits.caffe.solving.solver_options import Options
 from tests.golden.cases import DATA
 
 STANDARD = Path(__file__).parents[2] / "digits" / "standard-networks"

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from digits.caffe import fillers, prototxt, upgrade
 from digits.caffe.blob import ParamBlob
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats import prototxt, upgrade
+from digits.caffe.layers import fillers
 from digits.caffe.layers.base import LayerContext, Phase
+from digits.caffe.machine.randomness import Randomness
 from digits.caffe.net import Net
+from digits.caffe.nets.rules import filter_net
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.randomness import Randomness
-from digits.caffe.rules import filter_net
 from tests.golden.cases import DATA, Case, cases, recorded_file
 from tests.golden.compare import NETS, assert_all_close, assert_close
 

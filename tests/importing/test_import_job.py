@@ -12,14 +12,14 @@ from PIL import Image
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.importing.command import main
-from digits.job import Job
-from digits.job_types import JOB_TYPES
+from digits.jobs.job import Job
+from digits.jobs.status import Status
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.status import Status
-from digits.store import JobStore
+from tests.apps import running_app
 from tests.conftest import wait_until
 from tests.importing.old_jobs import BATCH_SIZE, CLASSES, DATASET_ID, MAX_ITER, MODEL_ID, PICTURES
-from tests.web import running_app
 
 TRAIN_PICTURES = CLASSES * PICTURES * 3 // 4
 

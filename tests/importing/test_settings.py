@@ -9,8 +9,8 @@ from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.importing.settings import dataset_settings, learning_rate_settings, model_settings
 from digits.model.images.classification.forms import ImageClassificationModelForm
-from digits.model.images.classification.job import solver_options
-from digits.model.solver import LR_POLICIES, SOLVER_TYPES, TrainingSize, make_solver
+from digits.model.images.classification.training_files import solver_options
+from digits.model.training.solver import LR_POLICIES, SOLVER_TYPES, TrainingSize, make_solver
 
 SIZE = TrainingSize(train_images=3000, train_batch_size=32, val_images=600, val_batch_size=32)
 # Made by the program when a job is created, not by the form.

@@ -19,7 +19,7 @@ from digits.inference.image_list import (
     lines_of,
     parse_lines,
 )
-from digits.paths import PathPolicy
+from digits.sources.paths import PathPolicy
 
 
 def entries(data: bytes, labels: int = 3, limit: int | None = None) -> list[Entry]:

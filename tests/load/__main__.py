@@ -81,7 +81,7 @@ def flood(url: str, worker_pid: int, joins: int) -> None:
     """Send joins of as many rooms over one connection, as fast as it takes them."""
     import websocket  # noqa: PLC0415 - the other load needs it not
 
-    from tests.test_abuse import frame  # noqa: PLC0415
+    from tests.serving.test_abuse import frame  # noqa: PLC0415
 
     worker = psutil.Process(worker_pid)
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"

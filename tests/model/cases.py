@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from digits.caffe import prototxt
-from digits.model.network_text import network_to_text, parse_network, standard_network_text
-from digits.model.networks import DatasetFacts, NetworkOptions, make_networks
-from digits.model.solver import LearningRate, SolverOptions, TrainingSize, make_solver
+from digits.caffe.formats import prototxt
+from digits.model.network.text import network_to_text, parse_network, standard_network_text
+from digits.model.network.training import DatasetFacts, NetworkOptions, make_networks
+from digits.model.training.solver import LearningRate, SolverOptions, TrainingSize, make_solver
 
 EXPECTED = Path(__file__).parent / "expected"
 

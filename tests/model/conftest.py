@@ -10,14 +10,14 @@ from flask import Flask
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.inference import parse_net
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.scheduler import Scheduler
-from digits.status import Status
+from tests.apps import running_app
 from tests.conftest import wait_for_status
 from tests.model.requests import TINY, create, dataset_form
 from tests.model.workers import workers_of_others
 from tests.pictures import make_class_folders
-from tests.web import running_app
 
 CLASSES = 3
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from digits.job import Job
+from digits.jobs.job import Job
 from tests.conftest import wait_until
 
 ROUTE = "/models/images/classification.json"

@@ -9,7 +9,7 @@ from flask import Flask
 
 from digits.inference import Pool
 
-WORKER = "digits.inference.worker"
+WORKER = "digits.inference.work.worker"
 
 
 def workers_of_others(app: Flask) -> set[int]:

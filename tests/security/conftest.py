@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from tests.apps import running_app
 from tests.security.people import add_people
 from tests.security.world import World, a_world
-from tests.web import running_app
 
 
 @pytest.fixture(scope="session")

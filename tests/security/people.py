@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.security import generate_password_hash
 
-from digits.users import Role, User, Users
+from digits.accounts.users import Role, User, Users
 
 PASSWORD = "correct horse battery"
 HTML = {"Accept": "text/html"}

@@ -1,4 +1,4 @@
-"""Every route of the application, asked by everybody: the table of `digits/access.py` holds."""
+"""Every route of the application, asked by everybody: the table of `digits/web/access.py` holds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from digits.access import POLICIES, Access
-from digits.job import Job
+from digits.jobs.job import Job
+from digits.web.access import POLICIES, Access
+from tests.apps import running_app
 from tests.security.people import add_people, bearer
-from tests.web import running_app
 
 # Who may what, said once more and independently of the code.
 ALLOWED = {
@@ -64,9 +64,9 @@ def rules(app: Flask) -> list[Rule]:
 def test_every_endpoint_has_a_policy(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in rules(app)}
     missing = endpoints - set(POLICIES)
-    assert missing == set(), "say in POLICIES of digits/access.py who may ask for these"
+    assert missing == set(), "say in POLICIES of digits/web/access.py who may ask for these"
     stale = set(POLICIES) - endpoints
-    assert stale == set(), "these endpoints are gone: take them out of digits/access.py"
+    assert stale == set(), "these endpoints are gone: take them out of digits/web/access.py"
 
 
 def test_what_changes_a_job_names_it_in_its_address(app: Flask) -> None:

@@ -11,7 +11,8 @@ from flask import Flask
 
 from digits.config import load_config
 from digits.errors import ConfigError
-from digits.headers import (
+from digits.jobs.runner import without_passwords
+from digits.web.headers import (
     CONTENT_SECURITY_POLICY,
     PICTURE_BYTES,
     TAKE_PICTURES,
@@ -19,9 +20,8 @@ from digits.headers import (
     TrustedProxyFix,
     limit_body,
 )
-from digits.runner import without_passwords
+from tests.apps import running_app
 from tests.security.people import HTML, PASSWORD, add_people, csrf_token
-from tests.web import running_app
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from digits.users import USERS_FILE, Role, Users
-from tests.jobs import ProgramJob, program
+from digits.accounts.users import USERS_FILE, Role, Users
+from tests.apps import running_app
+from tests.program_jobs import ProgramJob, program
 from tests.security.people import (
     HTML,
     PASSWORD,
@@ -21,7 +22,6 @@ from tests.security.people import (
     log_in,
     logged_in,
 )
-from tests.web import running_app
 
 
 def send_login(client: FlaskClient, name: str, way_on: str = "", **headers: str) -> TestResponse:

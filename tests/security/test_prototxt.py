@@ -11,9 +11,9 @@ from digits.inference import BadNetwork, NetSource, check_network, parse_net
 from digits.inference.classify import classify_one
 from digits.inference.network import Network
 from digits.inference.pool import Pool, PoolSettings
-from digits.model.errors import NetworkError
-from digits.model.network_text import network_to_text, parse_network
-from digits.model.networks import NetworkOptions, make_networks
+from digits.model.network.errors import NetworkError
+from digits.model.network.text import network_to_text, parse_network
+from digits.model.network.training import NetworkOptions, make_networks
 from tests.model.cases import facts
 from tests.model.requests import TINY
 

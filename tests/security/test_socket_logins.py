@@ -9,11 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_socketio import SocketIO, SocketIOTestClient
 
-from digits.users import Users
+from digits.accounts.users import Users
+from tests.apps import running_app
 from tests.conftest import wait_until
-from tests.jobs import ProgramJob, program
+from tests.program_jobs import ProgramJob, program
 from tests.security.people import HTML, bearer, csrf_token, logged_in
-from tests.web import running_app
 
 NAMESPACES = ("/home", "/jobs")
 

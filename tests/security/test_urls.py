@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 
 from digits.errors import ConfigError
-from digits.tools import downloads
-from digits.tools.downloads import DownloadError, fetch
-from digits.tools.url_policy import ANYWHERE, AddressRefused, Allowed, UrlPolicy
+from digits.sources import downloads
+from digits.sources.downloads import DownloadError, fetch
+from digits.sources.url_policy import ANYWHERE, AddressRefused, Allowed, UrlPolicy
+from tests.apps import running_app
 from tests.security.people import HTML, add_people
 from tests.tools.web import send, serving
-from tests.web import running_app
 
 STRICT = UrlPolicy.of((), private=False)
 AT_HOME = UrlPolicy.of((), private=True)

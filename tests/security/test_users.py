@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from digits.errors import UserError
-from digits.login_limit import (
+from digits.accounts.login_limit import (
     MOST_FOR_ADDRESS,
     MOST_FOR_BOTH,
     MOST_REMEMBERED,
     WINDOW_S,
     LoginLimit,
 )
-from digits.sessions import MOST_A_USER, SESSION_S, Sessions
+from digits.accounts.sessions import MOST_A_USER, SESSION_S, Sessions
+from digits.accounts.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Role, User, Users
+from digits.errors import UserError
 from digits.tools import user as program
-from digits.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Role, User, Users
 from tests.security.people import PASSWORD, add_people
 
 

@@ -12,7 +12,7 @@ import pytest
 from digits.caffe.errors import WeightsError
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
-from digits.caffe.weights_hdf5 import check_self_contained
+from digits.caffe.nets.weights_hdf5 import check_self_contained
 
 NET = """
 layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 } } }

@@ -14,11 +14,11 @@ from pathlib import Path
 from flask import Flask
 
 from digits.inference import parse_net
-from digits.status import Status
+from digits.jobs.status import Status
+from tests.apps import running_app
 from tests.conftest import wait_for_status
 from tests.model.requests import TINY, create, dataset_form
 from tests.pictures import make_class_folders
-from tests.web import running_app
 
 CANARY = "CANARY-1f9c"
 

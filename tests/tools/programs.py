@@ -12,8 +12,8 @@ import lmdb
 import numpy as np
 from PIL import Image
 
+from digits.base.progress import Event, Failed, parse_line
 from digits.caffe.proto import caffe_pb2
-from digits.tools.progress import Event, Failed, parse_line
 
 
 class Finished:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digits.base.progress import Distribution, Progress, Skipped
 from digits.caffe.proto import caffe_pb2
 from digits.images import read_resized
 from digits.tools.databases import LmdbWriter
 from digits.tools.hdf5_writer import Hdf5Writer
-from digits.tools.progress import Distribution, Progress, Skipped
 from tests.tools.programs import (
     datum_pixels,
     make_classes,

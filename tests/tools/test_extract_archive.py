@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from digits.tools.archives import archive_errors, is_archive_name, members
-from digits.tools.progress import Skipped
+from digits.base.progress import Skipped
+from digits.sources.archives import archive_errors, is_archive_name, members
 from tests.tools.programs import make_classes, run, succeed
 
 

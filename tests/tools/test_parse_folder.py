@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from digits.base.progress import Distribution, Skipped, Warned
 from digits.errors import ToolError
+from digits.sources.picture_list import PictureList, read_labels
 from digits.tools.parse_folder import Limits, Split
-from digits.tools.picture_list import PictureList, read_labels
-from digits.tools.progress import Distribution, Skipped, Warned
 from tests.tools.programs import make_classes, run, save_picture, succeed
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from digits.tools.progress import Distribution, Warned
+from digits.base.progress import Distribution, Warned
 from tests.tools.programs import make_classes, run, save_picture, succeed
 
 

@@ -11,8 +11,8 @@ import torch
 
 from digits.caffe.commands.devices import gpu_numbers
 from digits.caffe.commands.flags import Flags
-from digits.caffe.device import check_gpu
-from digits.caffe.log import at
+from digits.caffe.machine.device import check_gpu
+from digits.caffe.machine.log import at
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import logging
 import torch
 
 from digits.caffe.data.prefetch import cores
-from digits.caffe.device import check_gpu, use_exact_float32
 from digits.caffe.errors import CaffeError
-from digits.caffe.log import at
+from digits.caffe.machine.device import check_gpu, use_exact_float32
+from digits.caffe.machine.log import at
 
 log = logging.getLogger(__name__)
 

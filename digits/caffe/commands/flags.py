@@ -1,14 +1,14 @@
 """The command line of `python -m digits.caffe`: Caffe's own flags, and a few of ours.
 
 Imports nothing heavy: help and mistakes answer at once.  Source: caffe.cpp.
-Elsewhere: how flags are written (`gflags.py`).
+Elsewhere: how flags are written (`machine/gflags.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from digits.caffe import gflags
+from digits.caffe.machine import gflags
 
 COMMANDS = {
     "train": "train or finetune a model",

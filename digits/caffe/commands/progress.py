@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from digits.caffe.log import glog_handler
+from digits.caffe.machine.log import glog_handler
 
 
 @contextmanager

@@ -5,7 +5,7 @@ command line.  Those do not log, ignore the signals that rank 0 obeys, and end w
 one of them fails, all end.  They save nothing, so whoever ends one may do so at once: within
 PyTorch, waiting for a message that never comes, a process runs no handler of Python's.
 
-Elsewhere: what they say to each other (`parallel.py`).
+Elsewhere: what they say to each other (`solving/parallel.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from digits.caffe.errors import CaffeError, SolverError
-from digits.caffe.parallel import TCPStore, meeting_place
+from digits.caffe.solving.parallel import TCPStore, meeting_place
 
 log = logging.getLogger(__name__)
 

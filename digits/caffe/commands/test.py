@@ -10,10 +10,10 @@ from digits.caffe.commands.devices import one_device
 from digits.caffe.commands.flags import Flags
 from digits.caffe.errors import NetError
 from digits.caffe.layers.base import LayerContext, Phase
-from digits.caffe.log import at, number
+from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
-from digits.caffe.outputs import MeanOutputs
-from digits.caffe.precision import precision_named
+from digits.caffe.solving.outputs import MeanOutputs
+from digits.caffe.solving.precision import precision_named
 
 log = logging.getLogger(__name__)
 

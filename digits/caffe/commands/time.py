@@ -14,9 +14,9 @@ from digits.caffe.commands.flags import Flags
 from digits.caffe.commands.test import open_net
 from digits.caffe.errors import NetError
 from digits.caffe.layers.base import Phase
-from digits.caffe.log import at, number
+from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
-from digits.caffe.precision import precision_named
+from digits.caffe.solving.precision import precision_named
 
 log = logging.getLogger(__name__)
 

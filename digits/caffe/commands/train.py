@@ -14,15 +14,15 @@ from digits.caffe.commands.progress import progress_bar
 from digits.caffe.commands.team import Member, started_members, this_member
 from digits.caffe.errors import SolverError
 from digits.caffe.layers.base import LayerContext
-from digits.caffe.log import at
-from digits.caffe.parallel import joined
-from digits.caffe.precision import precision_named
+from digits.caffe.machine.log import at
+from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import SolverParameter
-from digits.caffe.randomness import Randomness
-from digits.caffe.signals import Action, SignalHandler, action_named
 from digits.caffe.solver import Solver, get_solver
-from digits.caffe.solver_options import Options
-from digits.caffe.solver_param import read_solver_param
+from digits.caffe.solving.parallel import joined
+from digits.caffe.solving.precision import precision_named
+from digits.caffe.solving.signals import Action, SignalHandler, action_named
+from digits.caffe.solving.solver_options import Options
+from digits.caffe.solving.solver_param import read_solver_param
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from typing import Any
 import lmdb
 
 from digits.caffe.errors import DataError
-from digits.caffe.log import at
+from digits.caffe.machine.log import at
 
 log = logging.getLogger(__name__)
 

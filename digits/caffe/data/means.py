@@ -14,7 +14,7 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from digits.caffe.errors import DataError
-from digits.caffe.log import at
+from digits.caffe.machine.log import at
 from digits.caffe.proto.caffe_pb2 import BlobProto
 
 log = logging.getLogger(__name__)

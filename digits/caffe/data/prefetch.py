@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from digits.caffe.log import at
+from digits.caffe.machine.log import at
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from typing import Any, ClassVar, TypeVar
 import torch
 
 from digits.caffe.errors import LayerError
+from digits.caffe.machine.randomness import Randomness, default_randomness
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.randomness import Randomness, default_randomness
 
 Shape = tuple[int, ...]
 

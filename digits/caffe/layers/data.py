@@ -26,7 +26,7 @@ from digits.caffe.layers.prefetching_data import (
     Top,
     check_batch_size,
 )
-from digits.caffe.log import at
+from digits.caffe.machine.log import at
 from digits.caffe.proto import caffe_pb2
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from digits.caffe import fillers
+from digits.caffe.layers import fillers
 from digits.caffe.layers.base import Layer, Shape, register
 from digits.caffe.proto import caffe_pb2
 

@@ -4,7 +4,7 @@ It runs only where the net was built with `allow_python`, as it can do anything 
 may.  Its blobs are NumPy arrays, so it works on the host's memory.  As in Caffe, `reshape` is
 called before every forward.  Source: python_layer.hpp.
 
-Elsewhere: what such a class looks like (`digits/caffe/python_layer.py`).
+Elsewhere: what such a class looks like (`digits/caffe/layers/python_layer.py`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from digits.caffe.blob import Blob
 from digits.caffe.errors import CaffeError
 from digits.caffe.layers.autograd import apply_function
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
+from digits.caffe.layers.python_layer import BlobVec, load_class
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.python_layer import BlobVec, load_class
 
 
 @register("Python")

@@ -24,7 +24,7 @@ from torch.nn import functional
 from digits.caffe.layers.autograd import apply_function
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
 from digits.caffe.layers.shapes import bottom_error, count, show
-from digits.caffe.log import at, number
+from digits.caffe.machine.log import at, number
 
 log = logging.getLogger(__name__)
 

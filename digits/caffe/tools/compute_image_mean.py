@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from digits.caffe.data import datum, db, means
 from digits.caffe.errors import DataError
-from digits.caffe.gflags import Value
-from digits.caffe.log import at
+from digits.caffe.machine.gflags import Value
+from digits.caffe.machine.log import at
 from digits.caffe.tools.program import Program
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from pathlib import Path
 from digits.caffe.data import datum, db, pictures
 from digits.caffe.data.prefetch import cores
 from digits.caffe.errors import DataError
-from digits.caffe.gflags import Value
-from digits.caffe.log import at
+from digits.caffe.machine.gflags import Value
+from digits.caffe.machine.log import at
 from digits.caffe.proto.caffe_pb2 import Datum
 from digits.caffe.tools.program import Program
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from digits.caffe.data import db
 from digits.caffe.errors import NetError
-from digits.caffe.gflags import UsageError, Value
-from digits.caffe.log import at
+from digits.caffe.machine.gflags import UsageError, Value
+from digits.caffe.machine.log import at
 from digits.caffe.proto.caffe_pb2 import Datum
 from digits.caffe.tools.program import Program
 

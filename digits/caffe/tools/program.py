@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from digits.caffe import gflags
 from digits.caffe.errors import CaffeError
-from digits.caffe.log import start_logging
+from digits.caffe.machine import gflags
+from digits.caffe.machine.log import start_logging
 
 log = logging.getLogger(__name__)
 

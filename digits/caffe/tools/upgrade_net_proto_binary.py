@@ -10,9 +10,9 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from digits.caffe import upgrade
 from digits.caffe.errors import WeightsError
-from digits.caffe.files import written_whole
+from digits.caffe.formats import upgrade
+from digits.caffe.formats.files import written_whole
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.tools.program import Program
 from digits.caffe.tools.upgrades import Upgrade

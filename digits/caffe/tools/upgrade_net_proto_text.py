@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from digits.caffe import prototxt, upgrade
+from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.tools.program import Program
 from digits.caffe.tools.upgrades import Upgrade
 

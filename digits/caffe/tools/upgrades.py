@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from digits.caffe.errors import CaffeError
-from digits.caffe.gflags import Value
+from digits.caffe.machine.gflags import Value
 
 log = logging.getLogger(__name__)
 

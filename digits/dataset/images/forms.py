@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from digits.forms import ChoiceField, DigitsForm, WholeNumberField
 from digits.images import MAX_SIDE
+from digits.web.forms import ChoiceField, DigitsForm, WholeNumberField
 
 CHANNEL_CHOICES = [("3", "Color"), ("1", "Grayscale")]
 MODE_CHOICES = [

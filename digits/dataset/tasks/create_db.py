@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
-from digits.resources import CREATE_DB, Need
+from digits.jobs.resources import CREATE_DB, Need
 
 MEAN_FILES = ("mean.binaryproto", "mean.jpg")
 # Beyond this share of broken pictures a dataset is most likely not what its maker thinks it is.

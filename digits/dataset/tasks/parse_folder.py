@@ -8,8 +8,8 @@ from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.errors import TaskFailed
-from digits.resources import PARSE_FOLDER, Need
-from digits.tools.picture_list import is_url
+from digits.jobs.resources import PARSE_FOLDER, Need
+from digits.sources.picture_list import is_url
 
 
 class ParseFolderTask(ProgramTask):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
-from digits.resources import PARSE_FOLDER, Need
+from digits.jobs.resources import PARSE_FOLDER, Need
 
 
 class ParseTextfileTask(ProgramTask):

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from digits.task import Task
-from digits.tools.progress import (
+from digits.base.progress import (
     Distribution,
     Done,
     Failed,
@@ -16,6 +15,7 @@ from digits.tools.progress import (
     Warned,
     parse_line,
 )
+from digits.jobs.task import Task
 
 # Pages show the first ones; all of them stand in the log.
 MOST_SKIPPED_SHOWN = 100

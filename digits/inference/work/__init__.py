@@ -11,7 +11,7 @@ databases.py        pictures and labels of a dataset's database
 exploring.py        pages of such a database, as thumbnails
 layers.py           what is inside: numbers and pictures of every layer
 grad_cam.py         where in a picture a class was seen
-wanted.py           a net that a request speaks of, and the state in which it is seen
+requested.py           a net that a request speaks of, and the state in which it is seen
 parsing.py          such nets as messages
 checking.py         builds them to find what is wrong with them
 weights_check.py    what of a file of weights fits a net

@@ -15,16 +15,16 @@ from typing import Any
 
 import torch
 
-from digits.caffe.building import build
 from digits.caffe.errors import CaffeError, LayerError, PrototxtError
 from digits.caffe.layers.base import LayerContext, Phase
-from digits.caffe.nodes import Parts
+from digits.caffe.nets.building import build
+from digits.caffe.nets.nodes import Parts
 from digits.caffe.proto import caffe_pb2
 from digits.inference.protocol import Message
 from digits.inference.results import NetCheck, NetProblem, SkippedWeights
 from digits.inference.work import permissions
 from digits.inference.work.layer_lines import layer_lines
-from digits.inference.work.wanted import Wanted, filtered, parse, without_files
+from digits.inference.work.requested import Wanted, filtered, parse, without_files
 from digits.inference.work.weights_check import compare_weights
 
 _PLACE = re.compile(r"(?P<source>.*?):(?P<line>\d+):\d+: (?P<problem>.*)", re.DOTALL)

@@ -17,7 +17,7 @@ from digits.caffe.errors import CaffeError
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadRequest
 from digits.inference.protocol import Message
-from digits.inference.work.wanted import Wanted, filtered, parse
+from digits.inference.work.requested import Wanted, filtered, parse
 
 
 def draw_net(request: Message) -> Message:

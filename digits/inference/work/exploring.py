@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digits.caffe import wire
 from digits.caffe.data import datum
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import Datum
 from digits.errors import ImageError
 from digits.images import read_image

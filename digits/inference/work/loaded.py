@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from digits.caffe import upgrade
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
@@ -25,7 +25,7 @@ from digits.inference.results import Prediction
 from digits.inference.work import permissions
 from digits.inference.work.limits import FreeCores
 from digits.inference.work.preparing import Pixels, Preparer
-from digits.inference.work.wanted import DATA_TYPES
+from digits.inference.work.requested import DATA_TYPES
 
 Floats = npt.NDArray[np.float32]
 

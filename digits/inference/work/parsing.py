@@ -6,7 +6,7 @@ A text of a megabyte takes seconds to parse, in which the server would answer no
 from __future__ import annotations
 
 from digits.inference.protocol import Message
-from digits.inference.work.wanted import parse
+from digits.inference.work.requested import parse
 
 
 def parse_net(request: Message) -> Message:

@@ -13,9 +13,9 @@ from pathlib import Path
 import h5py
 
 from digits.caffe.errors import WeightsError
-from digits.caffe.nodes import Node, Parts
-from digits.caffe.weights_file import SourceBlob, WeightsFile
-from digits.caffe.weights_hdf5 import check_self_contained, is_hdf5
+from digits.caffe.formats.weights_file import SourceBlob, WeightsFile
+from digits.caffe.nets.nodes import Node, Parts
+from digits.caffe.nets.weights_hdf5 import check_self_contained, is_hdf5
 from digits.inference.results import SkippedWeights
 
 Shape = tuple[int, ...]

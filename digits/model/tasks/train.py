@@ -5,7 +5,8 @@ there.  Out: graphs, snapshots, progress and time left, all derived from `caffe_
 our engine and real Caffe write alike.  A training that was interrupted goes on from its newest
 solver state; its log is continued.
 
-Elsewhere: the log's lines (`caffe_log.py`), the tables (`history.py`), the files (`job.py`).
+Elsewhere: the log's lines (`model/training/caffe_log.py`), the tables
+(`model/training/history.py`), the files (`job.py`).
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from digits import signals
 from digits.errors import JobRefused, StorageError, TaskFailed
-from digits.log_follower import ATTEMPT_MARK
-from digits.model import charts, snapshots
-from digits.model.caffe_log import (
+from digits.jobs import signals
+from digits.jobs.log_follower import ATTEMPT_MARK
+from digits.jobs.process import TaskProcess
+from digits.jobs.resources import GPU, TRAIN, Need
+from digits.jobs.status import Status
+from digits.jobs.task import Task
+from digits.model.training import charts, snapshots
+from digits.model.training.caffe_log import (
     Event,
     Finished,
     LogParser,
@@ -31,16 +36,12 @@ from digits.model.caffe_log import (
     TrainOutput,
     ValOutput,
 )
-from digits.model.failure import DIVERGED, explain
-from digits.model.history import History, csv_header, csv_pieces, history_json
-from digits.model.outcome import Outcome, outcome_of
-from digits.model.plan import TrainingPlan
-from digits.model.program import caffe_command, caffe_version
-from digits.model.snapshot_table import SnapshotFacts, snapshot_table
-from digits.process import TaskProcess
-from digits.resources import GPU, TRAIN, Need
-from digits.status import Status
-from digits.task import Task
+from digits.model.training.failure import DIVERGED, explain
+from digits.model.training.history import History, csv_header, csv_pieces, history_json
+from digits.model.training.outcome import Outcome, outcome_of
+from digits.model.training.plan import TrainingPlan
+from digits.model.training.program import caffe_command, caffe_version
+from digits.model.training.snapshot_table import SnapshotFacts, snapshot_table
 
 LOG_NAME = "caffe_output.log"
 SOLVER_FILE = "solver.prototxt"

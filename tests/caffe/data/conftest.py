@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.caffe import prototxt
 from digits.caffe.data import datum, db, pictures
+from digits.caffe.formats import prototxt
 from digits.caffe.layers.base import Layer, LayerContext, Phase
 from digits.caffe.layers.registry import create_layer
+from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import LayerParameter
-from digits.caffe.randomness import Randomness
 
 MakeDatabase = Callable[..., str]
 MakeLayer = Callable[..., Layer]

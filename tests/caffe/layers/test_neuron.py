@@ -9,7 +9,7 @@ import torch
 
 from digits.caffe.errors import LayerError
 from digits.caffe.layers.base import Phase
-from digits.caffe.randomness import Randomness
+from digits.caffe.machine.randomness import Randomness
 from tests.caffe.layers.harness import build_layer, noise, run
 
 

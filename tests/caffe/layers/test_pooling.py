@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from digits.caffe.errors import LayerError
 from digits.caffe.layers.base import Phase
-from digits.caffe.randomness import Randomness
+from digits.caffe.machine.randomness import Randomness
 from tests.caffe.layers.harness import build_layer, noise, run, whole
 
 Array = npt.NDArray[np.float64]

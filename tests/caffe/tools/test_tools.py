@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.caffe import prototxt
 from digits.caffe.data import datum, db, pictures
 from digits.caffe.data.means import read_mean_file
+from digits.caffe.formats import prototxt
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import NetParameter, SolverParameter

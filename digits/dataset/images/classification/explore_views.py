@@ -16,8 +16,8 @@ from digits.dataset.views import find_dataset
 from digits.errors import FormError, JobRefused
 from digits.inference.classify import Database
 from digits.inference.exploring import Page, Thumbnail, explore, samples, whole_picture
-from digits.status import Status
-from digits.web import answer, services
+from digits.jobs.status import Status
+from digits.web.answers import answer, services
 
 PAGE_SIZE = 60
 MOST_SAMPLED_CLASSES = 100

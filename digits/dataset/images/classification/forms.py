@@ -13,7 +13,9 @@ from wtforms import BooleanField, StringField, ValidationError
 from digits.dataset.images.classification.job import ARCHIVE_FILE
 from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_CHOICES
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
-from digits.forms import (
+from digits.images import MAX_SIDE
+from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
+from digits.web.forms import (
     ChoiceField,
     DigitsForm,
     NumberField,
@@ -23,8 +25,6 @@ from digits.forms import (
     server_path,
     shown,
 )
-from digits.images import MAX_SIDE
-from digits.tools.archives import ARCHIVE_EXTENSIONS, is_archive_name
 
 MOST_PER_CLASS = 100_000_000
 LARGEST_SEED = 2**32 - 1

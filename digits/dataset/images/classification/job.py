@@ -18,7 +18,7 @@ from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
-from digits.task import Task
+from digits.jobs.task import Task
 from digits.tools.skipped import SKIPPED_FILE
 
 LABELS_FILE = "labels.txt"

@@ -10,6 +10,7 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
+from digits.base.progress import printable
 from digits.dataset.images.classification.forms import (
     LARGEST_SEED,
     ImageClassificationDatasetForm,
@@ -18,13 +19,12 @@ from digits.dataset.images.classification.job import (
     PICTURES_FOLDER,
     ImageClassificationDatasetJob,
 )
-from digits.error_pages import code_of
 from digits.errors import StorageError
-from digits.job import Job
-from digits.logins import owner_name
-from digits.tools.progress import printable
-from digits.uploads import keep
-from digits.web import created, form_errors, scheduler, services, wants_json
+from digits.jobs.job import Job
+from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.error_pages import code_of
+from digits.web.logins import owner_name
+from digits.web.uploads import keep
 
 LONGEST_FILE_NAME = 200
 

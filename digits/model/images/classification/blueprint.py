@@ -1,4 +1,4 @@
-"""The blueprint of classification models, which `views.py` and `inference_views.py` fill."""
+"""The blueprint of classification models, which `views.py` and `try_out/views.py` fill."""
 
 from flask import Blueprint
 

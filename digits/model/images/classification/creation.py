@@ -13,35 +13,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from digits.atomic import write_text
+from digits.base.atomic import write_text
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, TaskFailed
-from digits.inference import (
-    InferenceError,
-    NetSource,
-    Pool,
-    WorkerDied,
-    WorkerTimeout,
-    check_network,
-)
+from digits.inference import InferenceError, Pool, WorkerDied, WorkerTimeout, check_network
 from digits.inference.results import NetProblem
 from digits.inference.work.layer_lines import layer_lines
-from digits.job import Job
-from digits.model.errors import NetworkError
-from digits.model.given_weights import Report, report_in_words, weights_report
-from digits.model.images.classification.job import (
-    ImageClassificationModelJob,
-    dataset_facts,
-    make_files,
-    network_options,
-)
+from digits.jobs.job import Job
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.status import Status
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.net_sources import net_sources
+from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import ORIGINAL_FILE
-from digits.model.network_parsing import parse_given
-from digits.model.network_text import network_to_text, standard_network_text
-from digits.model.networks import DatasetFacts, NetworkOptions, Networks, make_networks
-from digits.scheduler import Scheduler
-from digits.status import Status
+from digits.model.network.errors import NetworkError
+from digits.model.network.parsing import message_with_line, parse_given
+from digits.model.network.text import standard_network_text
+from digits.model.network.training import DatasetFacts, Networks, make_networks
+from digits.model.training.given_weights import Report, report_in_words, weights_report
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +85,7 @@ def create_model(
         net = parse_given(pool, text)
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
     except NetworkError as error:
-        raise FormError({field: [located(error, text)]}) from error
+        raise FormError({field: [message_with_line(error, text)]}) from error
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
     if dataset.status is Status.DONE:
@@ -230,51 +220,6 @@ def _weights_field(settings: Mapping[str, Any]) -> str:
         return "previous_networks"
     by_path = settings["custom_network_snapshot"]
     return "custom_network_snapshot" if by_path else "custom_network_weights"
-
-
-def net_sources(networks: Networks, dataset: ImageClassificationDatasetJob) -> list[NetSource]:
-    """The networks of a training as they will be built."""
-    train_val = network_to_text(networks.train_val)
-    deploy = networks.deploy
-    rows, columns = deploy.input_shape[0].dim[2:]
-    sources = []
-    for name, phase, batch_size in (
-        ("train", "TRAIN", networks.train_batch_size),
-        ("val", "TEST", networks.val_batch_size),
-    ):
-        if batch_size is None:
-            continue
-        data = next(layer for layer in networks.train_val.layer if layer.type == "Data")
-        shapes = {
-            data.top[0]: (batch_size, dataset.channels, rows, columns),
-            data.top[1]: (batch_size,),
-        }
-        sources.append(NetSource(train_val, name, phase, data_shapes=shapes))
-    return [*sources, NetSource(network_to_text(deploy), "deploy")]
-
-
-def source_to_draw(
-    net: NetParameter, text: str, dataset: ImageClassificationDatasetJob | None
-) -> NetSource:
-    """What to draw of a network: as a dataset would train it where that is known and possible."""
-    if dataset is not None:
-        try:
-            facts = dataset_facts(dataset, dataset.dir)
-            networks = make_networks(net, facts, NetworkOptions())
-        except (NetworkError, FormError, TaskFailed):
-            log.debug("a network is drawn as it was given: it does not fit %s", dataset.id)
-        else:
-            return net_sources(networks, dataset)[0]
-    return NetSource(text)
-
-
-def located(error: NetworkError, text: str) -> str:
-    """The message, with the line of the layer that it is about."""
-    if error.line is None and error.layer is not None:
-        line = layer_lines(text).get(error.layer)
-        if line is not None:
-            return f"Line {line}: {error}"
-    return str(error)
 
 
 def _check_outputs(

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import digits
-from digits.errors import FormError
-from digits.model import classify_script
-from digits.model.archives import KINDS, Member
-from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.download import classify_script
+from digits.model.download.archives import Member
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
 from digits.model.tasks.train import SOLVER_FILE
+
+if TYPE_CHECKING:
+    from digits.model.images.classification.job import ImageClassificationModelJob
 
 LABELS_FILE = "labels.txt"
 MEAN_FILE = "mean.binaryproto"
 
 
-def check_extension(extension: str) -> str:
-    """The extension; FormError when there is no such kind of archive."""
-    if extension not in KINDS:
-        raise FormError(
-            {
-                "extension": [
-                    f"There is no archive of the kind {extension[:40]!r}. Choose one of: "
-                    f"{', '.join(KINDS)}."
-                ]
-            }
-        )
-    return extension
-
-
-def archive_name(job: ImageClassificationModelJob, epoch: float | int, extension: str) -> str:
-    """The file's name for the one who downloads it."""
-    return f"{job.id}_epoch_{epoch:g}.{extension}"
-
-
-def members(job: ImageClassificationModelJob, epoch: float | int, weights: Path) -> list[Member]:
+def archive_members(
+    job: ImageClassificationModelJob, epoch: float | int, weights: Path
+) -> list[Member]:
     """What goes into the archive of a snapshot."""
     dataset = job.image_dataset
     files = {

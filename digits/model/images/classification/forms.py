@@ -18,7 +18,11 @@ from wtforms import (
     ValidationError,
 )
 
-from digits.forms import (
+from digits.model.forms import LearningRateForm, NumberListField, UploadField
+from digits.model.network.text import STANDARD_NETWORKS
+from digits.model.network.training import MAX_BATCH_SIZE
+from digits.model.training.solver import SOLVER_TITLES
+from digits.web.forms import (
     ChoiceField,
     NumberField,
     WholeNumberField,
@@ -28,11 +32,6 @@ from digits.forms import (
     shown,
     submitted_values,
 )
-from digits.model.fields import NumberListField, UploadField
-from digits.model.images.classification.rate_form import LearningRateForm
-from digits.model.network_text import STANDARD_NETWORKS
-from digits.model.networks import MAX_BATCH_SIZE
-from digits.model.solver import SOLVER_TITLES
 
 LARGEST_SEED = 2**32 - 1
 MOST_EPOCHS = 1_000_000

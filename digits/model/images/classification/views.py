@@ -8,23 +8,23 @@ from typing import Any
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from digits.error_pages import code_of
 from digits.errors import FormError, StorageError
 from digits.inference.errors import InferenceError
-from digits.job import Job
-from digits.logins import owner_name
-from digits.model.given_weights import kept_upload
-from digits.model.images.classification import inference_views
+from digits.jobs.job import Job
+from digits.jobs.status import Status
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.creation import create_model
 from digits.model.images.classification.evaluation import views as evaluation_views
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.try_out import views as inference_views
 from digits.model.job import PRETRAINED_FILE
-from digits.model.network_text import STANDARD_NETWORKS
+from digits.model.network.text import STANDARD_NETWORKS
+from digits.model.training.given_weights import kept_upload
 from digits.model.views import find_model
-from digits.status import Status
-from digits.web import created, form_errors, scheduler, services, wants_json
+from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.error_pages import code_of
+from digits.web.logins import owner_name
 
 # The others put their routes into the first.
 __all__ = ["blueprint", "evaluation_views", "inference_views"]

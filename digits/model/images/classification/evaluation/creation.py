@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from digits.atomic import write_text
+from digits.base.atomic import write_text
 from digits.config import Config
 from digits.inference import Network
-from digits.job import Job
+from digits.jobs.job import Job
+from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.evaluation.job import (
     LIST_FILE,
     ImageClassificationEvaluationJob,
 )
 from digits.model.images.classification.evaluation.tasks import REQUEST_FILE
 from digits.model.job import ModelJob
-from digits.paths import PathPolicy
-from digits.scheduler import Scheduler
+from digits.sources.paths import PathPolicy
 
 
 class EvaluationSource(Protocol):

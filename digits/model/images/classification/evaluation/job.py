@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from digits.job import Job
+from digits.jobs.job import Job
+from digits.jobs.task import Task
 from digits.model.images.classification.evaluation.reading import Evaluation
 from digits.model.images.classification.evaluation.tasks import ClassifyTask
-from digits.task import Task
 
 LIST_FILE = "list.txt"
 

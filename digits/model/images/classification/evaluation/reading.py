@@ -28,7 +28,7 @@ from digits.inference.evaluation import (
     TOP_N_FILE,
     read_fields,
 )
-from digits.model.images.classification.results import Accuracy, Row, percent
+from digits.model.images.classification.try_out.results import Accuracy, Row, percent
 
 Numbers = npt.NDArray[np.intp]
 OUTCOMES = ("right", "wrong", "unreadable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from digits.dataset.tasks.program_task import ProgramTask
-from digits.resources import INFERENCE, Need
+from digits.jobs.resources import INFERENCE, Need
 
 REQUEST_FILE = "request.json"
 

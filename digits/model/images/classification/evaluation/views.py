@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from digits.errors import JobNotFound
-from digits.job import Job
+from digits.jobs.job import Job
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob
 from digits.model.images.classification.evaluation.reading import (
@@ -20,9 +20,9 @@ from digits.model.images.classification.evaluation.reading import (
     Evaluation,
     Ranked,
 )
-from digits.model.images.classification.inference import GridPicture
-from digits.model.images.classification.results import Row, json_parts
-from digits.web import answer, job_summary, scheduler, wants_json
+from digits.model.images.classification.try_out.asking import GridPicture
+from digits.model.images.classification.try_out.results import Row, json_parts
+from digits.web.answers import answer, job_summary, scheduler, wants_json
 
 FOLDER = "models/images/classification"
 ROWS_PER_PAGE = 50

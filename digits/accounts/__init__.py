@@ -1,0 +1,1 @@
+"""Users, their sessions, and the limit of wrong passwords."""

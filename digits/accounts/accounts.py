@@ -1,0 +1,69 @@
+"""Logins of one server: its users, who of them is logged in, and how often passwords are guessed.
+
+In: passwords, tokens, sessions' secrets.  Out: a User, or None.  No Flask here; what a request
+brings with it is read in `web/logins.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from digits.accounts.login_limit import LoginLimit
+from digits.accounts.sessions import Sessions
+from digits.accounts.users import LONGEST_PASSWORD, User, Users
+from digits.errors import LoginRefused, TooManyTries
+
+Answer = TypeVar("Answer")
+# Runs something that keeps a core busy; a server on gevent hands in its thread pool.
+RunAside = Callable[[Callable[[], Answer]], Answer]
+# Passwords that are looked at together: each takes 32 MB.
+MOST_AT_A_TIME = 2
+LONGEST_NAME = 64
+
+
+class Accounts:
+    """Who may come in."""
+
+    def __init__(self, jobs_dir: Path, run_aside: RunAside[User | None] = lambda call: call()):
+        self.users = Users(jobs_dir)
+        self.sessions = Sessions(jobs_dir)
+        self.limit = LoginLimit()
+        self._run_aside = run_aside
+        self._places = threading.BoundedSemaphore(MOST_AT_A_TIME)
+
+    @property
+    def are_on(self) -> bool:
+        """Whether anybody has to log in."""
+        return self.users.exist
+
+    def log_in(self, name: str, password: str, address: str) -> tuple[User, str]:
+        """The user and the secret of a new session; LoginRefused, TooManyTries."""
+        if len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:
+            raise LoginRefused()
+        if wait_s := self.limit.wait_s(address, name):
+            raise TooManyTries(wait_s)
+        # Counted before the answer is known: a hundred tries at once must not all be let through.
+        self.limit.failed(address, name)
+        with self._places:
+            user = self._run_aside(lambda: self.users.with_password(name, password))
+        if user is None:
+            raise LoginRefused()
+        self.limit.succeeded(address, name)
+        return user, self.sessions.begin(user)
+
+    def log_out(self, secret: str) -> None:
+        """End a session for good: its cookie is worth nothing afterwards."""
+        self.sessions.end(secret)
+
+    def of_session(self, secret: str) -> User | None:
+        """Who is logged in with this secret."""
+        session = self.sessions.find(secret)
+        user = self.users.get(session.name) if session else None
+        return user if user and session and user.stamp == session.stamp else None
+
+    def of_token(self, token: str) -> User | None:
+        """Whose token this is."""
+        return self.users.with_token(token)

@@ -1,0 +1,103 @@
+"""Who is logged in: one file in the jobs directory, so that a restart logs nobody out.
+
+In: users as they log in and out.  Out: the user's name for a session's secret.  The file holds
+hashes of the secrets; a session ends by logout, by time, and with the password that it began with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from digits.accounts.users import User
+from digits.base.atomic import atomic_write
+
+log = logging.getLogger(__name__)
+
+SESSIONS_FILE = ".sessions.json"
+SESSION_S = 14 * 24 * 3600
+# The oldest one goes when somebody logs in from yet another place.
+MOST_A_USER = 20
+
+
+@dataclass(frozen=True)
+class Session:
+    """A login; `stamp` is that of the user's password."""
+
+    name: str
+    stamp: str
+    until_s: float
+
+
+class Sessions:
+    """The logins of a server; only the server itself writes them."""
+
+    def __init__(self, jobs_dir: Path, clock: Callable[[], float] = time.time) -> None:
+        self.path = jobs_dir / SESSIONS_FILE
+        self.clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._load()
+
+    def begin(self, user: User) -> str:
+        """A new session; the answer is its secret."""
+        secret = secrets.token_urlsafe(32)
+        session = Session(user.name, user.stamp, self.clock() + SESSION_S)
+        self._sessions[session_id(secret)] = session
+        self._tidy(user.name)
+        self._save()
+        return secret
+
+    def find(self, secret: str) -> Session | None:
+        """The session with this secret, while it lasts."""
+        session = self._sessions.get(session_id(secret))
+        return session if session is not None and session.until_s > self.clock() else None
+
+    def end(self, secret: str) -> None:
+        """End a session; nothing happens when there is none."""
+        if self._sessions.pop(session_id(secret), None) is not None:
+            self._save()
+
+    def _tidy(self, name: str) -> None:
+        now = self.clock()
+        kept = {key: each for key, each in self._sessions.items() if each.until_s > now}
+        of_user = [key for key, each in kept.items() if each.name == name]
+        for key in of_user[:-MOST_A_USER]:
+            del kept[key]
+        self._sessions = kept
+
+    def _load(self) -> None:
+        try:
+            data = json.loads(self.path.read_bytes())
+            self._sessions = {
+                str(key): Session(str(s["name"]), str(s["stamp"]), float(s["until_s"]))
+                for key, s in data.items()
+            }
+        except FileNotFoundError:
+            pass
+        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+            log.warning("%s cannot be read, so everybody is logged out: %s", self.path, error)
+
+    def _save(self) -> None:
+        data = {key: asdict(session) for key, session in self._sessions.items()}
+        try:
+            with atomic_write(self.path) as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(json.dumps(data).encode())
+        except OSError as error:
+            # The sessions hold while the server runs; that is all that is lost.
+            log.warning("%s cannot be written: %s", self.path, error.strerror)
+            with contextlib.suppress(OSError):
+                self.path.unlink()  # an ended session must not come back with a restart
+
+
+def session_id(secret: str) -> str:
+    """What a session is known by to those who must not know its secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""What any floor may use: whole files, words for numbers, devices, progress of programs."""

@@ -1,0 +1,1 @@
+"""Caffe's files: prototxt, weights, and the formats of its earlier versions."""

@@ -1,0 +1,1 @@
+"""Device, random numbers, log, flags and memory of the process."""

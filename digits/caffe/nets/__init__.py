@@ -1,0 +1,1 @@
+"""Building a net, running it forwards and backwards, and its weights."""

@@ -1,0 +1,1 @@
+"""What a solver is made of: nets, updates, learning rates, snapshots, several processes."""

@@ -1,0 +1,1 @@
+"""The home page and what can be done with any job."""

@@ -1,0 +1,69 @@
+"""What is asked of several jobs at a time.
+
+In: a scheduler and ids.  Out: what was done, and for the rest the reason in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from digits.errors import DigitsError, JobInUse
+from digits.jobs.job import Job
+from digits.jobs.scheduler import Scheduler
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A job that could not be deleted, and why."""
+
+    id: str
+    name: str
+    reason: str
+
+
+@dataclass
+class Deletion:
+    """What became of the jobs that were to be deleted: (id, name) pairs, and those kept."""
+
+    deleted: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+
+
+def delete_all(
+    scheduler: Scheduler,
+    job_ids: Iterable[str],
+    may_delete: Callable[[Job], bool] = lambda job: True,
+) -> Deletion:
+    """Delete every job that can be deleted; those that others of them need come after these.
+
+    `may_delete` says which ones the user may delete.
+    """
+    result = Deletion()
+    jobs = {job.id: job for job in scheduler.jobs}
+    names = {job.id: job.name for job in jobs.values()}
+    left = []
+    for job_id in dict.fromkeys(job_ids):
+        if job_id in jobs and not may_delete(jobs[job_id]):
+            reason = "It is not yours. Ask its owner or an admin."
+            result.kept.append(Kept(job_id, names[job_id], reason))
+        else:
+            left.append(job_id)
+    while left:
+        in_use = []
+        for job_id in left:
+            name = names.get(job_id, job_id)
+            try:
+                scheduler.delete_job(job_id)
+            except JobInUse as error:
+                in_use.append(Kept(job_id, name, str(error)))
+            except DigitsError as error:
+                result.kept.append(Kept(job_id, name, str(error)))
+            else:
+                result.deleted.append((job_id, name))
+        if len(in_use) == len(left):
+            result.kept += in_use
+            break
+        # Their users may be among those that are gone now.
+        left = [kept.id for kept in in_use]
+    return result

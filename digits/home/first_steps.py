@@ -1,0 +1,48 @@
+"""What a newcomer does next: make a dataset, train a model, try it out.
+
+In: all jobs.  Out: `FirstSteps` for the home page until the first model has been trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from digits.home import demo
+from digits.jobs.job import Job
+from digits.jobs.status import Status
+
+# Who has more jobs than these needs no steps.
+FEW_JOBS = 4
+_LOST = (Status.ERROR, Status.ABORTED)
+
+
+@dataclass(frozen=True)
+class FirstSteps:
+    """The dataset and the model that there are, which may still be on their way."""
+
+    dataset: Job | None
+    model: Job | None
+
+    @property
+    def model_values(self) -> dict[str, Any]:
+        """What the form of the model is filled in with: for the sample, all that makes it learn."""
+        if self.dataset is None:
+            return {}
+        sample = demo.MODEL if self.dataset.name == demo.DATASET_NAME else {}
+        return {**sample, "dataset": self.dataset.id}
+
+
+def first_steps(jobs: Sequence[Job]) -> FirstSteps | None:
+    """The steps, from jobs given oldest first; None for who has come through them."""
+    if len(jobs) > FEW_JOBS:
+        return None
+    models = [job for job in jobs if job.category == "model"]
+    if any(model.status is Status.DONE for model in models):
+        return None
+    datasets = [job for job in jobs if job.category == "dataset" and job.status not in _LOST]
+    hopeful = [model for model in models if model.status not in _LOST]
+    return FirstSteps(
+        dataset=datasets[-1] if datasets else None, model=hopeful[-1] if hopeful else None
+    )

@@ -1,0 +1,99 @@
+"""All settings of a job in words: the names of the form's fields, and which values are defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.jobs.job import Job
+from digits.model.images.classification.forms import ImageClassificationModelForm
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.web.forms import DigitsForm
+
+FORMS: dict[str, type[DigitsForm]] = {
+    ImageClassificationDatasetJob.type_name: ImageClassificationDatasetForm,
+    ImageClassificationModelJob.type_name: ImageClassificationModelForm,
+}
+# Settings that no field of a form asks for.
+OTHER_TITLES = {
+    "use_gpu": "Trained on a GPU",
+    "caffe_root": "Caffe",
+    "caffe_version": "Version of Caffe",
+    "previous_snapshot": "Snapshot of the previous network",
+}
+# What has a place of its own on the job's page.
+SHOWN_ELSEWHERE = ("weights_report",)
+LONGEST_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of the table; `is_default` is None where the form has no such field."""
+
+    name: str
+    title: str
+    value: str
+    is_default: bool | None
+
+
+@dataclass(frozen=True)
+class _Field:
+    title: str
+    default: Any
+    choices: Mapping[str, str]
+
+
+def settings_table(job: Job) -> list[Setting]:
+    """Every setting of a job, in the order of its form.  Needs a request, as forms do."""
+    fields = _fields(job.type_name) if job.type_name in FORMS else {}
+    order = [name for name in fields if name in job.settings]
+    rest = [n for n in job.settings if n not in fields and n not in SHOWN_ELSEWHERE]
+    return [_setting(name, job.settings[name], fields.get(name)) for name in [*order, *rest]]
+
+
+def _setting(name: str, value: Any, field: _Field | None) -> Setting:
+    if field is None:
+        title = OTHER_TITLES.get(name, name.replace("_", " ").capitalize())
+        return Setting(name, title, _words(value, {}), None)
+    is_default = _plain(value) == _plain(field.default)
+    return Setting(name, field.title, _words(value, field.choices), is_default)
+
+
+@lru_cache(maxsize=8)
+def _fields(job_type_name: str) -> dict[str, _Field]:
+    form = FORMS[job_type_name](formdata=None, meta={"csrf": False})
+    twice = _titles_used_twice(form)
+    return {
+        field.name: _Field(
+            # Several fields are called "Gamma"; their names tell them apart.
+            f"{field.label.text} ({field.name})" if field.label.text in twice else field.label.text,
+            field.data,
+            {str(c.value): str(c.label) for c in getattr(field, "choices", None) or ()},
+        )
+        for field in form
+    }
+
+
+def _titles_used_twice(form: DigitsForm) -> set[str]:
+    titles = [field.label.text for field in form]
+    return {title for title in titles if titles.count(title) > 1}
+
+
+def _words(value: Any, choices: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_words(item, choices) for item in value)
+    text = "" if value is None else choices.get(str(value), str(value))
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def _plain(value: Any) -> Any:
+    """A value as job.json holds it; what is empty is the same as what was not given."""
+    if isinstance(value, tuple):
+        value = list(value)
+    return value if value not in ("", []) else None

@@ -1,0 +1,1 @@
+"""Jobs and tasks: their statuses, queue, processes, folders and logs; no word of the web."""

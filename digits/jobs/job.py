@@ -1,0 +1,149 @@
+"""A job: a folder with `job.json`, the tasks that fill it, and one status for the whole.
+
+Elsewhere: reading and writing the folder (`store.py`), running the tasks (`scheduler.py`).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from digits.jobs.status import Status, StatusHistory
+from digits.jobs.task import Task
+
+LONGEST_NOTES = 20_000  # characters
+
+
+def new_job_id(now_s: float | None = None) -> str:
+    """An id such as `20150421-140640-d697a3`: local time and six random hexadecimal digits."""
+    moment = time.localtime(time.time() if now_s is None else now_s)
+    return f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{secrets.token_hex(3)}"
+
+
+class Job:
+    """What a user asked for; subclasses are the kinds of datasets and models.
+
+    `type_name` is the kind in job.json, `title` the same on pages, `category` is "dataset", "model"
+    or "evaluation" and decides the page's address.  `task_types` lists the classes of its tasks.
+    """
+
+    type_name: ClassVar[str]
+    title: ClassVar[str]
+    category: ClassVar[str]
+    task_types: ClassVar[Sequence[type[Task]]] = ()
+
+    def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
+        self.dir = job_dir
+        self.id = job_dir.name
+        self.name = name
+        self.notes = ""
+        # The user who made it; empty without logins, and then it is the admins'.
+        self.owner = ""
+        # What was asked for, as plain JSON under the form's field names.
+        self.settings = dict(settings)
+        self.history = StatusHistory()
+        self.tasks: list[Task] = []
+
+    @property
+    def status(self) -> Status:
+        return self.history.status
+
+    @property
+    def progress(self) -> float:
+        """0.0 to 1.0 over all tasks, each counting the same."""
+        if not self.tasks or self.status is Status.DONE:
+            return 1.0 if self.status is Status.DONE else 0.0
+        done = [1.0 if task.status is Status.DONE else task.progress for task in self.tasks]
+        return sum(done) / len(done)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether something is left to do that nobody does."""
+        unfinished = any(task.status is not Status.DONE for task in self.tasks)
+        return unfinished and not self.status.is_active
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether a task runs that can save its state and go on from there later."""
+        return any(
+            task.resumable and task.status is Status.RUNNING and not task.pausing
+            for task in self.tasks
+        )
+
+    @property
+    def belongs_to(self) -> str | None:
+        """The id of the job that this one is a part of: it stands on its page and goes with it."""
+        return None
+
+    @property
+    def error(self) -> str | None:
+        """Why the job failed: what its first failed task says."""
+        return next((task.error for task in self.tasks if task.error), None)
+
+    def create_tasks(self) -> list[Task]:
+        """The tasks of a new job, from its settings."""
+        raise NotImplementedError
+
+    def required_jobs(self) -> list[str]:
+        """Ids of other jobs that must be Done before this one's tasks start."""
+        return []
+
+    def link(self, jobs: Mapping[str, Job]) -> None:
+        """Take the jobs it requires out of `jobs`; called once when it is added or loaded."""
+
+    def task(self, task_id: str) -> Task:
+        """The task with this id; KeyError when there is none."""
+        return {task.id: task for task in self.tasks}[task_id]
+
+    def ready_tasks(self) -> list[Task]:
+        """Waiting tasks whose predecessors are Done."""
+        done = {task.id for task in self.tasks if task.status is Status.DONE}
+        return [
+            task
+            for task in self.tasks
+            if task.status is Status.WAITING and done.issuperset(task.depends_on)
+        ]
+
+    def derived_status(self) -> Status:
+        """The status that follows from the tasks'; a job between two of its tasks waits."""
+        statuses = {task.status for task in self.tasks}
+        for status in (Status.RUNNING, Status.ERROR, Status.ABORTED, Status.WAITING):
+            if status in statuses:
+                return status
+        return Status.DONE if statuses == {Status.DONE} else Status.INITIALIZED
+
+    def read_logs(self) -> None:
+        """Bring every task's derived state up to date."""
+        for task in self.tasks:
+            task.read_log()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": self.type_name,
+            "id": self.id,
+            "name": self.name,
+            "notes": self.notes,
+            "owner": self.owner,
+            "history": self.history.to_json(),
+            "settings": self.settings,
+            "tasks": [task.to_json() for task in self.tasks],
+        }
+
+    @classmethod
+    def from_json(cls, job_dir: Path, data: Mapping[str, Any]) -> Job:
+        """A job as `to_json` wrote it; LookupError, TypeError or ValueError when it is not."""
+        name, notes, settings = data["name"], data["notes"], data["settings"]
+        owner = data.get("owner", "")  # jobs of earlier versions have none
+        if not isinstance(owner, str):
+            raise TypeError("owner must be text")
+        if not (isinstance(name, str) and isinstance(notes, str) and isinstance(settings, dict)):
+            raise TypeError("name and notes must be text, settings an object")
+        job = cls(job_dir, name, settings)
+        job.notes, job.owner = notes, owner
+        job.history = StatusHistory.from_json(data["history"])
+        types = {task_type.type_name: task_type for task_type in cls.task_types}
+        job.tasks = [types[task["type"]].from_json(job_dir, task) for task in data["tasks"]]
+        return job

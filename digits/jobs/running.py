@@ -1,0 +1,150 @@
+"""The tasks that run: started, found again, stopped, and settled when they have ended.
+
+In: turns, jobs that an earlier server left, wishes to stop.  Out: a runner (`runner.py`) for each
+running task, units taken and given back, statuses by way of the ledger.
+
+Whoever calls holds the scheduler's lock; the runners' threads come by themselves and take it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+
+from digits.jobs.job import Job
+from digits.jobs.journal import Ledger, Steps
+from digits.jobs.process import TaskProcess
+from digits.jobs.queue import Turn
+from digits.jobs.resources import Resources
+from digits.jobs.runner import Ending, TaskRunner
+from digits.jobs.status import Status
+from digits.jobs.task import Task
+
+log = logging.getLogger(__name__)
+
+# How long an abort waits beyond the grace periods for the runner to settle the task.
+SETTLE_S = 5.0
+
+
+class RunningTasks:
+    """The running tasks of a scheduler; `wake` tells it that something has changed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        resources: Resources,
+        *,
+        grace_s: float,
+        lock: AbstractContextManager[object],
+        wake: Callable[[], None],
+    ) -> None:
+        self.grace_s = grace_s
+        # What the programs of tasks are told beside their command line: names and values.
+        self.more_environment: Callable[[], Mapping[str, str]] = dict
+        self._ledger = ledger
+        self._resources = resources
+        self._lock = lock
+        self._wake = wake
+        self._runners: dict[tuple[str, str], TaskRunner] = {}
+
+    def runners(self) -> list[TaskRunner]:
+        """Those of all running tasks."""
+        return list(self._runners.values())
+
+    def runner(self, job: Job, task: Task) -> TaskRunner | None:
+        """The one of this task; None while it does not run."""
+        return self._runners.get((job.id, task.id))
+
+    def start(self, turn: Turn) -> bool:
+        """Start the task whose turn it is; False when its job cannot be saved, and it fails."""
+        job, task = turn.job, turn.task
+        task.allocation = list(turn.units)
+        task.attempts += 1
+        task.pausing = False
+        # On disk before the process is there: a later server looks for this attempt's process.
+        if not self._ledger.change(job, [(task, Status.RUNNING)]):
+            self.fail(job, task, self._ledger.store.problem or "The job could not be saved.")
+            return False
+        self._run(job, task, None)
+        return True
+
+    def take_up(self, job: Job) -> None:
+        """Go on with what an earlier server left: find processes, or let tasks wait again."""
+        changes = []
+        for task in job.tasks:
+            if task.status is Status.INITIALIZED:
+                changes.append((task, Status.WAITING))
+            if task.status is not Status.RUNNING:
+                continue
+            process = TaskProcess.find(job.dir, task.id, task.attempts)
+            if process is None:
+                # The server went down between the decision and the start of the process.
+                changes.append((task, Status.WAITING))
+            else:
+                self._run(job, task, process)
+        self._ledger.change(job, changes)
+        if not job.status.is_active:
+            self.stop(job)
+
+    def stop(self, job: Job, steps: Steps = ()) -> tuple[list[TaskRunner], bool]:
+        """Tell the job's running tasks to stop, and take its waiting ones out of the queue.
+
+        `steps` of its tasks are taken at the same time.  Answers the runners to wait for, and
+        whether the change is on disk.
+        """
+        all_steps = dict(steps)
+        runners = []
+        for task in job.tasks:
+            runner = self.runner(job, task)
+            if runner is not None:
+                runner.stop(Status.ABORTED)
+                runners.append(runner)
+            elif task.status.is_active:
+                all_steps.setdefault(task, Status.ABORTED)
+        return runners, self._ledger.change(job, all_steps.items())
+
+    def fail(self, job: Job, task: Task, error: str) -> None:
+        """End a task that does not run with an error, and the rest of its job with it."""
+        task.error = error
+        self.stop(job, [(task, Status.ERROR)])
+
+    def join(self, runners: Iterable[TaskRunner]) -> None:
+        """Wait for runners; without the lock, which they need to settle their task."""
+        for runner in runners:
+            runner.join(3 * self.grace_s + SETTLE_S)
+
+    def _run(self, job: Job, task: Task, process: TaskProcess | None) -> None:
+        def on_end(task: Task, ending: Ending) -> bool:
+            return self._ended(job, task, ending)
+
+        self._resources.take(task.need().kind, task.allocation, (job.id, task.id))
+        runner = TaskRunner(
+            task,
+            grace_s=self.grace_s,
+            on_end=on_end,
+            process=process,
+            more_environment=self.more_environment,
+        )
+        self._runners[job.id, task.id] = runner
+        runner.start()
+
+    def _ended(self, job: Job, task: Task, ending: Ending) -> bool:
+        """Called by a runner's thread; answers whether the ending is on disk."""
+        with self._lock:
+            holder = (job.id, task.id)
+            self._runners.pop(holder, None)
+            self._resources.give_back(holder)
+            task.error, task.message = ending.error, ending.message
+            log.info("%s: %s is %s", job.id, task.id, ending.status)
+            self._wake()
+            if ending.status is Status.DONE:
+                task.progress, task.eta_s = 1.0, 0.0
+                # When there is more to do, the next pass starts it, or lets the job wait.
+                more = any(other.status is Status.WAITING for other in job.tasks)
+                return self._ledger.change(job, [(task, Status.DONE)], settle=not more)
+            if ending.status is Status.ERROR:
+                self._ledger.store.look()  # perhaps the disk is to blame; pages say so then
+            if ending.status is not Status.WAITING:
+                return self.stop(job, [(task, ending.status)])[1]
+            return self._ledger.change(job, [(task, Status.WAITING)])

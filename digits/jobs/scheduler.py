@@ -1,0 +1,395 @@
+"""The jobs of a jobs directory: what is there, what can be asked of it, and the tasks that run.
+
+In: jobs (new, loaded from disk, to be resumed) and wishes (abort, pause, delete).  Out: running
+tasks, statuses that are on disk before anybody is told of them, and signals.
+
+The scheduler's thread sleeps until something changes: a job is added, a task ends.  `step` is one
+pass, and a test can call it by hand.
+
+Elsewhere: whose turn it is (`queue.py`), the tasks that run (`running.py`), how a status changes
+(`journal.py`), the files (`store.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, StorageError
+from digits.jobs import queue, signals
+from digits.jobs.job import Job
+from digits.jobs.journal import Ledger
+from digits.jobs.resources import Resources
+from digits.jobs.running import SETTLE_S, RunningTasks
+from digits.jobs.signals import announce
+from digits.jobs.status import Status
+from digits.jobs.store import JobStore
+from digits.jobs.table import JobTable
+from digits.jobs.task import Task
+
+log = logging.getLogger(__name__)
+
+# How often jobs that could not be saved are tried again.
+SAVE_AGAIN_S = 2.0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A slot or GPU, for pages: who holds it, None when it is free."""
+
+    kind: str
+    identifier: str
+    job: Job | None
+    task: Task | None
+
+
+class Scheduler:
+    """All jobs of a jobs directory, and the tasks of theirs that run."""
+
+    def __init__(self, store: JobStore, resources: Resources, *, grace_s: float = 5.0) -> None:
+        self.store = store
+        self.resources = resources
+        # Guards every change of jobs, statuses, resources and runners; looking needs it not
+        # (`table.py`).  Re-entrant: listeners may ask back.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._jobs = JobTable()
+        self._ledger = Ledger(store)
+        self.running = RunningTasks(
+            self._ledger, resources, grace_s=grace_s, lock=self._lock, wake=self._wake
+        )
+        self._stopping = False
+        self._loaded = threading.Event()
+        self._dirty = False
+        self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
+
+    # Life of the scheduler ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Load the jobs, take up what an earlier server left, and begin to hand out turns.
+
+        Raises StorageError when the jobs directory cannot be used, or another server has it.
+        """
+        self.open()
+        self.load()
+
+    def open(self) -> None:
+        """The first half of `start`: take the jobs directory, which may fail."""
+        self.store.open()
+
+    def load(self) -> None:
+        """The second half: it may take seconds, in which jobs are not there yet."""
+        self.rescan()
+        with self._lock:
+            if not self._stopping:
+                self._thread.start()
+        self._loaded.set()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all jobs are there."""
+        return self._loaded.is_set()
+
+    def wait_until_loaded(self, timeout_s: float | None = None) -> bool:
+        """Wait for `load` to come to its end; answers whether it has."""
+        return self._loaded.wait(timeout_s)
+
+    def rescan(self) -> list[str]:
+        """Take in jobs that have appeared on disk; answers their ids."""
+        loaded = self.store.load_all(self._jobs.taken_ids)
+        with self._lock:
+            taken = self._jobs.taken_ids
+            if self._stopping:
+                return []  # nobody would look after what is taken up now
+            new = [job for job in loaded if job.id not in taken]
+            # A job may have been deleted since it was read; at the start nobody deletes.
+            self._jobs.insert([job for job in new if not self._runs or self.store.has(job)])
+            found = [job for job in loaded if job in self._jobs]
+            for job in queue.in_order(found):
+                self.running.take_up(job)
+            for job in found if self._runs else ():
+                announce(signals.job_added, job)
+            self._wake()
+            return [job.id for job in found]
+
+    def stop(self, *, keep_tasks: bool) -> None:
+        """End the threads; running tasks go on by themselves, or are stopped to be resumed."""
+        with self._lock:
+            self._stopping = True
+            runners = self.running.runners()
+            self._changed.notify_all()
+        for runner in runners:
+            if keep_tasks:
+                runner.detach()
+            else:
+                runner.stop(Status.WAITING)
+        self.running.join(runners)
+        if self._runs:
+            self._thread.join(SETTLE_S)
+        with self._lock:
+            self._settle_jobs()
+        self.store.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs, which hands out turns."""
+        return self._thread.is_alive()
+
+    @property
+    def _runs(self) -> bool:
+        """Whether `start` has come to its end."""
+        return self._thread.ident is not None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping
+
+    # What is there ------------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> list[Job]:
+        """All jobs, oldest first."""
+        return self._jobs.all()
+
+    def job(self, job_id: str) -> Job:
+        """The job with this id; JobNotFound when there is none."""
+        return self._jobs[job_id]
+
+    def dependents(self, job_id: str) -> list[Job]:
+        """The jobs that need this one, oldest first."""
+        return self._jobs.dependents(job_id)
+
+    def parts(self, job_id: str) -> list[Job]:
+        """The jobs that belong to this one, oldest first."""
+        return [job for job in self.jobs if job.belongs_to == job_id]
+
+    def queue(self) -> list[Task]:
+        """The tasks that wait for a slot or GPU, in the order in which they get it."""
+        return [task for _, task in self.waiting()]
+
+    def waiting(self) -> list[tuple[Job, Task]]:
+        """The same as `queue`, each task with its job."""
+        return queue.waiting_tasks(self._jobs.by_id)
+
+    def holdings(self) -> list[Holding]:
+        """Every slot and GPU with the task that holds it, kind by kind."""
+        return [
+            self._holding(kind, unit.identifier, unit.holder)
+            for kind, units in self.resources.units.items()
+            for unit in units
+        ]
+
+    def _holding(self, kind: str, identifier: str, holder: tuple[str, str] | None) -> Holding:
+        job = self._jobs.by_id.get(holder[0]) if holder else None
+        task = job.task(holder[1]) if job and holder else None
+        return Holding(kind, identifier, job, task)
+
+    # What can be asked --------------------------------------------------------------------------
+
+    def add_job(
+        self,
+        job_type: type[Job],
+        name: str,
+        settings: Mapping[str, Any],
+        fill: Callable[[Job], None] | None = None,
+        owner: str = "",
+    ) -> Job:
+        """Make a job of the user `owner` and its folder, and put it into the queue.
+
+        `fill` may write files into the folder before the tasks are made; whatever it raises goes
+        to the caller, and nothing of the job is left.  Raises StorageError when there is no room.
+        """
+        job = self.store.create(job_type, name, settings)
+        job.owner = owner
+        self._jobs.in_between.add(job.id)
+        try:
+            with self.store.writing():
+                job.link(self._jobs.by_id)
+                if fill is not None:
+                    fill(job)
+                job.tasks = job.create_tasks()
+            self._publish(job)
+        except BaseException:
+            self._remove_folder(job)
+            raise
+        finally:
+            self._jobs.in_between.discard(job.id)
+        return job
+
+    def _publish(self, job: Job) -> None:
+        with self._lock:
+            for task in job.tasks:
+                task.history.move_to(Status.WAITING)
+            job.history.move_to(Status.WAITING)
+            self.store.save(job)
+            self._jobs.append(job)
+            log.info("%s: added %s %r", job.id, job.title, job.name)
+            announce(signals.job_added, job)
+            self._wake()
+
+    def _remove_folder(self, job: Job) -> None:
+        try:
+            if (gone := self.store.take_away(job)) is not None:
+                self.store.erase(gone)
+        except StorageError as error:
+            log.error("%s: what was made of it is left: %s", job.id, error)
+
+    def abort_job(self, job_id: str) -> None:
+        """Stop a running or waiting job; returns when its processes are gone.
+
+        Raises JobNotFound, or JobNotRunning when it has ended already.
+        """
+        with self._lock:
+            job = self.job(job_id)
+            if not job.status.is_active:
+                raise JobNotRunning(f"The job is not running: it is {job.status}.")
+            runners, _ = self.running.stop(job)
+            self._wake()
+        self.running.join(runners)
+
+    def pause_job(self, job_id: str) -> None:
+        """Let the job's running tasks save their state and end; `resume_job` goes on from there.
+
+        Returns at once; the job is Aborted when the state is saved.  Raises JobNotFound,
+        JobNotRunning, or JobRefused when its tasks cannot go on later.
+        """
+        with self._lock:
+            job = self.job(job_id)
+            runners = [found for task in job.tasks if (found := self.running.runner(job, task))]
+            if not runners:
+                raise JobNotRunning(f"The job is not running: it is {job.status}.")
+            for runner in runners:
+                if not runner.task.resumable:
+                    raise JobRefused(f"{runner.task.name} cannot be paused, only aborted.")
+            for runner in runners:
+                runner.task.pausing = True
+            self._ledger.save(job)  # a later server must know why the program ended
+            for runner in runners:
+                runner.pause()
+
+    def resume_job(self, job_id: str) -> None:
+        """Put the ended tasks of a job that are not Done back into the queue.
+
+        Raises JobNotFound, StorageError, or JobRefused when it runs or has nothing left to do.
+        """
+        self.store.require_room()
+        with self._lock:
+            job = self.job(job_id)
+            if not job.can_resume:
+                raise JobRefused(f"There is nothing to resume: the job is {job.status}.")
+            unfinished = [task for task in job.tasks if task.status is not Status.DONE]
+            for task in unfinished:
+                task.error = task.message = None
+                task.pausing = False
+            self._ledger.change(job, [(task, Status.WAITING) for task in unfinished])
+            self._wake()
+
+    def rename_job(self, job_id: str, name: str) -> str:
+        """Give a job another name; answers the old one.  Raises JobNotFound or StorageError."""
+        return self._set_attribute(job_id, "name", name)
+
+    def set_notes(self, job_id: str, notes: str, were: str | None = None) -> None:
+        """Replace a job's notes.  Raises JobNotFound or StorageError.
+
+        JobRefused when they are not what they `were` any more: somebody else has changed them.
+        """
+        with self._lock:
+            if were is not None and self.job(job_id).notes != were:
+                raise JobRefused(
+                    "Somebody else has changed these notes meanwhile. Copy what you wrote, "
+                    "cancel, and put it into the present notes."
+                )
+            self._set_attribute(job_id, "notes", notes)
+
+    def _set_attribute(self, job_id: str, attribute: str, value: str) -> str:
+        with self._lock:
+            job = self.job(job_id)
+            old: str = getattr(job, attribute)
+            setattr(job, attribute, value)
+            try:
+                self.store.save(job)
+            except StorageError:
+                setattr(job, attribute, old)
+                raise
+            announce(signals.job_attribute_changed, job, attribute=attribute)
+            return old
+
+    def delete_job(self, job_id: str) -> None:
+        """Stop a job when it runs, and remove it with its folder and the jobs that belong to it.
+
+        Raises JobNotFound, JobInUse when other jobs need it, or StorageError.
+        """
+        with self._lock:
+            job = self.job(job_id)
+            users = self.dependents(job_id)
+            if users:
+                names = ", ".join(f"{user.name} ({user.id})" for user in users)
+                raise JobInUse(f"{job.name} is in use and cannot be deleted. Delete first: {names}")
+            runners = self.running.stop(job)[0] if job.status.is_active else []
+            # From now on nobody finds it: it cannot be resumed, or used by a new job.
+            self._jobs.remove(job)
+            self._jobs.in_between.add(job_id)
+        try:
+            self.running.join(runners)
+            gone = self.store.take_away(job)
+        except StorageError:
+            with self._lock:
+                self._jobs.insert([job])
+            raise
+        finally:
+            self._jobs.in_between.discard(job_id)
+        self._ledger.forget(job)
+        log.info("%s: deleted", job_id)
+        announce(signals.job_deleted, job)
+        if gone is not None:
+            self.store.erase(gone)
+        for part in self.parts(job_id):
+            with contextlib.suppress(JobNotFound):  # somebody else was faster
+                self.delete_job(part.id)
+
+    # Passes -------------------------------------------------------------------------------------
+
+    def step(self) -> int:
+        """Start every waiting task whose turn it is; answers how many were started."""
+        with self._lock:
+            if self._stopping:
+                return 0
+            started = 0
+            for turn in queue.next_turns(self._jobs.by_id, self.resources):
+                if turn.error is not None:
+                    self.running.fail(turn.job, turn.task, turn.error)
+                else:
+                    started += self.running.start(turn)
+            self._settle_jobs()
+            announce(signals.resources_changed, self)
+            return started
+
+    def _loop(self) -> None:
+        while True:
+            with self._lock:
+                while not self._dirty and not self._stopping:
+                    if not self._changed.wait(SAVE_AGAIN_S if self._ledger.has_unsaved else None):
+                        self._ledger.save_again()
+                if self._stopping:
+                    return
+                self._dirty = False
+            try:
+                self.step()
+            except Exception:
+                # The loop must survive a failing pass; the next change starts another one.
+                log.exception("a scheduler pass failed")
+
+    def _wake(self) -> None:
+        self._dirty = True
+        self._changed.notify_all()
+
+    def _settle_jobs(self) -> None:
+        """Let the jobs wait that are between two of their tasks and got no turn."""
+        for job in self._jobs.all():
+            if job.status is Status.RUNNING:
+                self._ledger.change(job)

@@ -1,0 +1,226 @@
+"""The jobs directory: one folder a job, `job.json` in each.  No database, nothing to migrate.
+
+In: jobs.  Out: their `job.json`, written whole or not at all, and jobs read back from it.
+Folders that are no jobs of ours are named in the log once and otherwise left alone.
+
+One server at a time: `open` locks the directory until `close`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import re
+import secrets
+import subprocess
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from digits.base.atomic import write_text
+from digits.errors import DigitsError, StorageError
+from digits.jobs import disk
+from digits.jobs.folder_lock import FolderLock
+from digits.jobs.job import Job, new_job_id
+
+log = logging.getLogger(__name__)
+
+FORMAT_VERSION = 1
+JOB_FILE = "job.json"
+# A folder that is being deleted: renamed first, so that a half-deleted job is never a job.
+_DELETED = re.compile(r"\.deleted-\d{8}-\d{6}-[0-9a-f]+-[0-9a-f]{6}")
+# How long what was found out about the disk is believed.
+PROBE_INTERVAL_S = 2.0
+
+
+class JobStore:
+    """Reads and writes jobs below `jobs_dir`; `job_types` are the classes it knows.
+
+    A server that takes over from another one may wait `lock_wait_s` seconds for it to go.
+    """
+
+    def __init__(
+        self, jobs_dir: Path, job_types: Sequence[type[Job]], *, lock_wait_s: float = 0.5
+    ) -> None:
+        self.jobs_dir = jobs_dir.resolve()
+        self.job_types = {job_type.type_name: job_type for job_type in job_types}
+        self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
+        self._problem: str | None = None
+        self._looked_s = -math.inf
+        self._ignored: set[str] = set()
+        # How far `load_all` is: folders read, of how many.
+        self.folders_read = self.folders_found = 0
+
+    def open(self) -> None:
+        """Make and lock the directory, and end deletions that were cut off.
+
+        Raises StorageError when it cannot be made, or another server has it.
+        """
+        try:
+            self.jobs_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"The jobs directory {self.jobs_dir} cannot be made ({error.strerror}). "
+                "Choose another one with --jobs-dir."
+            ) from error
+        self._lock.take()
+        for leftover in self.jobs_dir.iterdir():
+            # Only what `take_away` named: its deletion was asked for and confirmed.
+            if _DELETED.fullmatch(leftover.name):
+                log.info("%s: ending its deletion", leftover)
+                self.erase(leftover)
+
+    def close(self) -> None:
+        """Let another server have the directory."""
+        self._lock.release()
+
+    # Room on the disk ---------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> str | None:
+        """Why the directory cannot be written; None when all is well.
+
+        Looked at again every few seconds, when somebody asks.
+        """
+        if time.monotonic() - self._looked_s >= PROBE_INTERVAL_S:
+            # Asking is cheap; writing is tried only when something speaks against it.
+            if self._problem is None and disk.looks_writable(self.jobs_dir):
+                self._looked_s = time.monotonic()
+            else:
+                self.look()
+        return self._problem
+
+    def look(self) -> str | None:
+        """Try to write, and answer why that fails; None when it does not."""
+        self._note(disk.writing_problem(self.jobs_dir))
+        return self._problem
+
+    def require_room(self) -> None:
+        """Raise StorageError when the directory cannot be written."""
+        if (problem := self.look()) is not None:
+            raise StorageError(problem)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn an OSError that the disk is to blame for into a StorageError, and remember it."""
+        try:
+            yield
+        except OSError as error:
+            if not disk.is_storage_error(error):
+                raise
+            self._note(disk.explain(self.jobs_dir, error))
+            raise StorageError(str(self._problem)) from error
+
+    def _note(self, problem: str | None) -> None:
+        if problem is not None and problem != self._problem:
+            log.error("%s", problem)
+        elif problem is None and self._problem is not None:
+            log.info("the jobs directory can be written again")
+        self._problem, self._looked_s = problem, time.monotonic()
+
+    # Jobs ---------------------------------------------------------------------------------------
+
+    def create(self, job_type: type[Job], name: str, settings: Mapping[str, Any]) -> Job:
+        """A new job with its folder, not saved yet; StorageError when there is no disk."""
+        self.require_room()
+        with self._all_errors():
+            while True:
+                folder = self.jobs_dir / new_job_id()
+                try:
+                    folder.mkdir()
+                except FileExistsError:
+                    continue
+                return job_type(folder, name, settings)
+
+    def save(self, job: Job) -> None:
+        """Write `job.json`; StorageError, and the old file stays, when that fails."""
+        text = json.dumps({"format": FORMAT_VERSION, **job.to_json()}, indent=1, ensure_ascii=False)
+        with self._all_errors():
+            try:
+                write_text(job.dir / JOB_FILE, text + "\n")
+            except FileNotFoundError:
+                raise StorageError(
+                    f"The folder {job.dir} is gone: somebody removed it by hand. "
+                    "Delete the job here as well."
+                ) from None
+
+    def take_away(self, job: Job) -> Path | None:
+        """Make the job's folder no job any more; answers what `erase` is to remove.
+
+        Raises StorageError when that fails; the job is then as it was.
+        """
+        gone = self.jobs_dir / f".deleted-{job.id}-{secrets.token_hex(3)}"
+        with self._all_errors():
+            try:
+                job.dir.rename(gone)
+            except FileNotFoundError:
+                return None
+        return gone
+
+    def erase(self, folder: Path) -> None:
+        """Remove a folder that was taken away."""
+        # In a process of its own: removing a large dataset must not hold up the server.
+        subprocess.run(
+            ["rm", "-rf", "--", str(folder)],
+            check=False,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def load_all(self, known: Collection[str]) -> list[Job]:
+        """The jobs on disk whose ids are not in `known`, oldest first."""
+        with os.scandir(self.jobs_dir) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name not in known and entry.is_dir()
+            )
+        found = []
+        self.folders_read, self.folders_found = 0, len(names)
+        for name in names:
+            self.folders_read += 1
+            job = self._load(self.jobs_dir / name)
+            if job is not None:
+                found.append(job)
+            time.sleep(0)  # lets other greenlets run: there may be thousands
+        return found
+
+    def has(self, job: Job) -> bool:
+        """Whether the job is on disk."""
+        return (job.dir / JOB_FILE).is_file()
+
+    def _load(self, folder: Path) -> Job | None:
+        try:
+            data = json.loads((folder / JOB_FILE).read_bytes())
+            if data["format"] > FORMAT_VERSION:
+                raise ValueError(f"written by a newer version (format {data['format']})")
+            if data["id"] != folder.name:
+                raise ValueError(f"it says that it is the job {data['id']!r}")
+            return self.job_types[data["type"]].from_json(folder, data)
+        except FileNotFoundError:
+            self._ignore(folder, f"it has no {JOB_FILE}")
+        except (OSError, ValueError, TypeError) as error:
+            self._ignore(folder, f"its {JOB_FILE} cannot be used: {error}")
+        except (LookupError, AttributeError, RecursionError, DigitsError) as error:
+            self._ignore(folder, f"its {JOB_FILE} is none of ours: {type(error).__name__} {error}")
+        return None
+
+    def _ignore(self, folder: Path, reason: str) -> None:
+        if folder.name not in self._ignored:
+            self._ignored.add(folder.name)
+            log.warning("%s is ignored: %s", folder, reason)
+
+    @contextlib.contextmanager
+    def _all_errors(self) -> Iterator[None]:
+        """Turn any OSError of the block, which writes below the jobs directory, likewise."""
+        try:
+            yield
+        except OSError as error:
+            self._note(disk.explain(self.jobs_dir, error))
+            raise StorageError(str(self._problem)) from error
+        if self._problem is not None:
+            self._looked_s = -math.inf  # perhaps it is over: look again when somebody asks

@@ -1,0 +1,249 @@
+"""A task: one program that a job runs, what it was asked, and what its log has said so far.
+
+A task's class says which command to run and how to read the command's log.  Everything that is
+derived from the log (progress, graph points, counts) is rebuilt by reading the log again, so a
+restarted server shows what the old one did.
+
+Elsewhere: starting and following the process (`runner.py`), whose turn it is (`scheduler.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import weakref
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from digits.jobs import signals
+from digits.jobs.log_follower import LogFollower, last_lines, mark_attempt
+from digits.jobs.process import describe_exit, what_to_try
+from digits.jobs.resources import Need
+from digits.jobs.status import Status, StatusHistory
+
+log = logging.getLogger(__name__)
+
+# How much of the log's end is put into the message of a failed task.
+LINES_IN_ERROR = 6
+# Of how many ended tasks the server remembers what their logs said; others are read again.
+MOST_LOGS_REMEMBERED = 200
+
+
+class Task(ABC):
+    """One program of a job.
+
+    Subclasses give `type_name` (its name in job.json), `name`, `log_name`, `need`, `arguments` and
+    `process_line`, and may check things before (`prepare`) and after (`finish`).
+    """
+
+    type_name: ClassVar[str]
+    # Whether an attempt goes on where the last one was cut off.  Its log is continued then, else
+    # begun anew; and SIGINT makes the program save its state and end with status 0.
+    resumable: ClassVar[bool] = False
+
+    def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
+        self.job_dir = job_dir
+        self.id = task_id  # unique in its job, fit for file names
+        self.depends_on = list(depends_on)  # ids of tasks of the same job that must be Done
+        self.history = StatusHistory()
+        self.error: str | None = None  # why it failed, in words for the user
+        self.message: str | None = None  # what the user should know though it did not fail
+        self.progress = 0.0  # 0.0 to 1.0
+        self.eta_s: float | None = None  # seconds to go, when that can be told
+        # Resource identifiers held while it runs, such as ["0"] for GPU 0.
+        self.allocation: list[str] = []
+        self.attempts = 0  # how often its process was started
+        self.pausing = False  # whether the user asked this attempt to save its state and end
+        self.job_id = job_dir.name
+        self._changed: set[str] = set()
+        self._published: tuple[float, float | None] | None = None
+        self._log_is_read = False
+        # Held while the log of an ended task is read, so that nobody shows it half read.
+        self._reading = threading.Lock()
+
+    # What a subclass says about itself ---------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its title on pages."""
+
+    @property
+    @abstractmethod
+    def log_name(self) -> str:
+        """The file in the job's folder that its output goes to."""
+
+    @abstractmethod
+    def need(self) -> Need:
+        """What it must hold to run."""
+
+    @abstractmethod
+    def arguments(self) -> list[str]:
+        """The command line; called after `prepare`, when `allocation` is known."""
+
+    @abstractmethod
+    def process_line(self, line: str) -> None:
+        """Take one line of the log, in order; sets `progress`, calls `mark_changed`.
+
+        A restarted server feeds the whole log again to a fresh object, so nothing may depend on
+        when a line is read.  Never raises, whatever the line holds.
+        """
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the process."""
+        return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+    def prepare(self) -> None:
+        """Write what the command reads; raises TaskFailed when it cannot run."""
+
+    def finish(self) -> None:
+        """Check what the command wrote after its exit status 0; raises TaskFailed."""
+
+    def update_data(self, update: str) -> Any:
+        """The data of an update that `mark_changed` named, as plain JSON."""
+        raise KeyError(update)
+
+    def reset(self) -> None:
+        """Forget what the log said; called before it is read from its start."""
+        self.progress = 0.0
+        self.eta_s = None
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments beyond the base class's, as plain JSON."""
+        return {}
+
+    # State --------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        return self.history.status
+
+    @property
+    def log_path(self) -> Path:
+        return self.job_dir / self.log_name
+
+    def path(self, name: str) -> Path:
+        """A file of the job's folder."""
+        return self.job_dir / name
+
+    def mark_changed(self, update: str) -> None:
+        """Say that the data of `update` is new; it is sent at the next `publish`."""
+        self._changed.add(update)
+
+    def publish(self) -> None:
+        """Announce progress and what has changed since the last call."""
+        if self._published != (self.progress, self.eta_s):
+            self._published = (self.progress, self.eta_s)
+            signals.announce(signals.task_progress, self)
+        changed, self._changed = self._changed, set()
+        for update in sorted(changed):
+            try:
+                data = self.update_data(update)
+            except Exception:
+                log.exception("%s: %s: its %s cannot be shown", self.job_id, self.id, update)
+            else:
+                signals.announce(signals.task_updated, self, update=update, data=data)
+
+    def read_log(self) -> None:
+        """Derive the state of a task that does not run from its log, unless that is remembered.
+
+        A running task is kept up to date by its runner.
+        """
+        with self._reading:
+            if not self._log_is_read and self.status is not Status.RUNNING:
+                self.reset()
+                follower = LogFollower(self.log_path)
+                self.take_lines(follower.new_lines())
+                self.take_lines(follower.last_line())
+                self._changed.clear()
+                if self.status is Status.DONE:
+                    self.progress, self.eta_s = 1.0, 0.0
+                self._log_is_read = True
+        _remember(self)
+
+    def forget_log(self) -> None:
+        """Let go of what the log said; it is read again when somebody looks."""
+        with self._reading:
+            if self.status is not Status.RUNNING:
+                self.reset()
+                self._log_is_read = False
+
+    def take_lines(self, lines: Iterable[str]) -> None:
+        """Feed lines of the log to `process_line`; one that cannot be understood harms nothing."""
+        for line in lines:
+            try:
+                self.process_line(line)
+            except Exception:
+                log.exception("%s: %s: a line of its log: %.200r", self.job_id, self.id, line)
+
+    def begin_log(self) -> None:
+        """Make room for the log of a new attempt: the old one is continued, or kept as `.old`."""
+        if self.resumable:
+            mark_attempt(self.log_path, self.attempts)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                self.log_path.replace(self.log_path.with_name(f"{self.log_name}.old"))
+
+    def begin_run(self) -> LogFollower:
+        """Forget the derived state; answers the follower that the runner reads from the start."""
+        self.reset()
+        self._published = None
+        self._log_is_read = True
+        return LogFollower(self.log_path)
+
+    def explain_failure(self, exit_status: int | None) -> str:
+        """Why the process failed, in words: how it ended and the last lines it wrote."""
+        lines = last_lines(self.log_path, LINES_IN_ERROR)
+        for line in reversed(lines):
+            if line.startswith("Error: "):
+                return line.removeprefix("Error: ")
+        reason = f"{self.name} failed: {describe_exit(exit_status)}. {what_to_try(exit_status)}"
+        return "\n".join([reason.rstrip(), *lines])
+
+    # job.json -----------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "type": self.type_name,
+            "id": self.id,
+            "depends_on": self.depends_on,
+            "history": self.history.to_json(),
+            "error": self.error,
+            "message": self.message,
+            "allocation": self.allocation,
+            "attempts": self.attempts,
+            "pausing": self.pausing,
+            "settings": self.settings(),
+        }
+
+    @classmethod
+    def from_json(cls, job_dir: Path, data: dict[str, Any]) -> Task:
+        """A task as `to_json` wrote it; `settings` are handed to the constructor."""
+        task = cls(job_dir, data["id"], depends_on=data["depends_on"], **data["settings"])
+        task.history = StatusHistory.from_json(data["history"])
+        task.error = data["error"]
+        task.message = data["message"]
+        task.allocation = data["allocation"]
+        task.attempts = int(data["attempts"])
+        task.pausing = bool(data["pausing"])
+        return task
+
+
+# The tasks whose logs were looked at last, the latest at the end.
+_remembered: OrderedDict[int, weakref.ref[Task]] = OrderedDict()
+
+
+def _remember(task: Task) -> None:
+    """Note that somebody looks at a task, and forget what nobody has looked at for long."""
+    _remembered.pop(id(task), None)
+    _remembered[id(task)] = weakref.ref(task)
+    while len(_remembered) > MOST_LOGS_REMEMBERED:
+        with contextlib.suppress(KeyError):  # another thread was faster
+            oldest = _remembered.popitem(last=False)[1]()
+            if oldest is not None:
+                oldest.forget_log()

@@ -1,0 +1,1 @@
+"""A model as an archive, with a script that classifies."""

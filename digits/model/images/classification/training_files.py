@@ -1,0 +1,123 @@
+"""What a form's settings make of a network and a dataset: networks, solver, and their plan.
+
+In: a network, a dataset that is Done, the form's settings.  Out: what a training needs, not
+written yet.  Elsewhere: writing it (`job.py`), the networks (`model/network/training.py`), the
+solver (`model/training/solver.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from digits.caffe.proto import caffe_pb2
+from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.errors import TaskFailed
+from digits.model.network import graph
+from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
+from digits.model.training.plan import TrainingPlan
+from digits.model.training.solver import LearningRate, SolverOptions, TrainingSize, make_solver
+
+# The form's choices; None leaves it to the network.
+MIRROR = {"": None, "on": True, "off": False}
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """What a training needs, before it is written."""
+
+    networks: Networks
+    solver: caffe_pb2.SolverParameter
+    plan: TrainingPlan
+
+
+def make_files(
+    given: NetParameter,
+    dataset: ImageClassificationDatasetJob,
+    job_dir: Path,
+    settings: Mapping[str, Any],
+) -> TrainingFiles:
+    """What `settings` make of a network and a dataset that is Done.
+
+    Raises NetworkError, FormError, and TaskFailed when the dataset lacks something.
+    """
+    facts = dataset_facts(dataset, job_dir)
+    networks = make_networks(given, facts, network_options(settings))
+    size = TrainingSize(
+        train_images=dataset.picture_count("train"),
+        train_batch_size=networks.train_batch_size,
+        val_images=dataset.picture_count("val") if facts.val_db else None,
+        val_batch_size=networks.val_batch_size,
+    )
+    solver = make_solver(solver_options(settings), size, use_gpu=settings["use_gpu"])
+    main_accuracy, main_loss = graph.main_measures(networks.train_val)
+    plan = TrainingPlan(
+        max_iter=solver.max_iter,
+        epoch_iterations=size.epoch_iterations,
+        train_images=size.train_images,
+        train_batch_size=size.train_batch_size,
+        val_images=size.val_images or 0,
+        val_batch_size=size.val_batch_size or 0,
+        accuracies=networks.accuracies,
+        main_accuracy=main_accuracy,
+        main_loss=main_loss,
+    )
+    return TrainingFiles(networks, solver, plan)
+
+
+def dataset_facts(dataset: ImageClassificationDatasetJob, job_dir: Path) -> DatasetFacts:
+    """What a network must know of a dataset that is Done; TaskFailed when something is missing."""
+    labels = dataset.labels()
+    splits = {s: dataset.database_path(s) for s in ("train", "val") if dataset.picture_count(s)}
+    if len(labels) < 2 or "train" not in splits or not dataset.mean_path.is_file():
+        raise TaskFailed(
+            f"The dataset {dataset.name} cannot be trained on: it needs at least two labels, "
+            f"pictures to train with, and a mean. It has {len(labels)} labels."
+        )
+    return DatasetFacts(
+        labels=len(labels),
+        channels=dataset.channels,
+        height=dataset.height,
+        width=dataset.width,
+        train_db=_from(job_dir, splits["train"]),
+        val_db=_from(job_dir, splits["val"]) if "val" in splits else None,
+        mean_file=_from(job_dir, dataset.mean_path),
+    )
+
+
+def network_options(settings: Mapping[str, Any]) -> NetworkOptions:
+    """The settings that change the network."""
+    return NetworkOptions(
+        batch_size=settings["batch_size"],
+        crop_size=settings["crop_size"],
+        use_mean=settings["use_mean"],
+        # Models of earlier versions were made without these.
+        mirror=MIRROR[settings.get("mirror") or ""],
+        scale=settings.get("scale"),
+        mean_values=tuple(settings.get("mean_value") or ()),
+        retrain=settings["method"] == "previous" and settings["previous_snapshot"] != 0,
+        python_layers=settings.get("python_layers", False),
+    )
+
+
+def solver_options(settings: Mapping[str, Any]) -> SolverOptions:
+    """The settings of the solver."""
+    return SolverOptions(
+        learning_rate=LearningRate.of(settings),
+        solver_type=settings["solver_type"],
+        train_epochs=settings["train_epochs"],
+        snapshot_interval=settings["snapshot_interval"],
+        val_interval=settings["val_interval"],
+        random_seed=settings["random_seed"],
+    )
+
+
+def _from(job_dir: Path, path: Path) -> str:
+    """A path as files in `job_dir` name it: relative to jobs beside it, so both can be moved."""
+    if path.parent.parent == job_dir.parent:
+        return os.path.relpath(path, job_dir)
+    return str(path)

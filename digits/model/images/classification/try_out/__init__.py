@@ -1,0 +1,1 @@
+"""Trying a model on pictures: requests, questions to its network, results."""

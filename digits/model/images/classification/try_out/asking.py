@@ -1,0 +1,225 @@
+"""Use a trained model: which network a snapshot is, what a request wants to know of a picture."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from digits.inference import BadRequest, Network, Pool
+from digits.inference import classify as classifying
+from digits.inference.classify import Source, classify_one
+from digits.inference.evaluation import THUMBNAIL_SIDE
+from digits.inference.explain import layer_facts, picture_of_activations, picture_of_weights
+from digits.inference.image_list import Entry, Opener
+from digits.inference.results import Classification, LayerFacts, Picture
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.try_out.results import TOP, Accuracy, Row, percent, rows_of
+from digits.model.job import DEPLOY_FILE
+
+# A page with more pictures than this is of no use, and each of them costs a pass of the network.
+MOST_GRID_PICTURES = 500
+# Of the picture as it was sent, beside the one that the network saw.
+ORIGINAL_SIDE = 480
+
+
+def network_of(job: ImageClassificationModelJob, weights: Path) -> Network:
+    """The network of a snapshot, and how its pictures are made.  Raises BadNetwork, TaskFailed."""
+    dataset = job.image_dataset
+    transform = job.transformation()
+    return Network(
+        deploy=job.dir / DEPLOY_FILE,
+        weights=weights,
+        height=dataset.height,
+        width=dataset.width,
+        channels=dataset.channels,
+        labels=dataset.labels_path,
+        mean=dataset.mean_path if transform.HasField("mean_file") else None,
+        mean_values=tuple(transform.mean_value),
+        scale=transform.scale,
+        resize_mode=dataset.resize_mode,
+    )
+
+
+# One picture --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Classified:
+    """One picture: its best classes, itself as the network saw it, and the layers if asked for."""
+
+    result: Classification
+    layers: tuple[LayerFacts, ...] = ()
+
+    @property
+    def predictions(self) -> list[tuple[str, float]]:
+        """(label, percent), the best first."""
+        return [(each.label, percent(each.confidence)) for each in self.result.predictions]
+
+    @property
+    def picture(self) -> str:
+        """The picture as the network saw it, as base64 PNG."""
+        return _base64(self.result.picture)
+
+    @property
+    def original(self) -> str:
+        """The picture as it was sent, as an address; empty when it was not asked for."""
+        return _address(self.result.original) if self.result.original else ""
+
+    @property
+    def param_count(self) -> int:
+        """How many learned values all layers have together."""
+        return sum(layer.param_count for layer in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        answer: dict[str, Any] = {"predictions": [list(pair) for pair in self.predictions]}
+        if self.layers:
+            answer["visualizations"] = [layer.to_json() for layer in self.layers]
+            answer["param_count"] = self.param_count
+        return answer
+
+
+def classify(
+    pool: Pool, network: Network, source: Source, *, look_inside: bool, with_original: bool
+) -> Classified:
+    """Classify one picture; with `look_inside`, say also what each layer made of it."""
+    original_side = ORIGINAL_SIDE if with_original else 0
+    result = classify_one(pool, network, source, original_side=original_side)
+    layers: tuple[LayerFacts, ...] = ()
+    if look_inside:
+        layers = layer_facts(pool, network, result.picture, prepared=True)
+    return Classified(result, layers)
+
+
+def layer_pictures(
+    pool: Pool, network: Network, picture: bytes, layer: int, tops: int, params: int
+) -> dict[str, Any]:
+    """Pictures of a layer's activations and parameters, as plain JSON.
+
+    `picture` is the one that the network saw; `tops` and `params` say how many there are.
+    """
+    weights = [
+        _drawn(partial(picture_of_weights, pool, network, layer, number))
+        for number in range(params)
+    ]
+    activations = [
+        _drawn(
+            partial(picture_of_activations, pool, network, picture, layer, number, prepared=True)
+        )
+        for number in range(tops)
+    ]
+    return {"params": weights, "tops": activations}
+
+
+def _drawn(draw: Callable[[], Picture]) -> dict[str, str]:
+    try:
+        drawn = draw()
+    except BadRequest as error:
+        return {"picture": "", "note": str(error)}
+    return {"picture": _base64(drawn.png), "note": drawn.note}
+
+
+# Many pictures ------------------------------------------------------------------------------------
+
+
+def classified_rows(
+    pool: Pool,
+    network: Network,
+    entries: tuple[Iterator[Entry], Iterator[Entry]],
+    opener: Opener,
+    accuracy: Accuracy,
+    *,
+    drawn: bool,
+) -> Generator[Row]:
+    """The pictures of a list one by one; `accuracy` counts them; `drawn`: with thumbnails.
+
+    `entries` is the list twice: nothing of it is held but what is being classified.
+    """
+    side = THUMBNAIL_SIDE if drawn else 0
+    pictures = opener.open_all(entries[0])
+    classified = classifying.classify_many(pool, network, pictures, TOP, thumbnail_side=side)
+    for row, thumbnail in rows_of(classified, entries[1], opener.reasons, accuracy):
+        yield replace(row, thumbnail=_address(thumbnail)) if thumbnail else row
+
+
+@dataclass(frozen=True)
+class GridPicture:
+    """One of the best pictures of a class; `picture` is its address, confidence in percent."""
+
+    name: str
+    confidence: float
+    picture: str
+
+
+@dataclass(frozen=True)
+class Grids:
+    """For each class its best pictures, as grids."""
+
+    rows: list[tuple[str, list[GridPicture]]]
+    unreadable: list[tuple[str, str]]  # names and reasons
+    count: int
+    left_out: int  # classes that are not drawn, because there are too many
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "top_n": {
+                label: [[picture.name, picture.confidence] for picture in pictures]
+                for label, pictures in self.rows
+            },
+            "count": self.count,
+            "unreadable": dict(self.unreadable),
+        }
+
+
+def best_of_each_class(
+    pool: Pool,
+    network: Network,
+    entries: Sequence[Entry],
+    opener: Opener,
+    n: int,
+    *,
+    drawn: bool,
+) -> Grids:
+    """The `n` pictures with the highest confidence in each class; `drawn`: with pictures."""
+    found = classifying.top_n(pool, network, opener.open_all(entries), n)
+    # Drawing looks for the pictures again.
+    reasons = dict(opener.reasons)
+    classes = list(zip(found.labels, found.best, strict=True))
+    shown = classes[: max(1, MOST_GRID_PICTURES // n)] if drawn else classes
+
+    def picture(number: int) -> str:
+        if not drawn:
+            return ""
+        result = classify_one(pool, network, opener.open(number, entries[number]), top=1)
+        return _address(result.picture)
+
+    rows = [
+        (
+            label,
+            [
+                GridPicture(
+                    entries[ranked.number].name, percent(ranked.confidence), picture(ranked.number)
+                )
+                for ranked in best
+            ],
+        )
+        for label, best in shown
+    ]
+    unreadable = [
+        (entries[number].name, reasons.get(number) or reason)
+        for number, reason in sorted(found.unreadable.items())
+    ]
+    return Grids(rows, unreadable, found.count, len(classes) - len(shown))
+
+
+def _address(picture: bytes) -> str:
+    """A PNG or JPEG as the address of an `<img>`."""
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{_base64(picture)}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

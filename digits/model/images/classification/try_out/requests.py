@@ -1,0 +1,197 @@
+"""What a request to try a model out asks for: the snapshot, the picture, the list, the database.
+
+Everything here reads the present request and raises FormError at the field that is wrong.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import IO
+
+from flask import request
+from wtforms import ValidationError
+
+from digits.errors import FormError, JobNotFound
+from digits.inference import Network
+from digits.inference.classify import Source
+from digits.inference.image_list import Entry, ListError, Opener, lines_of, parse_lines
+from digits.jobs.status import Status
+from digits.model.images.classification.evaluation.creation import (
+    DatabaseSource,
+    EvaluationSource,
+    FolderSource,
+    ListSource,
+)
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.try_out.asking import network_of
+from digits.sources.downloads import DownloadError, fetch
+from digits.web.answers import scheduler, services
+from digits.web.forms import is_url, server_path, shown, submitted_values
+
+SPLITS = ("train", "val", "test")
+# How long the one picture of a request may take to come; somebody waits for it.
+FETCH_S = 30.0
+# Lines of a list are read so many at a time; other requests have their turn in between.
+_LINES_BETWEEN_PAUSES = 1000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The model and the snapshot that a request is about."""
+
+    job: ImageClassificationModelJob
+    epoch: float | int
+    network: Network
+
+    @property
+    def labels(self) -> list[str]:
+        return self.job.image_dataset.labels()
+
+
+def chosen_snapshot() -> Chosen:
+    """The snapshot that the request names; JobNotFound, FormError."""
+    values = submitted_values()
+    job_id = request.args.get("job_id") or values.get("job_id") or ""
+    job = scheduler().job(str(job_id))
+    if not isinstance(job, ImageClassificationModelJob):
+        raise JobNotFound(job.id)
+    epoch, weights = job.snapshot(values.get("snapshot_epoch"))
+    return Chosen(job, epoch, network_of(job, weights))
+
+
+def one_picture() -> tuple[str, Source]:
+    """The name of the picture that was sent or named, and where it is."""
+    upload = request.files.get("image_file")
+    if upload is not None and upload.filename:
+        return upload.filename, upload.read()
+    text = text_of("image_url")
+    if not text:
+        raise FormError({"image_file": ["Choose a picture to upload, or give its URL."]})
+    try:
+        return text, _fetched(text) if is_url(text) else _file(text)
+    except (DownloadError, ValidationError) as error:
+        raise FormError({"image_url": [f"{shown(text)} cannot be used: {error}"]}) from error
+
+
+def _fetched(url: str) -> Source:
+    return fetch(url, total_s=FETCH_S, again=False)[0]
+
+
+def _file(text: str) -> Source:
+    return server_path(text, folder=False)
+
+
+@dataclass
+class UploadedList:
+    """A list whose lines have all been looked at: how many pictures it names, and the first."""
+
+    name: str
+    stream: IO[bytes]
+    labels: int
+    limit: int | None
+    count: int
+    opener: Opener
+
+    def entries(self) -> Iterator[Entry]:
+        """The pictures, in the list's order."""
+        self.stream.seek(0)
+        parsed = parse_lines(lines_of(self.stream), self.labels, self.limit)
+        return (entry for entry in parsed if entry is not None)
+
+    def kept(self) -> UploadedList:
+        """The same in a file of its own, which outlives the request; the caller closes it."""
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - as said
+        self.stream.seek(0)
+        shutil.copyfileobj(self.stream, copy)
+        return replace(self, stream=copy)
+
+    def as_source(self) -> ListSource:
+        """The same for a job."""
+        self.stream.seek(0)
+        return ListSource(self.name, self.stream, self.opener.folder)
+
+
+def chosen_pictures(chosen: Chosen, limit: int | None) -> UploadedList | EvaluationSource:
+    """The list, the folder or the database that the request names."""
+    upload = request.files.get("image_list")
+    split = text_of("database")
+    if upload is not None and upload.filename:
+        if split:
+            raise FormError({"database": ["Choose an image list or a database, not both."]})
+        return _uploaded_list(upload.filename, upload.stream, chosen, limit)
+    if split:
+        return _database(chosen.job, split)
+    folder = _image_folder()
+    if not folder:
+        raise FormError(
+            {
+                "image_list": [
+                    "Choose a text file with a path or URL on each line, or a folder on the server,"
+                    " or a database of the dataset."
+                ]
+            }
+        )
+    if is_url(folder):
+        raise FormError({"image_folder": ["Without a list, the folder must be on the server."]})
+    return FolderSource(folder)
+
+
+def _uploaded_list(name: str, stream: IO[bytes], chosen: Chosen, limit: int | None) -> UploadedList:
+    labels = len(chosen.labels)
+    opener = Opener(_image_folder(), services().paths)
+    count = 0
+    try:
+        for number, entry in enumerate(parse_lines(lines_of(stream), labels, limit)):
+            count += entry is not None
+            if number % _LINES_BETWEEN_PAUSES == 0:
+                time.sleep(0)
+    except ListError as error:
+        raise FormError({"image_list": [str(error)]}) from error
+    if not count:
+        message = "The list is empty. It needs a path or URL on each line."
+        raise FormError({"image_list": [message]})
+    return UploadedList(name, stream, labels, limit, count, opener)
+
+
+def _database(job: ImageClassificationModelJob, split: str) -> DatabaseSource:
+    dataset = job.image_dataset
+    if split not in SPLITS:
+        raise FormError(
+            {"database": [f"The database is one of {', '.join(SPLITS)}. Received: {shown(split)}."]}
+        )
+    count = dataset.picture_count(split) if dataset.status is Status.DONE else 0
+    if not count:
+        raise FormError({"database": [f"The dataset {dataset.name} has no {split} database."]})
+    return DatabaseSource(split, dataset.database_path(split), dataset.backend, count)
+
+
+def _image_folder() -> str:
+    text = text_of("image_folder")
+    if not text or is_url(text):
+        return text
+    try:
+        return str(server_path(text, folder=True))
+    except ValidationError as error:
+        raise FormError({"image_folder": [str(error)]}) from error
+
+
+def text_of(name: str) -> str:
+    """A field of the form, without blanks around it."""
+    return str(submitted_values().get(name) or "").strip()
+
+
+def number_of(name: str, high: int | None) -> int | None:
+    """A whole number of the form above 0; None when it is empty."""
+    text = text_of(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()) or int(text[:12]) < 1:
+        raise FormError({name: [f"{shown(text)} is not a whole number above 0."]})
+    value = int(text[:12])
+    if high is not None and value > high:
+        raise FormError({name: [f"{value} is too large: at most {high}."]})
+    return value

@@ -1,0 +1,1 @@
+"""A network's text: checking it, its graph, what is trained and what is deployed."""

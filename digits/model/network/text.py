@@ -1,0 +1,123 @@
+"""Networks as prototxt text: the standard ones, and text that a user wrote.
+
+In: text of any age (V0, V1 and current formats).  Out: a NetParameter in the current format, or a
+NetworkError that says where the text is wrong.
+Elsewhere: what is made of a network (`training.py`, `deploy.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.caffe.errors import CaffeError, PrototxtError
+from digits.caffe.formats import prototxt, upgrade
+from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.model.network.errors import NetworkError
+
+STANDARD_FOLDER = Path(__file__).resolve().parents[2] / "standard-networks"
+# GoogLeNet is 40 kB, a ResNet of 152 layers 200 kB; far above that, text is no network.
+MAX_TEXT_BYTES = 1024 * 1024
+MAX_LAYERS = 3000
+# Bottoms, tops and params of all layers together: what a network takes time for.
+MAX_CONNECTIONS = 4 * MAX_LAYERS
+# What the engine's messages call the text, before line and column.
+SOURCE = "network"
+
+
+@dataclass(frozen=True)
+class StandardNetwork:
+    """A network that comes with DIGITS, as the form lists it."""
+
+    name: str
+    title: str
+    paper: str
+    image_size: str
+
+
+STANDARD_NETWORKS = {
+    network.name: network
+    for network in (
+        StandardNetwork(
+            "lenet", "LeNet", "LeCun, Bottou, Bengio and Haffner [1998]", "28x28 (grayscale)"
+        ),
+        StandardNetwork("alexnet", "AlexNet", "Krizhevsky, Sutskever and Hinton [2012]", "256x256"),
+        StandardNetwork("googlenet", "GoogLeNet", "Szegedy et al. [2014]", "256x256"),
+    )
+}
+
+
+def standard_network_text(name: str) -> str:
+    """The prototxt of a standard network; NetworkError when there is none of this name."""
+    if name not in STANDARD_NETWORKS:
+        raise NetworkError(
+            f"There is no standard network {name!r}. Choose one of: {', '.join(STANDARD_NETWORKS)}."
+        )
+    return (STANDARD_FOLDER / f"{name}.prototxt").read_text()
+
+
+def parse_network(text: str) -> NetParameter:
+    """The network that a text describes.
+
+    Raises NetworkError for text that is empty, too long, no prototxt, or holds no layers.
+    """
+    check_size(text)
+    net = _parse(text)
+    check_layers(net)
+    return net
+
+
+def network_to_text(net: NetParameter) -> str:
+    """A network as prototxt text."""
+    return prototxt.to_text(net)
+
+
+def check_layers(net: NetParameter) -> None:
+    """NetworkError for a network with too many layers or connections, or no layers."""
+    if len(net.layer) > MAX_LAYERS:
+        raise NetworkError(
+            f"The network has {len(net.layer)} layers; at most {MAX_LAYERS} can be handled."
+        )
+    if not net.layer:
+        raise NetworkError(
+            "The network has no layers. Give it at least one `layer { ... }` and a loss."
+        )
+
+    connections = sum(len(layer.bottom) + len(layer.top) + len(layer.param) for layer in net.layer)
+    if connections > MAX_CONNECTIONS:
+        raise NetworkError(
+            f"The layers of the network have {connections:,} bottoms, tops and params; at most "
+            f"{MAX_CONNECTIONS:,} can be handled."
+        )
+
+
+def check_size(text: str) -> None:
+    """NetworkError for a text that is empty or too long."""
+    if not text.strip():
+        raise NetworkError("The network is empty. Paste the prototxt text of a network.")
+    size = len(text.encode("utf-8", "replace"))
+    if size > MAX_TEXT_BYTES:
+        raise NetworkError(
+            f"The network's text has {size:,} bytes; at most {MAX_TEXT_BYTES:,} can be handled."
+        )
+
+
+def _parse(text: str) -> NetParameter:
+    try:
+        net = prototxt.parse_text(text, NetParameter(), SOURCE)
+        upgrade.upgrade_net(net, SOURCE)
+    except PrototxtError as error:
+        raise located(str(error)) from error
+    except CaffeError as error:
+        raise NetworkError(str(error)) from error
+    return net
+
+
+def located(problem: str) -> NetworkError:
+    """The engine's message with its place taken out of the text."""
+    match = re.fullmatch(rf"{SOURCE}:(\d+):(\d+): (.*)", problem, re.DOTALL)
+    if match is None:
+        return NetworkError(problem)
+    line, column = int(match[1]), int(match[2])
+    return NetworkError(f"Line {line}, column {column}: {match[3]}", line=line, column=column)

@@ -1,0 +1,1 @@
+"""A training: its solver, plan, log, history, graphs, snapshots and outcome."""

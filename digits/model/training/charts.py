@@ -1,0 +1,119 @@
+"""From a training's history to the data of a chart, in the form of C3.
+
+    {"columns": [[id, value, ...], ...], "xs": {id: x id}, "names": {id: text}, "axes": {id: "y2"},
+     "times": {x id: [seconds, ...]}, "epoch_iterations": iterations in an epoch}
+
+Losses stand on the left axis, accuracies in percent on the right one (`y2`); outputs of training
+run against `train_epochs`, those of validation against `val_epochs`.  Long curves are thinned to a
+few hundred points so that every peak, every dip and the last point stay.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from digits.model.training.history import History, Table, finite
+
+MAX_POINTS = 400
+Chart = dict[str, Any]
+
+
+def combined_chart(
+    history: History, iterations_per_epoch: int, accuracies: Collection[str]
+) -> Chart:
+    """Losses and accuracies by epoch; `accuracies` names the outputs that are shown in percent."""
+    chart: Chart = {
+        "columns": [],
+        "xs": {},
+        "names": {},
+        "axes": {},
+        "times": {},
+        "epoch_iterations": iterations_per_epoch,
+    }
+    for phase, table in (("train", history.train), ("val", history.val)):
+        _add_table(chart, table, phase, iterations_per_epoch, accuracies)
+    return chart
+
+
+def rate_chart(history: History, iterations_per_epoch: int) -> Chart:
+    """The learning rate."""
+    table = history.rate
+    rows = thinned_rows(table)
+    epochs = _epochs(table, rows, iterations_per_epoch)
+    rates = finite([column[row] for column in table.columns.values() for row in rows])
+    return {
+        "columns": [["train_epochs", *epochs], ["lr", *rates]] if rows else [],
+        "xs": {"lr": "train_epochs"},
+        "names": {"lr": "Learning Rate"},
+        "axes": {},
+        "times": {"train_epochs": _times(table, rows)} if rows else {},
+    }
+
+
+def preview_chart(rates: Sequence[float]) -> Chart:
+    """A learning rate over 0 to 100 percent of a training."""
+    return {"columns": [["Learning Rate", *rates]]}
+
+
+def thinned_rows(table: Table, limit: int = MAX_POINTS) -> list[int]:
+    """Numbers of the rows to draw, at most `limit`: first, last, and each stretch's extremes."""
+    count = len(table.iterations)
+    if count <= limit:
+        return list(range(count))
+    columns = list(table.columns.values())
+    # Of each stretch a row for the smallest and one for the largest value of each column.
+    stretches = max(1, (limit - 2) // (2 * max(1, len(columns))))
+    kept = {0, count - 1}
+    for number in range(stretches):
+        rows = range(number * count // stretches, (number + 1) * count // stretches)
+        for column in columns:
+            kept.update(_extremes(column, rows))
+    return sorted(kept)
+
+
+def _extremes(column: Sequence[float | None], rows: range) -> list[int]:
+    part = column[rows.start : rows.stop]
+    # Nearly always all are numbers, and then this is ten times as fast.
+    if None not in part and math.isfinite(sum(values := cast(Sequence[float], part))):
+        return [rows.start + values.index(find(values)) for find in (min, max)]
+    known = [(value, row) for row in rows if _is_finite(value := column[row])]
+    # A stretch of nothing but nan still shows that there was something.
+    return [min(known)[1], max(known)[1]] if known else [rows[0]]
+
+
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _add_table(
+    chart: Chart,
+    table: Table,
+    phase: str,
+    iterations_per_epoch: int,
+    accuracies: Collection[str],
+) -> None:
+    rows = thinned_rows(table)
+    if not rows:
+        return
+    x_name = f"{phase}_epochs"
+    chart["columns"].append([x_name, *_epochs(table, rows, iterations_per_epoch)])
+    chart["times"][x_name] = _times(table, rows)
+    for name, column in table.columns.items():
+        series = f"{name}-{phase}"
+        values = finite([column[row] for row in rows])
+        if name in accuracies:
+            values = [None if value is None else 100 * value for value in values]
+            chart["axes"][series] = "y2"
+        chart["columns"].append([series, *values])
+        chart["xs"][series] = x_name
+        chart["names"][series] = f"{name} ({phase})"
+
+
+def _times(table: Table, rows: Sequence[int]) -> list[float]:
+    return [round(table.times_s[row], 3) for row in rows]
+
+
+def _epochs(table: Table, rows: Sequence[int], iterations_per_epoch: int) -> list[float]:
+    return [round(table.iterations[row] / iterations_per_epoch, 6) for row in rows]

@@ -1,0 +1,68 @@
+"""What a training was set up to do: the figures that turn iterations into epochs.
+
+Kept as `training.json` in the job's folder, beside the prototxt files that it was computed with, so
+that a log can be understood without reading the dataset or the network again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from digits.base.atomic import write_text
+
+PLAN_FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """The size of a training; no validation when `val_images` is 0."""
+
+    max_iter: int
+    epoch_iterations: int
+    train_images: int
+    train_batch_size: int
+    val_images: int
+    val_batch_size: int
+    accuracies: tuple[str, ...]  # outputs that are shown in percent
+    # The outputs that say how good a snapshot is; empty in old files, and where there is none.
+    main_accuracy: str = ""
+    main_loss: str = ""
+
+    def epoch(self, iteration: int) -> float:
+        """How many epochs have been seen after `iteration` iterations."""
+        return iteration / self.epoch_iterations
+
+    def epoch_name(self, iteration: int) -> float | int:
+        """The epoch with as many decimals as tell two iterations apart; whole ones without."""
+        epoch = self.epoch(iteration)
+        digits = math.ceil(math.log10(self.epoch_iterations)) if self.epoch_iterations > 1 else 0
+        rounded = round(epoch, digits)
+        return int(rounded) if rounded == int(rounded) else rounded
+
+    def accuracy_name(self, outputs: Collection[str]) -> str | None:
+        """Which of the validation's outputs is the accuracy by which snapshots are compared."""
+        known = [name for name in (*self.accuracies, self.main_accuracy) if name in outputs]
+        return known[-1] if known else None
+
+    def loss_name(self, outputs: Collection[str]) -> str | None:
+        """Which of the validation's outputs is the loss by which snapshots are compared."""
+        if self.main_loss in outputs:
+            return self.main_loss
+        return next((name for name in outputs if name not in self.accuracies), None)
+
+    def write(self, job_dir: Path) -> None:
+        """Keep it in a job's folder; OSError when that cannot be written."""
+        write_text(job_dir / PLAN_FILE, json.dumps(asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def read(cls, job_dir: Path) -> TrainingPlan | None:
+        """The plan in a job's folder; None when there is none, or it cannot be read."""
+        try:
+            values = json.loads((job_dir / PLAN_FILE).read_text())
+            return cls(**{**values, "accuracies": tuple(values["accuracies"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None

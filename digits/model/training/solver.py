@@ -1,0 +1,208 @@
+"""From the form's solver options to a SolverParameter (`solver.prototxt`), and to a drawn curve.
+
+In: options in the user's units: epochs, and percent of the training.  Out: Caffe's units,
+iterations.  Steps of the learning rate scale so that the curve drawn over 0 to 100 percent is the
+one that is trained, whatever the number of iterations.
+
+Elsewhere: what the rate is at an iteration (`digits/caffe/solving/lr_policy.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from digits.caffe.proto.caffe_pb2 import SolverParameter
+from digits.caffe.solving.lr_policy import learning_rate
+from digits.errors import FormError
+
+# The form's names and Caffe's.
+SOLVER_TYPES = {
+    "SGD": "SGD",
+    "NESTEROV": "Nesterov",
+    "ADAGRAD": "AdaGrad",
+    "ADADELTA": "AdaDelta",
+    "RMSPROP": "RMSProp",
+    "ADAM": "Adam",
+}
+# Caffe refuses a momentum with AdaGrad and RMSProp, and AdaDelta means another thing by it.
+WITHOUT_MOMENTUM = frozenset({"ADAGRAD", "ADADELTA", "RMSPROP"})
+MOMENTUM = 0.9
+WEIGHT_DECAY = 0.0005
+# What pages call them.
+POLICY_TITLES = {
+    "fixed": "Fixed",
+    "step": "Step down",
+    "multistep": "Step down (arbitrary steps)",
+    "exp": "Exponential decay",
+    "inv": "Inverse decay",
+    "poly": "Polynomial decay",
+    "sigmoid": "Sigmoid decay",
+}
+SOLVER_TITLES = {
+    "SGD": "Stochastic gradient descent (SGD)",
+    "NESTEROV": "Nesterov's accelerated gradient (NAG)",
+    "ADAGRAD": "Adaptive gradient (AdaGrad)",
+    "ADADELTA": "AdaDelta",
+    "RMSPROP": "RMSProp",
+    "ADAM": "Adam",
+}
+LR_POLICIES = tuple(POLICY_TITLES)
+# Caffe counts iterations in 32 bits.
+MAX_ITERATIONS = 2**31 - 1
+DISPLAYS_AN_EPOCH = 8
+IMAGES_A_DISPLAY = 5000
+SNAPSHOT_PREFIX = "snapshot"
+PREVIEW_POINTS = 101
+
+
+@dataclass(frozen=True)
+class LearningRate:
+    """A learning-rate policy; only the fields of `policy` count.  Steps are percent."""
+
+    base: float
+    policy: str = "fixed"
+    step_size: float = 33.0
+    step_gamma: float = 0.1
+    multistep_values: tuple[float, ...] = (50.0, 85.0)
+    multistep_gamma: float = 0.5
+    exp_gamma: float = 0.95
+    inv_gamma: float = 0.1
+    inv_power: float = 0.5
+    poly_power: float = 3.0
+    sigmoid_step: float = 50.0
+    sigmoid_gamma: float = 0.1
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> LearningRate:
+        """The learning rate of a form's settings."""
+        return cls(
+            base=settings["learning_rate"],
+            policy=settings["lr_policy"],
+            step_size=settings["lr_step_size"],
+            step_gamma=settings["lr_step_gamma"],
+            multistep_values=tuple(settings["lr_multistep_values"]),
+            multistep_gamma=settings["lr_multistep_gamma"],
+            exp_gamma=settings["lr_exp_gamma"],
+            inv_gamma=settings["lr_inv_gamma"],
+            inv_power=settings["lr_inv_power"],
+            poly_power=settings["lr_poly_power"],
+            sigmoid_step=settings["lr_sigmoid_step"],
+            sigmoid_gamma=settings["lr_sigmoid_gamma"],
+        )
+
+
+@dataclass(frozen=True)
+class SolverOptions:
+    """The form's solver fields; intervals are in epochs, 0 stands for never."""
+
+    learning_rate: LearningRate
+    solver_type: str = "SGD"
+    train_epochs: int = 30
+    snapshot_interval: float = 1.0
+    val_interval: float = 1.0
+    random_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSize:
+    """How much there is to see in an epoch; no validation when its count or batch is None."""
+
+    train_images: int
+    train_batch_size: int
+    val_images: int | None = None
+    val_batch_size: int | None = None
+
+    @property
+    def epoch_iterations(self) -> int:
+        """Iterations in an epoch: ceil(images / batch size)."""
+        return max(1, -(-self.train_images // self.train_batch_size))
+
+
+def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) -> SolverParameter:
+    """The solver of a training on `train_val.prototxt`, both in the job's folder.
+
+    Raises FormError when the training would have more iterations than Caffe can count.
+    """
+    epoch = size.epoch_iterations
+    solver = SolverParameter(net="train_val.prototxt", snapshot_prefix=SNAPSHOT_PREFIX)
+    solver.max_iter = _checked_iterations(epoch, options.train_epochs)
+    if size.val_images and size.val_batch_size and options.val_interval > 0:
+        solver.test_iter.append(-(-size.val_images // size.val_batch_size))
+        solver.test_interval = _interval(options.val_interval, epoch)
+    if options.snapshot_interval > 0:
+        solver.snapshot = _interval(options.snapshot_interval, epoch)
+    solver.display = display_interval(size)
+    _set_learning_rate(solver, options.learning_rate)
+    solver.type = SOLVER_TYPES[options.solver_type]
+    if options.solver_type not in WITHOUT_MOMENTUM:
+        solver.momentum = MOMENTUM
+    solver.weight_decay = WEIGHT_DECAY
+    solver.solver_mode = SolverParameter.GPU if use_gpu else SolverParameter.CPU
+    if options.random_seed is not None:
+        solver.random_seed = options.random_seed
+    return solver
+
+
+def display_interval(size: TrainingSize) -> int:
+    """Iterations between displays: 8 times an epoch, or every 5,000 images if that is sooner."""
+    eighth = size.epoch_iterations // DISPLAYS_AN_EPOCH
+    by_images = -(-IMAGES_A_DISPLAY // size.train_batch_size)
+    return max(1, min(eighth, by_images))
+
+
+def preview(rate: LearningRate) -> list[float]:
+    """The learning rate at 0, 1, ... 100 percent of a training."""
+    solver = SolverParameter(max_iter=PREVIEW_POINTS - 1)
+    _set_learning_rate(solver, rate)
+    return [learning_rate(solver, percent) for percent in range(PREVIEW_POINTS)]
+
+
+def _checked_iterations(epoch_iterations: int, epochs: int) -> int:
+    iterations = epoch_iterations * epochs
+    if iterations > MAX_ITERATIONS:
+        raise FormError(
+            {
+                "train_epochs": [
+                    f"{epochs} epochs of {epoch_iterations} iterations are more than the "
+                    f"{MAX_ITERATIONS} that Caffe can count. Choose fewer epochs or larger batches."
+                ]
+            }
+        )
+    return iterations
+
+
+def _interval(epochs: float, epoch_iterations: int) -> int:
+    return min(MAX_ITERATIONS, max(1, round(epochs * epoch_iterations)))
+
+
+def _set_learning_rate(solver: SolverParameter, rate: LearningRate) -> None:
+    """Write the policy in iterations; `solver.max_iter` must be set."""
+    solver.base_lr = rate.base
+    solver.lr_policy = rate.policy
+    scale = solver.max_iter / 100  # iterations in one percent
+    if rate.policy == "step":
+        solver.stepsize = _steps(rate.step_size, solver.max_iter)
+        solver.gamma = rate.step_gamma
+    elif rate.policy == "multistep":
+        solver.stepvalue.extend(_steps(value, solver.max_iter) for value in rate.multistep_values)
+        solver.gamma = rate.multistep_gamma
+    elif rate.policy == "exp":
+        solver.gamma = math.pow(rate.exp_gamma, 1 / scale)
+    elif rate.policy == "inv":
+        solver.gamma = rate.inv_gamma / scale
+        solver.power = rate.inv_power
+    elif rate.policy == "poly":
+        solver.power = rate.poly_power
+    elif rate.policy == "sigmoid":
+        # Negative: the rate falls, as one expects of a training.
+        solver.gamma = -rate.sigmoid_gamma / scale
+        solver.stepsize = _steps(rate.sigmoid_step, solver.max_iter)
+
+
+def _steps(percent: float, max_iter: int) -> int:
+    """The first iteration at or after `percent` of the training."""
+    # 33 % of 100 must be 33, though 33 * 100 / 100 may come out a little above.
+    return max(1, math.ceil(percent * max_iter / 100 - 1e-6))

@@ -1,0 +1,1 @@
+"""Connections and servers: HTTP, slow clients, access log, gunicorn's worker."""

@@ -1,0 +1,186 @@
+"""What may be read from the disk: by users of the server, and by the programs that it starts.
+
+Links are resolved before the check, so neither a link nor `..` leads out of a root.  Hidden files
+of the jobs directory are the server's own: keys, users, what is half made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from digits.errors import ToolError
+
+MOST_SUGGESTIONS = 50
+# Not hidden to users though its name begins with a dot: the pictures of `--demo`.
+SAMPLE_FOLDER = ".sample-digits"
+# What the kernel shows as files: no pictures, but the environment and memory of processes.
+KERNEL_FOLDERS = (Path("/proc"), Path("/sys"))
+# Of folders; a list of a million pictures lies in a few thousand at most.
+_MOST_REMEMBERED = 10_000
+
+
+class PathNotAllowed(ValueError):
+    """A path that is malformed or outside the data roots; the message is for the user."""
+
+
+class PathPolicy:
+    """Checks paths against `roots`.
+
+    Without roots every path is allowed, or only the jobs directory where others have access.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[str],
+        jobs_dir: Path,
+        others_have_access: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.given_roots = [Path(root).expanduser().resolve() for root in roots]
+        self.jobs_dir = jobs_dir.resolve()
+        self.others_have_access = others_have_access
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that may be read; none: all of them."""
+        if not self.given_roots and self.others_have_access():
+            return [self.jobs_dir]
+        return self.given_roots
+
+    def check(self, text: str) -> Path:
+        """The absolute path without links; PathNotAllowed when it may not be used."""
+        if "\0" in text or "\n" in text or not text.strip():
+            raise PathNotAllowed(f"{text!r} is not a path.")
+        try:
+            path = Path(text.strip()).expanduser()
+            if not path.is_absolute() and "://" in text:
+                raise PathNotAllowed(f"{text} is no path; of addresses, http and https are read.")
+            if not path.is_absolute():
+                raise PathNotAllowed(f"{text} is not an absolute path: start it with a slash.")
+            resolved = path.resolve()
+        except (OSError, RuntimeError, UnicodeError) as error:
+            raise PathNotAllowed(f"{text!r} cannot be followed: {error}.") from error
+        if not self.allows(resolved):
+            raise PathNotAllowed(self._refusal(text))
+        return resolved
+
+    def allows(self, resolved: Path) -> bool:
+        """Whether a path without links is inside a root."""
+        if self._is_the_servers_own(resolved):
+            return False
+        roots = self.roots
+        return not roots or any(_is_inside(resolved, root) for root in [*roots, self.jobs_dir])
+
+    def suggest(self, query: str) -> list[str]:
+        """Paths that begin with `query`, folders first and with a slash, at most 50."""
+        if not query:
+            return [f"{root}/".replace("//", "/") for root in self.roots or [Path("/")]]
+        folder, prefix = os.path.split(query)
+        try:
+            resolved = self.check(folder)
+            with os.scandir(resolved) as entries:
+                found = sorted(
+                    (not _is_folder(entry), entry.name)
+                    for entry in entries
+                    if entry.name.startswith(prefix)
+                    and (prefix.startswith(".") or not entry.name.startswith("."))
+                    and self._allows_entry(entry)
+                )
+        except (OSError, PathNotAllowed):
+            return []
+        return [
+            os.path.join(folder, name) + ("" if is_file else "/")
+            for is_file, name in found[:MOST_SUGGESTIONS]
+        ]
+
+    def _is_the_servers_own(self, resolved: Path) -> bool:
+        """Whether it is a hidden file of the jobs directory, or the kernel's."""
+        if any(_is_inside(resolved, folder) for folder in KERNEL_FOLDERS):
+            return True
+        if not _is_inside(resolved, self.jobs_dir):
+            return False
+        parts = resolved.relative_to(self.jobs_dir).parts
+        if parts[:1] == (SAMPLE_FOLDER,):
+            parts = parts[1:]
+        return any(part.startswith(".") for part in parts)
+
+    def _refusal(self, text: str) -> str:
+        if not self.roots:
+            return f"{text} is a file of the server's own, which is not read for users."
+        roots = ", ".join(str(root) for root in self.roots)
+        return (
+            f"{text} is outside the folders that may be read: {roots}. Whoever runs the server can "
+            "add others with the setting data_roots."
+        )
+
+    def _allows_entry(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry of an allowed folder is allowed: only a link can lead elsewhere.
+
+        Of the server's own files only hidden ones lie in an allowed folder.
+        """
+        try:
+            needs_look = entry.is_symlink() or entry.name.startswith(".")
+            return not needs_look or self.allows(Path(entry.path).resolve())
+        except (OSError, RuntimeError):
+            return False  # a link that leads in a circle
+
+
+class DataRoots:
+    """Says what may be read; without a root, everything may."""
+
+    def __init__(self, roots: Iterable[str | Path] = ()) -> None:
+        self.roots = tuple(os.path.realpath(root) for root in roots)
+        self._folders: dict[str, bool] = {}
+
+    def allow(self, path: str) -> bool:
+        """Whether a path, its links resolved, lies in a root."""
+        if not self.roots:
+            return True
+        try:
+            real = Path(os.path.realpath(path))
+        except (OSError, ValueError):  # a NUL in it: there is no such file
+            return False
+        return any(real.is_relative_to(root) for root in self.roots)
+
+    def allow_folder_of(self, path: str) -> bool:
+        """Whether the folder of a file lies in a root; each folder is looked at once."""
+        folder = os.path.dirname(path)
+        known = self._folders.get(folder)
+        if known is None:
+            if len(self._folders) >= _MOST_REMEMBERED:
+                self._folders.clear()
+            known = self._folders[folder] = self.allow(folder)
+        return known
+
+    def check(self, folder: str) -> None:
+        """Raises ToolError for a folder outside of the roots."""
+        if not self.allow(folder):
+            raise ToolError(
+                f"{folder} lies outside of the folders that may be read: {', '.join(self.roots)}."
+            )
+
+
+def add_root_option(parser: argparse.ArgumentParser) -> None:
+    """The option `--data-root`, which gives `data_root`, a list of paths."""
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="read pictures only from here (may be given several times) [anywhere]",
+    )
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """What `is_relative_to` says, in a fifth of its time: long lists ask it for each picture."""
+    return f"{path}/".startswith(os.path.join(folder, ""))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

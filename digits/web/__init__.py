@@ -1,0 +1,1 @@
+"""What every page and route needs: answers, errors, logins, headers, uploads, static files."""

@@ -1,0 +1,105 @@
+"""What every view needs: the services of the running application, and answers in two shapes.
+
+An HTML route answers a browser, its `.json` twin answers scripts; both call the same function and
+end in `answer` or `form_errors`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from flask import Response, current_app, jsonify, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from digits.accounts.accounts import Accounts
+from digits.base.devices import Devices
+from digits.config import Config
+from digits.jobs.job import Job
+from digits.jobs.scheduler import Scheduler
+from digits.sources.paths import PathPolicy
+
+if TYPE_CHECKING:
+    from digits.inference.pool import Pool
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What `create_app` was given, for views."""
+
+    config: Config
+    scheduler: Scheduler
+    pool: Pool
+    paths: PathPolicy
+    accounts: Accounts
+    devices: Devices
+
+
+def services() -> Services:
+    """The services of the application that answers this request."""
+    return cast(Services, current_app.extensions["digits"])
+
+
+def scheduler() -> Scheduler:
+    """The scheduler of the application that answers this request."""
+    return services().scheduler
+
+
+def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `work` answers; it reads the disk, or computes, beside the event loop, not in it."""
+    import gevent.monkey  # noqa: PLC0415 - as in `sockets.async_mode`
+
+    if not gevent.monkey.is_module_patched("threading"):
+        return work(*args, **kwargs)
+    return cast(T, gevent.get_hub().threadpool.apply(work, args, kwargs))
+
+
+def wants_json() -> bool:
+    """Whether the answer should be JSON: a `.json` route, or asked for by the Accept header."""
+    if request.path.endswith(".json"):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    return best == "application/json" and "text/html" not in request.headers.get("Accept", "")
+
+
+def answer(template: str, data: Mapping[str, Any], **context: Any) -> ResponseReturnValue:
+    """`data` as JSON when JSON is wanted, else the page."""
+    if wants_json():
+        return jsonify(dict(data))
+    return render_template(template, **context)
+
+
+def in_turns(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces of a long answer; after each, other requests are served if there are any."""
+    for piece in pieces:
+        yield piece
+        time.sleep(0)  # gevent's, in the server
+
+
+def created(job: Job, url: str) -> ResponseReturnValue:
+    """The answer to a form that made a job: where it is (JSON), or the way there (303)."""
+    if wants_json():
+        return jsonify(job_summary(job))
+    return redirect(url, 303)
+
+
+def job_summary(job: Job) -> dict[str, Any]:
+    """The keys that every JSON answer about a job begins with."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status.value,
+        "directory": str(job.dir),
+        **({"owner": job.owner} if job.owner else {}),
+    }
+
+
+def form_errors(errors: Mapping[str, Any]) -> tuple[Response, int]:
+    """A form's errors by field, as JSON."""
+    return jsonify({"errors": errors}), 400

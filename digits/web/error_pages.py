@@ -1,0 +1,150 @@
+"""How an error answers: a page in the layout, or JSON, with the status code that fits.
+
+In: exceptions of any layer.  Out: answers.  This is the one module that knows which exception is
+which HTTP status code.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+
+from flask import Flask, Response, jsonify, render_template, request
+from flask.globals import request_ctx
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from digits import errors
+from digits.web.answers import form_errors, wants_json
+
+log = logging.getLogger(__name__)
+
+CODES: dict[type[errors.DigitsError], int] = {
+    errors.JobNotFound: 404,
+    errors.JobNotRunning: 403,
+    errors.JobInUse: 403,
+    errors.JobRefused: 403,
+    errors.FormError: 400,
+    errors.TaskFailed: 400,
+    errors.NotPossible: 400,
+    errors.LoginRefused: 401,
+    errors.TooManyTries: 429,
+    errors.StorageError: 507,
+    errors.Unavailable: 503,
+}
+
+
+@dataclass(frozen=True)
+class ErrorPage:
+    """What stands on the page of a status code: a title, and what to do next."""
+
+    title: str
+    advice: str
+
+
+PAGES: dict[int, ErrorPage] = {
+    400: ErrorPage(
+        "This request cannot be used",
+        "Nothing was changed. Go back, mend what is named here, and send it again.",
+    ),
+    401: ErrorPage("Log in first", "Then the page that you asked for is shown."),
+    403: ErrorPage(
+        "This is not allowed",
+        "Nothing was changed. Load the page that you came from again: it shows what can be done "
+        "now, and by whom.",
+    ),
+    404: ErrorPage(
+        "Not found",
+        "Perhaps the job was deleted, or the address has a slip. The home page lists all jobs; "
+        "its search finds them by name and id.",
+    ),
+    405: ErrorPage(
+        "This address does not do that",
+        "It takes another kind of request; the REST guide in the help says which.",
+    ),
+    413: ErrorPage(
+        "That is too large",
+        "Send less at a time, or have the server read the files from its own disk: the forms take "
+        "paths as well as uploads. An admin can raise the limit (max_upload_mb).",
+    ),
+    429: ErrorPage("Too many tries", "Wait a little, then try again."),
+    500: ErrorPage(
+        "An error inside DIGITS",
+        "Your jobs are safe, and those that run go on. Try again. If it happens again, the "
+        "server's log says more; tell whoever runs the server the time and the address.",
+    ),
+    503: ErrorPage("This cannot be done just now", "Wait a few seconds, then try again."),
+    507: ErrorPage(
+        "The jobs directory cannot be written",
+        "Nothing was changed. Make room: delete jobs or snapshots that nobody needs, or ask "
+        "whoever runs the server. What runs is taken up again when there is room.",
+    ),
+}
+OTHER = ErrorPage("Something went wrong", "Go back, load the page again, and try once more.")
+
+
+def error_answer(code: int, message: str, trace: str = "") -> ResponseReturnValue:
+    """An error in the shape that was asked for: a page in the layout, or JSON."""
+    if wants_json():
+        return jsonify({"error": {"code": code, "message": message}}), code
+    if request_ctx.url_adapter is None:
+        # The Host header is none: no page can be drawn, for none of its links would have a server.
+        return Response(message + "\n", code, mimetype="text/plain")
+    shown = PAGES.get(code, OTHER)
+    came_from_form = request.method == "POST"
+    page = render_template(
+        "error.html",
+        code=code,
+        title=shown.title,
+        advice=shown.advice,
+        message=message,
+        trace=trace,
+        came_from_form=came_from_form,
+    )
+    return page, code
+
+
+def add_error_handlers(app: Flask) -> None:
+    """Answer every exception by one of the functions here."""
+
+    @app.errorhandler(errors.FormError)
+    def form_error(error: errors.FormError) -> ResponseReturnValue:
+        return form_errors(error.errors) if wants_json() else error_answer(400, error.words)
+
+    @app.errorhandler(errors.DigitsError)
+    def digits_error(error: errors.DigitsError) -> ResponseReturnValue:
+        return error_answer(code_of(error), str(error))
+
+    @app.errorhandler(CSRFError)
+    def csrf_error(error: CSRFError) -> ResponseReturnValue:
+        return error_answer(400, f"{error.description} Load the page again, then send the form.")
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> ResponseReturnValue:
+        code = error.code or 500
+        if code < 400:
+            return error.get_response()
+        message, trace = error.description or error.name, ""
+        if isinstance(error, InternalServerError):
+            cause = error.original_exception
+            message = f"{request.method} {request.path} failed at {time.strftime('%H:%M:%S')}."
+            log.error("%s %s failed", request.method, request.path, exc_info=cause)
+            if app.debug and cause is not None:
+                trace = "".join(traceback.format_exception(cause))
+        answer = app.make_response(error_answer(code, message, trace))
+        _keep_headers(error, answer)
+        return answer
+
+
+def code_of(error: errors.DigitsError) -> int:
+    """The status code of one of our exceptions."""
+    return next((CODES[kind] for kind in type(error).__mro__ if kind in CODES), 500)
+
+
+def _keep_headers(error: HTTPException, answer: Response) -> None:
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "retry-after", "content-range"):
+            answer.headers[name] = value

@@ -1,0 +1,246 @@
+"""What all forms share: where their values come from, numbers with clear limits, server paths.
+
+A form takes its values from a browser's form, from curl's, or from a JSON body with the same
+names.  Messages say what was received and what would do.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from flask import request
+from flask_wtf import FlaskForm
+from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, MultiDict
+from wtforms import FloatField, IntegerField, SelectField, ValidationError
+from wtforms.fields import Field
+from wtforms.fields.choices import SelectChoice
+
+from digits.errors import FormError
+from digits.sources.paths import PathNotAllowed
+from digits.web.answers import services, wants_json
+
+Validator = Callable[[Any, Field], None]
+
+LONGEST_NAME = 500
+LONGEST_PATH = 4096  # Linux takes no longer ones
+
+
+def submitted_values() -> Any:
+    """The values and uploads of this request, from a form or a JSON object.
+
+    In JSON, true stands for a ticked box; false and null for a field that is not sent.
+    Raises FormError when a JSON body is no object.
+    """
+    if not request.is_json:
+        return CombinedMultiDict([request.files, request.form])
+    try:
+        return ImmutableMultiDict(_json_values())
+    except RecursionError:
+        raise FormError(
+            {
+                "json": [
+                    "The body is nested too deeply: values are texts, numbers, true, "
+                    "false, null, or lists of them."
+                ]
+            }
+        ) from None
+
+
+def _json_values() -> MultiDict[str, Any]:
+    """The values of a JSON body.  Raises FormError, and RecursionError for one nested deeply."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise FormError({"json": ["The body is not a JSON object of field names and values."]})
+    values: MultiDict[str, Any] = MultiDict()
+    for name, value in body.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is True:
+                values.add(name, "y")
+            elif item is not None and item is not False:
+                values.add(name, str(item))
+    return values
+
+
+class DigitsForm(FlaskForm):  # type: ignore[misc]
+    """A form whose CSRF token is asked of browsers' forms and not of scripts' JSON routes."""
+
+    # Forms that change nothing may be sent without a token.
+    needs_token: ClassVar[bool] = True
+
+    @classmethod
+    def submitted(cls) -> Self:
+        """The form with the values of this request."""
+        return cls(formdata=submitted_values(), meta={"csrf": cls.needs_token and not wants_json()})
+
+    def add_error(self, field: str, message: str) -> None:
+        """Put a message at a field, after validation."""
+        self[field].errors = [*self[field].errors, message]
+
+    def add_errors(self, errors: Mapping[str, list[str]]) -> None:
+        """Put messages at their fields; those of unknown fields stand for the whole form."""
+        for name, messages in errors.items():
+            for message in messages:
+                if name in self:
+                    self.add_error(name, message)
+                else:
+                    self.form_errors.append(message)
+
+    @property
+    def all_errors(self) -> dict[str, list[str]]:
+        """The messages by field; those of the whole form under `form`."""
+        found = {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+        if self.form_errors:
+            found["form"] = [str(text) for text in self.form_errors]
+        return found
+
+
+def choice_list(choices: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    """(value, text) pairs as a select field takes them."""
+    return [SelectChoice(value, text) for value, text in choices]
+
+
+class ChoiceField(SelectField):  # type: ignore[misc]
+    """One of some (value, text) pairs; any value passes when `validate_choice` is False."""
+
+    def __init__(self, label: str, choices: Sequence[tuple[str, str]] = (), **options: Any) -> None:
+        super().__init__(label, choices=choice_list(choices), **options)
+
+    def pre_validate(self, form: Any) -> None:
+        known = [choice.value for choice in self.choices]
+        if self.validate_choice and self.data not in known:
+            raise ValidationError(
+                f"{shown(str(self.data))} is not a choice. Choose one of {', '.join(known)}."
+            )
+
+
+class WholeNumberField(IntegerField):  # type: ignore[misc]
+    """An integer between limits; empty is an error unless `optional`."""
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        low: int | None = None,
+        high: int | None = None,
+        optional: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(label, [_between(low, high, optional)], **options)
+        self.optional = optional
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        if not valuelist:
+            return
+        text = str(valuelist[0]).strip()
+        self.data = None
+        if text:
+            try:
+                self.data = int(text)
+            except ValueError:
+                raise ValueError(f"{shown(text)} is not a whole number.") from None
+
+
+class NumberField(FloatField):  # type: ignore[misc]
+    """A finite number between limits; empty is an error unless `optional`."""
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        above: float | None = None,
+        optional: bool = False,
+        **options: Any,
+    ) -> None:
+        validators = [_between(low, high, optional), _greater(above)]
+        super().__init__(label, validators, **options)
+        self.optional = optional
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        if not valuelist:
+            return
+        text = str(valuelist[0]).strip()
+        self.data = None
+        if text:
+            try:
+                self.data = float(text)
+            except ValueError:
+                raise ValueError(f"{shown(text)} is not a number.") from None
+            if not math.isfinite(self.data):
+                self.data = None
+                raise ValueError(f"{shown(text)} is not a finite number.")
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """A received text as messages quote it: short, whatever was sent."""
+    return repr(text if len(text) <= longest else text[:longest] + "…")
+
+
+def required_name(form: Any, field: Field) -> None:
+    """A name that is not blank, not endless, and stands on one line."""
+    field.data = (field.data or "").strip()
+    if not field.data:
+        raise ValidationError("The name is empty. Give it a name to find it by.")
+    if len(field.data) > LONGEST_NAME:
+        raise ValidationError(f"The name has more than {LONGEST_NAME} characters.")
+    if not field.data.isprintable():
+        raise ValidationError("The name holds characters that cannot be shown.")
+
+
+def server_path(text: str, *, folder: bool) -> Path:
+    """A path of the server's disk that the user may read; ValidationError says what is wrong."""
+    if len(text) > LONGEST_PATH:
+        raise ValidationError(f"{shown(text)} is longer than any path: {LONGEST_PATH} characters.")
+    try:
+        path = services().paths.check(text)
+    except PathNotAllowed as error:
+        raise ValidationError(str(error)) from None
+    kind = "folder" if folder else "file"
+    try:
+        right = path.is_dir() if folder else path.is_file()
+        exists = path.exists()
+    except OSError as error:
+        raise ValidationError(f"{text} cannot be read: {error.strerror}.") from None
+    if not exists:
+        raise ValidationError(f"There is no {kind} {text} on the server.")
+    if not right:
+        raise ValidationError(f"{text} is not a {kind}.")
+    if not os.access(path, os.R_OK | (os.X_OK if folder else 0)):
+        raise ValidationError(f"The {kind} {text} may not be read by the server.")
+    return path
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an http or https address."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def _between(low: float | None, high: float | None, optional: bool) -> Validator:
+    def check(form: Any, field: Field) -> None:
+        if field.data is None:
+            if not optional and not field.errors:
+                raise ValidationError("A number is needed here.")
+        elif low is not None and field.data < low:
+            raise ValidationError(f"{field.data} is too small: at least {low}.")
+        elif high is not None and field.data > high:
+            raise ValidationError(f"{field.data} is too large: at most {high}.")
+
+    return check
+
+
+def _greater(above: float | None) -> Validator:
+    def check(form: Any, field: Field) -> None:
+        if above is not None and field.data is not None and not field.data > above:
+            raise ValidationError(f"{field.data} is too small: it must be above {above}.")
+
+    return check

@@ -1,0 +1,196 @@
+"""What the headers of a request may say, and what those of an answer tell the browser.
+
+In: requests.  Out: a refusal of those that another site's page has sent, or that came by a name
+that is not ours; and answers that browsers put nothing foreign into.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Response, request
+from flask.sessions import SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from digits.accounts.accounts import Accounts
+from digits.config import Config
+from digits.errors import ConfigError
+from digits.sources.downloads import MAX_PICTURE_BYTES
+from digits.web.answers import services
+from digits.web.error_pages import error_answer
+
+# Everything comes from this server; pictures also from data: addresses, as routes promise.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "connect-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
+    "frame-src 'none'; worker-src 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
+}
+HSTS = "max-age=31536000"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+ANY_HOST = "*"
+MEGABYTE = 1024 * 1024
+# What a form without uploads may weigh: prototxt is a form field, and a network may be long.
+FORM_BYTES = 16 * MEGABYTE
+# A picture that is tried is held in memory; it may be as large as one that is fetched.
+PICTURE_BYTES = MAX_PICTURE_BYTES
+# The endpoints that take files onto the disk; they have the setting `max_upload_mb`.
+TAKE_UPLOADS = frozenset({"classification_datasets.create", "classification_models.create"})
+TAKE_PICTURES = frozenset(
+    {
+        "classification_models.classify_one",
+        "classification_models.layer_pictures",
+        "classification_models.explain",
+        "classification_models.classify_many",
+        "classification_models.top_n",
+    }
+)
+
+
+class SecureBehindTls(SecureCookieSessionInterface):
+    """Session cookies that browsers send over TLS alone, where there is TLS."""
+
+    def get_cookie_secure(self, app: Any) -> bool:
+        return request.is_secure
+
+
+class TrustedProxyFix:
+    """Believes X-Forwarded-For, -Proto and -Prefix only of a proxy that the settings trust.
+
+    Anybody can send these headers; a stranger's would change addresses in pages and in limits.
+    Raises ConfigError for a proxy that is neither an address nor a network.
+    """
+
+    def __init__(self, app: Any, proxies: Iterable[str]) -> None:
+        self.app = app
+        self.fixed = ProxyFix(app, x_prefix=1)
+        self.networks = [_network(proxy) for proxy in proxies]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        app = self.fixed if self._is_trusted(environ.get("REMOTE_ADDR", "")) else self.app
+        return app(environ, start_response)
+
+    def _is_trusted(self, peer: str) -> bool:
+        if not peer:
+            return True  # a Unix socket: only this machine's own programs reach it
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.networks)
+
+
+def refuse_foreign_origin() -> ResponseReturnValue | None:
+    """403 for a changing request that another site's page sent; scripts send neither header."""
+    if request.method in SAFE_METHODS:
+        return None
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and origin.partition("://")[2] != request.host
+    return error_answer(403, "This request came from another site's page.") if foreign else None
+
+
+class Hosts:
+    """The names by which requests may come.
+
+    A page elsewhere can have its own name point to 127.0.0.1 and then read from a server there as
+    if from its own site; its requests carry its name.  Where there are users its scripts would not
+    be logged in.  An address instead of a name is harmless: nobody can redirect that.
+    """
+
+    def __init__(self, config: Config, accounts: Accounts) -> None:
+        self.names = config.allowed_hosts or _own_names()
+        self.accounts = accounts
+        is_strict = bool(config.allowed_hosts) or not config.is_public
+        self.are_checked = is_strict and ANY_HOST not in self.names
+
+    def refuse_foreign(self) -> ResponseReturnValue | None:
+        """403 for a request that came by a name that is not ours."""
+        host = host_name(request.host)
+        if self.allow(host):
+            return None
+        return error_answer(
+            403,
+            f"This server is not known as {host[:80]!r}. If it should be, name it in the setting "
+            "allowed_hosts.",
+        )
+
+    def allow(self, host: str) -> bool:
+        """Whether a host, without its port, is ours."""
+        if not self.are_checked or self.accounts.are_on:
+            return True
+        return host in self.names or _is_address(host) or host.endswith(".localhost")
+
+
+def limit_body() -> None:
+    """Only what takes files reads large bodies, and only what puts them on the disk huge ones."""
+    if request.endpoint in TAKE_PICTURES:
+        request.max_content_length = min(PICTURE_BYTES, request.max_content_length or PICTURE_BYTES)
+    elif request.endpoint not in TAKE_UPLOADS:
+        request.max_content_length = FORM_BYTES
+
+
+def add_security_headers(response: Response) -> Response:
+    """What browsers may do with an answer."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.is_secure:
+        response.headers.setdefault("Strict-Transport-Security", HSTS)
+    if request.endpoint != "static" and services().accounts.are_on:
+        # Neither a proxy nor the browser's back button shows it to the next one.
+        if "Cache-Control" in response.headers:
+            response.cache_control.private = True
+        else:
+            response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ConfigError(
+            [
+                "trusted_proxies must hold addresses or networks such as 10.0.0.5 or 10.0.0.0/8, "
+                f"received {text!r}"
+            ]
+        ) from None
+
+
+def _own_names() -> Sequence[str]:
+    name = socket.gethostname().lower()
+    return ("localhost", name, name.partition(".")[0])
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".").lower()
+    except ValueError:
+        return host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,237 @@
+"""Log in, log out, and ask of every request who sends it: the web's side of `accounts/accounts.py`.
+
+In: a session's cookie, or a token (`Authorization: Bearer ...`).  Out: `g.user`, or a way to the
+page to log in, 401 or 403.  While there are no users, nobody is asked for anything.
+
+Elsewhere: what an address needs (`access.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from blinker import Signal
+from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, session
+from flask import url_for as flask_url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
+from werkzeug.exceptions import HTTPException
+from wtforms import HiddenField, PasswordField, StringField
+
+from digits.accounts.sessions import session_id
+from digits.accounts.users import Role, User
+from digits.errors import LoginRefused, TooManyTries
+from digits.jobs import signals
+from digits.jobs.job import Job
+from digits.web import access
+from digits.web.access import Verdict
+from digits.web.answers import scheduler, services, wants_json
+from digits.web.error_pages import code_of, error_answer
+from digits.web.forms import DigitsForm
+
+blueprint = Blueprint("logins", __name__)
+
+# sender: the id of its session
+logged_out = Signal("a login ended")
+
+# What the session's cookie holds the secret under.
+SECRET = "login"  # noqa: S105 - a key, not a secret
+BEARER = "bearer "
+# In the environment of requests that the server sends to itself; no header can set it.
+FROM_SERVER = "digits.from_server"
+_SERVER_ITSELF = User("", Role.ADMIN, "")
+
+
+class LoginForm(DigitsForm):
+    """A name and a password, and where to go then."""
+
+    name = StringField("Name")
+    password = PasswordField("Password")
+    next = HiddenField()
+
+
+class LogoutForm(DigitsForm):
+    """Nothing but the token, so that another site cannot log anybody out."""
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+def log_in() -> ResponseReturnValue:
+    """The page to log in, and what it sends: `name`, `password`, `next`.
+
+    The template (`login.html`) gets `form` and `problem`, why the last try failed.
+    """
+    accounts = services().accounts
+    if not accounts.are_on:
+        return redirect(flask_url_for("home.home"))
+    form = LoginForm() if request.method == "POST" else LoginForm(data=request.args.to_dict())
+    if request.method == "GET":
+        if g.user is not None:
+            return redirect(_way_on(form.next.data))
+        return render_template("login.html", form=form, problem="")
+    if not form.validate():
+        return _refused(form, 400, "The page was open for too long. Try again.")
+    name, password = (form.name.data or "").strip(), form.password.data or ""
+    try:
+        _, secret = accounts.log_in(name, password, request.remote_addr or "")
+    except TooManyTries as error:
+        answer = current_app.make_response(_refused(form, code_of(error), str(error)))
+        answer.headers["Retry-After"] = str(error.wait_s)
+        return answer
+    except LoginRefused as error:
+        return _refused(form, code_of(error), str(error))
+    # Nothing of what a stranger may have put into the browser stays.
+    _end_login()
+    session[SECRET] = secret
+    session.permanent = True
+    return redirect(_way_on(form.next.data), 303)
+
+
+@blueprint.post("/logout")
+def log_out() -> ResponseReturnValue:
+    """End the login that the cookie stands for."""
+    if LogoutForm().validate():
+        _end_login()
+        return redirect(flask_url_for("logins.log_in"), 303)
+    return error_answer(400, "Load the page again, then log out.")
+
+
+@blueprint.get("/auth/check")
+def check() -> ResponseReturnValue:
+    """For a proxy: whether this user may have the address in `X-Original-URI`; 204, 401 or 403."""
+    if not services().accounts.are_on:
+        return "", Verdict.ALLOWED.value
+    uri = request.headers.get("X-Original-URI", "")
+    method = request.headers.get("X-Original-Method", "GET")
+    endpoint, values = endpoint_of(uri, method)
+    found = access.verdict(g.user, endpoint, values, scheduler())
+    if g.user is not None and endpoint is None:
+        found = Verdict.REFUSED
+    return "", found.value
+
+
+def endpoint_of(uri: str, method: str) -> tuple[str | None, dict[str, Any]]:
+    """The endpoint of an address and its values; None where there is none.
+
+    An address with dots, doubled slashes and the like, which a proxy may read otherwise than we
+    do, has none.
+    """
+    try:
+        path = unquote(urlsplit(uri).path, errors="strict")
+    except ValueError:
+        return None, {}
+    path = path.removeprefix(request.script_root)
+    parts = path.split("/")
+    if not path.startswith("/") or "\\" in path or not path.isprintable():
+        return None, {}
+    if any(part in ("", ".", "..") for part in parts[1:-1]) or parts[-1] in (".", ".."):
+        return None, {}
+    adapter = current_app.url_map.bind(request.host)
+    try:
+        endpoint, values = adapter.match(path, method=method)
+    except HTTPException:
+        return None, {}
+    return endpoint, dict(values)
+
+
+def enforce() -> ResponseReturnValue | None:
+    """Let a request go on, or answer it: by the page to log in, 401 or 403."""
+    g.user = None
+    if not services().accounts.are_on:
+        return None
+    g.user = identify()
+    found = access.verdict(g.user, request.endpoint, request.view_args or {}, scheduler())
+    if found is Verdict.ALLOWED:
+        return None
+    if found is Verdict.LOG_IN:
+        return _ask_to_log_in()
+    return error_answer(
+        403,
+        f"{g.user.name} is logged in as {g.user.role}, which does not suffice for this. "
+        "Ask the job's owner or an admin.",
+    )
+
+
+def identify() -> User | None:
+    """Who sends this request, by its token or its cookie."""
+    accounts = services().accounts
+    if request.environ.get(FROM_SERVER):
+        return _SERVER_ITSELF
+    header = request.headers.get("Authorization", "")
+    if header.lower().startswith(BEARER):
+        # A wrong token is no login, whoever else the browser is.
+        return accounts.of_token(header[len(BEARER) :].strip())
+    secret = session.get(SECRET)
+    return accounts.of_session(secret) if isinstance(secret, str) else None
+
+
+def owner_name() -> str:
+    """Whose the job is that this request makes; empty without logins."""
+    user: User | None = g.get("user")
+    return user.name if user else ""
+
+
+def may_make() -> bool:
+    """Whether this request may make a job."""
+    user: User | None = g.get("user")
+    return not services().accounts.are_on or (user is not None and user.role.may_make)
+
+
+def may_change(job: Job) -> bool:
+    """Whether who sends this request may rename, stop or delete the job."""
+    return not services().accounts.are_on or access.may_change(g.get("user"), job)
+
+
+def add_template_names(app: Flask) -> None:
+    """What templates must know of logins, and their macros: `may_change(job)`."""
+    # A global: macros see no variables of the page.
+    app.jinja_env.globals["may_change"] = may_change
+
+    @app.context_processor
+    def names() -> dict[str, Any]:
+        return {
+            "me": g.get("user"),
+            "may_make": may_make(),
+            "open_to_all": services().config.is_public and not services().accounts.are_on,
+            "logout_token": generate_csrf,
+        }
+
+
+def _ask_to_log_in() -> ResponseReturnValue:
+    is_page = request.method == "GET" and not wants_json()
+    accepts_pages = "text/html" in request.headers.get("Accept", "")
+    if is_page and accepts_pages and "Authorization" not in request.headers:
+        way_back = request.full_path if request.query_string else request.path
+        return redirect(flask_url_for("logins.log_in", next=request.script_root + way_back), 303)
+    answer = current_app.make_response(
+        error_answer(401, "Log in first. Scripts send a token: Authorization: Bearer ...")
+    )
+    answer.headers["WWW-Authenticate"] = 'Bearer realm="DIGITS"'
+    return answer
+
+
+def _refused(form: LoginForm, code: int, problem: str) -> ResponseReturnValue:
+    if wants_json():
+        return error_answer(code, problem)
+    return render_template("login.html", form=form, problem=problem), code
+
+
+def _end_login() -> None:
+    secret = session.get(SECRET)
+    if isinstance(secret, str):
+        services().accounts.log_out(secret)
+        signals.announce(logged_out, session_id(secret))
+    session.clear()
+
+
+def _way_on(target: str | None) -> str:
+    """Where to go after the login: an address of this server, else the home page."""
+    home = flask_url_for("home.home")
+    target = target or ""
+    if not target.startswith("/") or target[1:2] in ("/", "\\") or not target.isprintable():
+        return home
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return home
+    return home if parts.scheme or parts.netloc or "\\" in target else target

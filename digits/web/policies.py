@@ -1,0 +1,43 @@
+"""What a server reads from its disk and fetches from its network for users.
+
+In: settings, and whether there are users.  Out: a policy of paths and one of URLs, for the web and
+for the programs that it starts.
+
+On one's own computer everything that the server's account may read is open, and so are the
+machines of the local network.  As soon as others have access (the server listens on more than this
+computer, or there are users) only what the settings name is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from digits.accounts.accounts import Accounts
+from digits.config import Config
+from digits.sources.paths import PathPolicy
+from digits.sources.url_policy import UrlPolicy
+
+
+class Reach:
+    """The policies of a server.  Raises ConfigError for an allow list that is none."""
+
+    def __init__(self, config: Config, accounts: Accounts) -> None:
+        self.config = config
+        self.accounts = accounts
+        self.paths = PathPolicy(
+            config.data_roots, config.jobs_dir, others_have_access=self.others_have_access
+        )
+        self._of_others = UrlPolicy.of(config.url_allow, private=False)
+        self._of_oneself = UrlPolicy.of(config.url_allow, private=True)
+
+    def others_have_access(self) -> bool:
+        """Whether anybody but the one who started the server can use it."""
+        return self.config.is_public or self.accounts.are_on
+
+    def urls(self) -> UrlPolicy:
+        """What is fetched from."""
+        return self._of_others if self.others_have_access() else self._of_oneself
+
+    def environment(self) -> Mapping[str, str]:
+        """What the programs of tasks are told."""
+        return self.urls().to_environment()

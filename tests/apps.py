@@ -1,0 +1,44 @@
+"""The application under test: real scheduler, real pool, Flask's client instead of a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from digits.base.devices import Devices
+from digits.config import Config
+from digits.inference.pool import Pool, PoolSettings
+from digits.jobs.resources import Resources
+from digits.jobs.scheduler import Scheduler
+from digits.jobs.store import JobStore
+from digits.kinds import JOB_TYPES
+from digits.webapp import create_app
+from tests.program_jobs import ProgramJob
+
+
+@contextmanager
+def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any) -> Iterator[Flask]:
+    """An application with its scheduler and pool started; it fetches from servers of the tests."""
+    settings = {"url_allow": ("127.0.0.1",), **settings}
+    config = Config(jobs_dir=jobs_dir, **settings)
+    scheduler = Scheduler(JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]), Resources.of(), grace_s=2)
+    pool = Pool(PoolSettings(workers=1))
+    scheduler.start()
+    try:
+        app = create_app(config, scheduler, pool, devices)
+        app.testing = True
+        yield app
+    finally:
+        pool.close()
+        scheduler.stop(keep_tasks=False)
+
+
+def scheduler_of(app: Flask) -> Scheduler:
+    """The scheduler that an application was made with."""
+    found = app.extensions["digits"].scheduler
+    assert isinstance(found, Scheduler)
+    return found

@@ -1,0 +1,188 @@
+"""The tables of a training's history, and the points of them that are drawn."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import random
+
+import pytest
+
+from digits.model.training import caffe_log
+from digits.model.training.charts import (
+    MAX_POINTS,
+    combined_chart,
+    preview_chart,
+    rate_chart,
+    thinned_rows,
+)
+from digits.model.training.history import History, Table, csv_header, csv_pieces, history_json
+
+
+def history(iterations: int = 4, every: int = 1) -> History:
+    """A training that displays `loss` and tests `accuracy` and `loss`, one second an iteration."""
+    made = History()
+    made.add(caffe_log.Started(100.0))
+    for iteration in range(0, iterations, every):
+        time_s = 100.0 + iteration
+        made.add(caffe_log.TrainLoss(time_s, iteration, 1.0))
+        made.add(caffe_log.TrainOutput(time_s, iteration, "loss", 1 / (1 + iteration)))
+        made.add(caffe_log.Rate(time_s, iteration, 0.01))
+    for iteration in (0, iterations):
+        made.add(caffe_log.Testing(100.0 + iteration, iteration))
+        made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "accuracy", 0.5))
+        made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "loss", 2.0))
+    return made
+
+
+def test_chart_has_c3s_form() -> None:
+    chart = combined_chart(history(), 2, {"accuracy"})
+    assert chart == {
+        "columns": [
+            ["train_epochs", 0.0, 0.5, 1.0, 1.5],
+            ["loss-train", 1.0, 0.5, 1 / 3, 0.25],
+            ["val_epochs", 0.0, 2.0],
+            ["accuracy-val", 50.0, 50.0],
+            ["loss-val", 2.0, 2.0],
+        ],
+        "xs": {
+            "loss-train": "train_epochs",
+            "accuracy-val": "val_epochs",
+            "loss-val": "val_epochs",
+        },
+        "names": {
+            "loss-train": "loss (train)",
+            "accuracy-val": "accuracy (val)",
+            "loss-val": "loss (val)",
+        },
+        "axes": {"accuracy-val": "y2"},
+        "times": {"train_epochs": [0.0, 1.0, 2.0, 3.0], "val_epochs": [3.0, 4.0]},
+        "epoch_iterations": 2,
+    }
+
+
+def test_learning_rates_have_a_chart_of_their_own() -> None:
+    chart = rate_chart(history(2), 1)
+    assert chart["columns"] == [["train_epochs", 0.0, 1.0], ["lr", 0.01, 0.01]]
+    assert chart["xs"] == {"lr": "train_epochs"}
+    assert chart["names"] == {"lr": "Learning Rate"}
+
+
+def test_charts_of_nothing_are_empty() -> None:
+    assert combined_chart(History(), 1, set())["columns"] == []
+    assert rate_chart(History(), 1)["columns"] == []
+
+
+def test_preview_has_one_column() -> None:
+    assert preview_chart([0.1, 0.2]) == {"columns": [["Learning Rate", 0.1, 0.2]]}
+
+
+def noisy_table(rows: int, columns: int = 1) -> Table:
+    numbers = random.Random(1)
+    table = Table()
+    for iteration in range(rows):
+        for column in range(columns):
+            table.add(iteration, 0.0, f"loss{column}", numbers.random())
+    return table
+
+
+@pytest.mark.parametrize("columns", [1, 3])
+def test_thinning_keeps_first_last_and_extremes(columns: int) -> None:
+    table = noisy_table(20_000, columns)
+    peak, dip = 7_777, 12_345
+    table.columns["loss0"][peak] = 9.0
+    table.columns[f"loss{columns - 1}"][dip] = -9.0
+    rows = thinned_rows(table)
+    assert len(rows) <= MAX_POINTS
+    assert {0, 19_999, peak, dip} <= set(rows)
+    assert rows == sorted(set(rows))
+
+
+def test_the_chart_of_a_hundred_thousand_points_is_small_and_keeps_the_extremes() -> None:
+    made = History(train=noisy_table(100_000), val=noisy_table(1_000, 2))
+    made.train.columns["loss0"][54_321] = 99.0
+    made.train.columns["loss0"][7] = -99.0
+    chart = combined_chart(made, 1_000, ("loss1",))
+    text = json.dumps(chart)
+    assert len(text) < 60_000  # of 3,400,000 for all of it
+    columns = {name: values for name, *values in chart["columns"]}
+    assert max(columns["loss0-train"]) == 99.0
+    assert min(columns["loss0-train"]) == -99.0
+    assert columns["train_epochs"][-1] == 99.999
+
+
+def test_few_points_are_all_drawn() -> None:
+    assert thinned_rows(noisy_table(MAX_POINTS)) == list(range(MAX_POINTS))
+
+
+def test_thinning_bears_nan_and_missing_values() -> None:
+    table = noisy_table(1000)
+    table.columns["loss0"][500:] = [math.nan] * 250 + [None] * 250
+    assert {0, 999} <= set(thinned_rows(table))
+
+
+def test_a_repeated_iteration_replaces_what_came_after() -> None:
+    table = Table()
+    for iteration in (0, 5, 10, 15):
+        table.add(iteration, 0.0, "loss", 1.0)
+    table.add(5, 0.0, "loss", 2.0)
+    assert table.iterations == [0, 5]
+    assert table.columns == {"loss": [1.0, 2.0]}
+
+
+def test_an_output_that_appears_late_is_missing_before() -> None:
+    table = Table()
+    table.add(0, 0.0, "a", 1.0)
+    table.add(1, 0.0, "b", 2.0)
+    assert table.columns == {"a": [1.0, None], "b": [None, 2.0]}
+
+
+def test_pace_is_iterations_a_second_of_the_present_process() -> None:
+    made = history(60)
+    assert made.iterations_per_s() == pytest.approx(1.0)
+    # The next process is ten times faster, and the hours in between do not count.
+    made.add(caffe_log.Started(10_000.0))
+    assert made.iterations_per_s() is None
+    for iteration in range(60, 100):
+        made.add(caffe_log.TrainLoss(10_000.0 + (iteration - 60) / 10, iteration, 1.0))
+    assert made.iterations_per_s() == pytest.approx(10.0)
+
+
+def as_csv(made: History) -> str:
+    return "".join(csv_pieces(csv_header(made), made.rows(), 2))
+
+
+def test_csv_has_a_row_an_iteration() -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(history()))))
+    assert [row["iteration"] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert rows[1] == {
+        "iteration": "1",
+        "epoch": "0.5",
+        "time_s": "1.000",
+        "lr": "0.01",
+        "train:loss": "0.5",
+        "val:accuracy": "",
+        "val:loss": "",
+    }
+
+
+def test_csv_comes_in_pieces_and_whole() -> None:
+    made = history(2_000)
+    pieces = list(csv_pieces(csv_header(made), made.rows(), 2))
+    assert max(len(piece) for piece in pieces) < len("".join(pieces)) / 2
+    lines = "".join(pieces).splitlines()
+    assert len(lines) == 2_002
+    assert lines[-1].startswith("2000,1000,")  # validation after the last iteration
+
+
+def test_json_holds_no_nan() -> None:
+    made = history()
+    made.add(caffe_log.TrainOutput(200.0, 9, "loss", math.nan))
+    made.add(caffe_log.TrainOutput(200.0, 10, "loss", math.inf))
+    data = history_json(made, 2)
+    json.dumps(data, allow_nan=False)
+    assert data["train"]["outputs"]["loss"][-2:] == [None, None]
+    assert data["train"]["iteration"][-2:] == [9, 10]
+    json.dumps(combined_chart(made, 2, set()), allow_nan=False)
