@@ -35,7 +35,7 @@ from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
 from digits.serving.connections import Peers
 from digits.serving.http_server import HttpServer
-from digits.serving.slow_clients import Patience
+from digits.serving.slow_clients import BodyTimeouts
 from digits.webapp import create_app
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,8 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
     )
     scheduler.open()
     app = create_app(config, scheduler, pool)
-    patient = Patience(app.wsgi_app, grace_s=config.client_timeout_s)
-    app.wsgi_app = patient  # type: ignore[method-assign]
+    timed = BodyTimeouts(app.wsgi_app, grace_s=config.client_timeout_s)
+    app.wsgi_app = timed  # type: ignore[method-assign]
     # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).
     threading.Thread(target=load_uncollected, args=(scheduler,), name="load", daemon=True).start()
     return Server(config, scheduler, pool, app)

@@ -81,9 +81,7 @@ class Listeners:
         # A part of another job has no row of its own on the home page.
         if self._is_ours(job) and job.belongs_to is None:
             data = {**job_summary(job), "type": job.title, "category": job.category}
-            self._home(
-                job.id, "added", html=self._render("fragments/job_row.html", job=job), **data
-            )
+            self._home(job.id, "added", html=self._render("home/job_row.html", job=job), **data)
 
     def job_deleted(self, job: Job) -> None:
         if self._is_ours(job):
@@ -104,7 +102,7 @@ class Listeners:
             "css": job.status.css,
             "running": job.status.is_active,
             "name": job.name,
-            "html": self._render("fragments/status_history.html", history=job.history),
+            "html": self._render("job/status_history.html", history=job.history),
         }
         self._home(job.id, "status", **data)
         self._job(job.id, "status", **data, error=job.error)
@@ -119,7 +117,7 @@ class Listeners:
             css=task.status.css,
             show=task.status in (Status.RUNNING, Status.ERROR),
             running=task.status.is_active,
-            html=self._render("fragments/status_history.html", history=task.history),
+            html=self._render("job/status_history.html", history=task.history),
             error=task.error,
             message=task.message,
         )

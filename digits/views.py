@@ -17,7 +17,7 @@ from digits.errors import FormError, JobNotFound, JobRefused
 from digits.home.bulk import delete_all
 from digits.home.demo import sample_dataset
 from digits.home.first_steps import first_steps
-from digits.home.job_list import JobPage, listed, wish_from
+from digits.home.job_list import JobPage, list_query, listed
 from digits.home.machine_panel import machine_panel
 from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.status import Status
@@ -55,22 +55,22 @@ def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
 def home() -> ResponseReturnValue:
     """All datasets and models, running ones first, then the newest; or as the address asks for.
 
-    The page (`home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which makes
-    the address of this page with other parameters; `steps`, a newcomer's next ones (`FirstSteps`,
-    or None); and `panel`, the state of the machine and the queue.
+    The page (`home/home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which
+    makes the address of this page with other parameters; `steps`, a newcomer's next ones
+    (`FirstSteps`, or None); and `panel`, the state of the machine and the queue.
     """
     jobs = scheduler().jobs
     if wants_json():
         return _index(jobs)
-    wishes = {name: wish_from(request.args, f"{name}_sort") for name in ("datasets", "models")}
-    datasets = JobPage(jobs, "dataset", wishes["datasets"], _page_number("datasets_page"))
-    models = JobPage(jobs, "model", wishes["models"], _page_number("models_page"))
-    steps = None if models.wish.words or models.wish.status else first_steps(jobs)
+    queries = {name: list_query(request.args, f"{name}_sort") for name in ("datasets", "models")}
+    datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"))
+    models = JobPage(jobs, "model", queries["models"], _page_number("models_page"))
+    steps = None if models.query.words or models.query.status else first_steps(jobs)
     return render_template(
-        "home.html",
+        "home/home.html",
         datasets=datasets,
         models=models,
-        wish=wishes["models"],
+        query=queries["models"],
         statuses=list(Status),
         address=_address(datasets, models),
         steps=steps,
@@ -80,9 +80,9 @@ def home() -> ResponseReturnValue:
 
 
 def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
-    wish = wish_from(request.args)
+    query = list_query(request.args)
     limit = _limit(request.args.get("limit", ""))
-    lists = {f"{category}s": listed(jobs, category, wish)[:limit] for category in FORM_ENDPOINTS}
+    lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in FORM_ENDPOINTS}
     return jsonify(
         {
             name: [{"id": job.id, "name": job.name, "status": job.status.value} for job in found]
@@ -103,10 +103,10 @@ def _limit(text: str) -> int | None:
 def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
     """Makes the home page's address with some parameters changed; what is usual is left out."""
     present = {
-        "search": models.wish.words,
-        "status": models.wish.status.value if models.wish.status else "",
-        "datasets_sort": datasets.wish.sort,
-        "models_sort": models.wish.sort,
+        "search": models.query.words,
+        "status": models.query.status.value if models.query.status else "",
+        "datasets_sort": datasets.query.sort,
+        "models_sort": models.query.sort,
         "datasets_page": datasets.number,
         "models_page": models.number,
     }
@@ -133,7 +133,7 @@ def ask_before_delete() -> ResponseReturnValue:
     wanted = _ids(request.args.getlist("ids"))
     known = {job.id: job for job in scheduler().jobs}
     jobs = [known[job_id] for job_id in wanted if job_id in known]
-    return render_template("jobs/delete.html", jobs=jobs, form=DigitsForm())
+    return render_template("job/delete.html", jobs=jobs, form=DigitsForm())
 
 
 @blueprint.post("/jobs/delete.json")
@@ -154,7 +154,7 @@ def delete_jobs() -> ResponseReturnValue:
         )
     if not result.kept:
         return redirect(url_for("home.home"), 303)
-    return render_template("jobs/deleted.html", result=result)
+    return render_template("job/deleted.html", result=result)
 
 
 def _ids(values: Sequence[str]) -> list[str]:

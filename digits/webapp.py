@@ -45,9 +45,9 @@ from digits.web import (
     socket_limits,
     static_files,
 )
-from digits.web.answers import Services, aside
+from digits.web.answers import Services, in_thread
 from digits.web.help_views import blueprint as help_blueprint
-from digits.web.policies import Reach
+from digits.web.policies import Policies
 from digits.web.prefix import UrlPrefix
 from digits.web.socket_logins import SocketLogins
 from digits.web.uploads import UploadRequest
@@ -78,11 +78,11 @@ def create_app(
         # In debug mode, too, an error is answered by a page; it shows the traceback then.
         PROPAGATE_EXCEPTIONS=False if config.debug else None,
     )
-    accounts = Accounts(config.jobs_dir, aside)
-    reach = Reach(config, accounts)
-    scheduler.running.more_environment = reach.environment
-    devices = devices or Devices(config.jobs_dir, run=aside)
-    app.extensions["digits"] = Services(config, scheduler, pool, reach.paths, accounts, devices)
+    accounts = Accounts(config.jobs_dir, in_thread)
+    policies = Policies(config, accounts)
+    scheduler.running.more_environment = policies.environment
+    devices = devices or Devices(config.jobs_dir, run=in_thread)
+    app.extensions["digits"] = Services(config, scheduler, pool, policies.paths, accounts, devices)
     hosts = headers.Hosts(config, accounts)
     app.session_interface = headers.SecureBehindTls()
     app.wsgi_app = headers.TrustedProxyFix(  # type: ignore[method-assign]
@@ -95,9 +95,9 @@ def create_app(
     app.before_request(hosts.refuse_foreign)
     app.before_request(headers.refuse_foreign_origin)
     app.before_request(headers.limit_body)
-    app.before_request(loading.hold_back)
+    app.before_request(loading.wait_for_jobs)
     app.before_request(logins.enforce)
-    app.before_request(lambda: downloads.use(reach.urls()))
+    app.before_request(lambda: downloads.use(policies.urls()))
     app.after_request(headers.add_security_headers)
     error_pages.add_error_handlers(app)
     server = sockets.connect(app, scheduler, SocketLogins(accounts, hosts), devices)

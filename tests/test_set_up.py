@@ -156,7 +156,7 @@ def test_an_installed_wheel_serves_its_pages(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "jobs", environment=environment).start()
     try:
         assert "DIGITS" in server.get("/").text
-        for name in ("css/tokens.css", "js/home.js", "vendor/icons.svg", "img/logo.svg"):
+        for name in ("css/tokens.css", "js/home/home.js", "vendor/icons.svg", "img/logo.svg"):
             assert server.get(f"/static/{name}").status_code == 200, name
         assert "REST guide" in server.get("/help/api").text
         network = {"network": "lenet"}

@@ -18,7 +18,7 @@ from digits.errors import LoginRefused, TooManyTries
 
 Answer = TypeVar("Answer")
 # Runs something that keeps a core busy; a server on gevent hands in its thread pool.
-RunAside = Callable[[Callable[[], Answer]], Answer]
+RunInThread = Callable[[Callable[[], Answer]], Answer]
 # Passwords that are looked at together: each takes 32 MB.
 MOST_AT_A_TIME = 2
 LONGEST_NAME = 64
@@ -27,11 +27,13 @@ LONGEST_NAME = 64
 class Accounts:
     """Who may come in."""
 
-    def __init__(self, jobs_dir: Path, run_aside: RunAside[User | None] = lambda call: call()):
+    def __init__(
+        self, jobs_dir: Path, run_in_thread: RunInThread[User | None] = lambda call: call()
+    ):
         self.users = Users(jobs_dir)
         self.sessions = Sessions(jobs_dir)
         self.limit = LoginLimit()
-        self._run_aside = run_aside
+        self._run_in_thread = run_in_thread
         self._places = threading.BoundedSemaphore(MOST_AT_A_TIME)
 
     @property
@@ -48,7 +50,7 @@ class Accounts:
         # Counted before the answer is known: a hundred tries at once must not all be let through.
         self.limit.failed(address, name)
         with self._places:
-            user = self._run_aside(lambda: self.users.with_password(name, password))
+            user = self._run_in_thread(lambda: self.users.with_password(name, password))
         if user is None:
             raise LoginRefused()
         self.limit.succeeded(address, name)

@@ -1,7 +1,7 @@
 """Lists of jobs: what is searched for, in which order, and the page of it that is shown.
 
-In: jobs, and a `Wish` as an address states it (`wish_from`).  Out: `listed` jobs, a `JobPage`.
-Elsewhere: the home page and /index.json, which both show them (`views.py`).
+In: jobs, and a `ListQuery` as an address states it (`list_query`).  Out: `listed` jobs, a
+`JobPage`. Elsewhere: the home page and /index.json, which both show them (`views.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DESCENDING_FIRST = ("made", "took")
 
 
 @dataclass(frozen=True)
-class Wish:
+class ListQuery:
     """What to show of a list: `words` of names, ids and statuses, one status, an order.
 
     `sort` is a column of SORT_KEYS, with a minus for the reverse order; empty: running jobs first,
@@ -49,8 +49,8 @@ class Wish:
     sort: str = ""
 
 
-def wish_from(values: Mapping[str, str], sort: str = "sort") -> Wish:
-    """The wish of an address' parameters `search`, `status` and (named by `sort`) the order.
+def list_query(values: Mapping[str, str], sort: str = "sort") -> ListQuery:
+    """The query of an address' parameters `search`, `status` and (named by `sort`) the order.
 
     Raises FormError for a status or a column that there is not.
     """
@@ -60,7 +60,7 @@ def wish_from(values: Mapping[str, str], sort: str = "sort") -> Wish:
         raise FormError(
             {sort: [f"{order[:60]!r} is no column. Sort by {known}, or -name and so on."]}
         )
-    return Wish(values.get("search", "").strip(), _status(values.get("status", "")), order)
+    return ListQuery(values.get("search", "").strip(), _status(values.get("status", "")), order)
 
 
 def _status(text: str) -> Status | None:
@@ -73,22 +73,22 @@ def _status(text: str) -> Status | None:
     raise FormError({"status": [f"{text[:60]!r} is no status. Choose one of {known}."]})
 
 
-def listed(jobs: Sequence[Job], category: str, wish: Wish | None = None) -> list[Job]:
-    """The jobs of a category (all given oldest first) that `wish` asks for, in its order."""
+def listed(jobs: Sequence[Job], category: str, query: ListQuery | None = None) -> list[Job]:
+    """The jobs of a category (all given oldest first) that `query` asks for, in its order."""
     mine = [job for job in reversed(jobs) if job.category == category]
-    return _chosen(mine, wish or Wish())
+    return _chosen(mine, query or ListQuery())
 
 
-def _chosen(newest_first: list[Job], wish: Wish) -> list[Job]:
-    """Those that `wish` asks for, in its order; looks at each of perhaps ten thousand once."""
+def _chosen(newest_first: list[Job], query: ListQuery) -> list[Job]:
+    """Those that `query` asks for, in its order; looks at each of perhaps ten thousand once."""
     found = newest_first
-    if wish.status is not None:
-        found = [job for job in found if job.status is wish.status]
-    if words := wish.words.casefold().split():
+    if query.status is not None:
+        found = [job for job in found if job.status is query.status]
+    if words := query.words.casefold().split():
         found = [job for job in found if _matches(job, words)]
-    if wish.sort:
-        key = SORT_KEYS[wish.sort.removeprefix("-")]
-        return sorted(found, key=key, reverse=wish.sort.startswith("-"))
+    if query.sort:
+        key = SORT_KEYS[query.sort.removeprefix("-")]
+        return sorted(found, key=key, reverse=query.sort.startswith("-"))
     active, ended = _by_activity(found)
     return active + ended
 
@@ -107,13 +107,15 @@ def _matches(job: Job, words: Sequence[str]) -> bool:
 
 
 class JobPage:
-    """One page of the jobs of a category that a wish asks for."""
+    """One page of the jobs of a category that a query asks for."""
 
-    def __init__(self, jobs: Sequence[Job], category: str, wish: Wish, number: int = 1) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], category: str, query: ListQuery, number: int = 1
+    ) -> None:
         mine = [job for job in reversed(jobs) if job.category == category]
-        found = _chosen(mine, wish)
+        found = _chosen(mine, query)
         self.category = category
-        self.wish = wish
+        self.query = query
         self.total = len(mine)
         self.found = len(found)
         self.pages = max(1, -(-len(found) // PAGE_SIZE))
@@ -122,12 +124,12 @@ class JobPage:
 
     def next_sort(self, column: str) -> str:
         """The order that a click on a column's head asks for: each click turns it round."""
-        if self.wish.sort.removeprefix("-") != column:
+        if self.query.sort.removeprefix("-") != column:
             return f"-{column}" if column in DESCENDING_FIRST else column
-        return column if self.wish.sort.startswith("-") else f"-{column}"
+        return column if self.query.sort.startswith("-") else f"-{column}"
 
     def aria_sort(self, column: str) -> str:
         """The column's `aria-sort`: ascending, descending or none."""
-        if self.wish.sort.removeprefix("-") != column:
+        if self.query.sort.removeprefix("-") != column:
             return "none"
-        return "descending" if self.wish.sort.startswith("-") else "ascending"
+        return "descending" if self.query.sort.startswith("-") else "ascending"

@@ -20,7 +20,7 @@ from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.log_reader import Found, LogPart
 from digits.jobs.status import Status
 from digits.jobs.task import Task
-from digits.web.answers import aside, scheduler, wants_json
+from digits.web.answers import in_thread, scheduler, wants_json
 from digits.web.markdown import notes_html
 
 blueprint = Blueprint("jobs", __name__)
@@ -46,7 +46,7 @@ def settings(job: Job) -> list[Setting]:
 def contents(job_id: str) -> ResponseReturnValue:
     """What deleting the job would remove, and which jobs need it, counted now."""
     job = scheduler().job(job_id)
-    found = aside(count_contents, job.dir)
+    found = in_thread(count_contents, job.dir)
     return jsonify(
         {
             "directory": str(job.dir),
@@ -70,7 +70,7 @@ def preview_notes(job_id: str) -> ResponseReturnValue:
     text = request.form.get("job_notes", "")
     if len(text) > LONGEST_NOTES:
         raise FormError({"job_notes": [f"The notes have more than {LONGEST_NOTES:,} characters."]})
-    return Response(aside(notes_html, text), mimetype="text/html")
+    return Response(in_thread(notes_html, text), mimetype="text/html")
 
 
 @blueprint.get("/jobs/<job_id>/logs/<task_id>.json")
@@ -80,12 +80,12 @@ def log(job_id: str, task_id: str) -> ResponseReturnValue:
 
     `from` (a byte), `before` (a byte) or nothing (the end) say which `lines` are wanted.
     `search` or `errors` look for a line instead, from `from` on or backward from `before`.
-    The template (`logs/show.html`) gets `job` and `task`.
+    The template (`job/log.html`) gets `job` and `task`.
     """
     job = scheduler().job(job_id)
     task = _task(job, task_id)
     if not wants_json():
-        return render_template("logs/show.html", job=job, task=task)
+        return render_template("job/log.html", job=job, task=task)
     words = _words()
     if words:
         before = _number("before")
@@ -108,10 +108,10 @@ def _lines(task: Task) -> LogPart:
     start, before = _number("from"), _number("before")
     try:
         if before is not None:
-            return aside(log_reader.lines_before, task.log_path, before, count)
+            return in_thread(log_reader.lines_before, task.log_path, before, count)
         if start is not None:
-            return aside(log_reader.lines_from, task.log_path, start, count, growing=growing)
-        return aside(log_reader.last_lines, task.log_path, count, growing=growing)
+            return in_thread(log_reader.lines_from, task.log_path, start, count, growing=growing)
+        return in_thread(log_reader.last_lines, task.log_path, count, growing=growing)
     except FileNotFoundError:
         return LogPart(0, 0, 0, [])
 
@@ -119,8 +119,8 @@ def _lines(task: Task) -> LogPart:
 def _search(task: Task, words: list[bytes], start: int, before: int | None) -> Found:
     try:
         if before is not None:
-            return aside(log_reader.search, task.log_path, words, before, forward=False)
-        return aside(log_reader.search, task.log_path, words, start)
+            return in_thread(log_reader.search, task.log_path, words, before, forward=False)
+        return in_thread(log_reader.search, task.log_path, words, start)
     except FileNotFoundError:
         return Found(None, 0, 0)
 

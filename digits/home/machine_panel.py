@@ -1,7 +1,7 @@
 """What the home page's top says of the machine: its meters, and who holds or waits for a place.
 
 In: a reading of the devices and a scheduler.  Out: `Meter`s and `Place`s for
-`templates/fragments/queue.html`, which is also sent by Socket.IO (`watch.py`).
+`templates/home/queue.html`, which is also sent by Socket.IO (`watch.py`).
 """
 
 from __future__ import annotations

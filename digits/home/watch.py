@@ -107,7 +107,7 @@ class HomeWatch:
             self._sent_queue = panel.queue
             # Outside a request; the fragment needs one for the addresses in it.
             with self.app.test_request_context():
-                message["queue"] = render_template("fragments/queue.html", panel=panel)
+                message["queue"] = render_template("home/queue.html", panel=panel)
         send(message)
 
     def _send(self, message: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@
 
 Of every picture all of its line is written before its row, so the rows that are there can be read
 while more are coming.  Memory stays constant, but for the best of each class.
-Elsewhere: who writes them (`evaluate.py`), who reads them (the web, `evaluation/reading.py`).
+Elsewhere: who writes them (`evaluate.py`), who reads them (the web).
 """
 
 from __future__ import annotations

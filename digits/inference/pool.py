@@ -10,7 +10,7 @@ process starts.  Requests are served in the order of their arrival.  Whatever ha
 an error for its present request alone.
 
 Used from threads, or from greenlets after gevent's monkey-patching.
-Elsewhere: what can be asked (`classify.py`, `check.py`); one process (`process.py`).
+Elsewhere: what can be asked (`classify.py`, `nets.py`); one process (`process.py`).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Steps = Iterable[tuple[Task, Status]]
 
 
-class Ledger:
+class Journal:
     """Writes the statuses of a store's jobs."""
 
     def __init__(self, store: JobStore) -> None:

@@ -1,6 +1,6 @@
 """Whose turn it is: first come, first served within each kind of resource, and nobody starves.
 
-In: jobs and resources.  Out: decisions (`Turn`), which the scheduler carries out.
+In: jobs and resources.  Out: decisions (`Decision`), which the scheduler carries out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Turn:
+class Decision:
     """A waiting task that is to start with these units, or (`error`) never can."""
 
     job: Job
@@ -27,7 +27,7 @@ class Turn:
     error: str | None = None
 
 
-def next_turns(jobs: Mapping[str, Job], resources: Resources) -> Iterator[Turn]:
+def next_decisions(jobs: Mapping[str, Job], resources: Resources) -> Iterator[Decision]:
     """The tasks that can start now, or never will, in their order.
 
     Who asks for the next decision has carried out the one before: its units are taken.
@@ -41,13 +41,13 @@ def next_turns(jobs: Mapping[str, Job], resources: Resources) -> Iterator[Turn]:
         for task in job.ready_tasks():
             need = missing or _need(task, resources)
             if isinstance(need, str):
-                yield Turn(job, task, error=need)
+                yield Decision(job, task, error=need)
                 break  # it takes the job's other tasks with it
             units = resources.find(need, kept.setdefault(need.kind, set()))
             if units is None:
                 kept[need.kind].update(resources.candidates(need))
             else:
-                yield Turn(job, task, tuple(units))
+                yield Decision(job, task, tuple(units))
 
 
 def _need(task: Task, resources: Resources) -> Need | str:

@@ -70,7 +70,8 @@ class TaskRunner:
         self._on_end = on_end
         # Given when an earlier server started the process.
         self._process = process
-        # Set when one of the three wishes below has come.  Each is written by other threads, once.
+        # Set when one of the three requests below has come; each is written once, by another
+        # thread than the one that waits.
         self._wake = threading.Event()
         self._stop_with: Status | None = None
         self._detached = False

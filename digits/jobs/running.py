@@ -1,7 +1,7 @@
 """The tasks that run: started, found again, stopped, and settled when they have ended.
 
-In: turns, jobs that an earlier server left, wishes to stop.  Out: a runner (`runner.py`) for each
-running task, units taken and given back, statuses by way of the ledger.
+In: decisions of the queue, jobs that an earlier server left, requests to stop.  Out: a runner
+(`runner.py`) for each running task, units taken and given back, statuses by way of the journal.
 
 Whoever calls holds the scheduler's lock; the runners' threads come by themselves and take it.
 """
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 
 from digits.jobs.job import Job
-from digits.jobs.journal import Ledger, Steps
+from digits.jobs.journal import Journal, Steps
 from digits.jobs.process import TaskProcess
-from digits.jobs.queue import Turn
+from digits.jobs.queue import Decision
 from digits.jobs.resources import Resources
 from digits.jobs.runner import Ending, TaskRunner
 from digits.jobs.status import Status
@@ -32,7 +32,7 @@ class RunningTasks:
 
     def __init__(
         self,
-        ledger: Ledger,
+        journal: Journal,
         resources: Resources,
         *,
         grace_s: float,
@@ -42,7 +42,7 @@ class RunningTasks:
         self.grace_s = grace_s
         # What the programs of tasks are told beside their command line: names and values.
         self.more_environment: Callable[[], Mapping[str, str]] = dict
-        self._ledger = ledger
+        self._journal = journal
         self._resources = resources
         self._lock = lock
         self._wake = wake
@@ -56,15 +56,15 @@ class RunningTasks:
         """The one of this task; None while it does not run."""
         return self._runners.get((job.id, task.id))
 
-    def start(self, turn: Turn) -> bool:
+    def start(self, decision: Decision) -> bool:
         """Start the task whose turn it is; False when its job cannot be saved, and it fails."""
-        job, task = turn.job, turn.task
-        task.allocation = list(turn.units)
+        job, task = decision.job, decision.task
+        task.allocation = list(decision.units)
         task.attempts += 1
         task.pausing = False
         # On disk before the process is there: a later server looks for this attempt's process.
-        if not self._ledger.change(job, [(task, Status.RUNNING)]):
-            self.fail(job, task, self._ledger.store.problem or "The job could not be saved.")
+        if not self._journal.change(job, [(task, Status.RUNNING)]):
+            self.fail(job, task, self._journal.store.problem or "The job could not be saved.")
             return False
         self._run(job, task, None)
         return True
@@ -83,7 +83,7 @@ class RunningTasks:
                 changes.append((task, Status.WAITING))
             else:
                 self._run(job, task, process)
-        self._ledger.change(job, changes)
+        self._journal.change(job, changes)
         if not job.status.is_active:
             self.stop(job)
 
@@ -102,7 +102,7 @@ class RunningTasks:
                 runners.append(runner)
             elif task.status.is_active:
                 all_steps.setdefault(task, Status.ABORTED)
-        return runners, self._ledger.change(job, all_steps.items())
+        return runners, self._journal.change(job, all_steps.items())
 
     def fail(self, job: Job, task: Task, error: str) -> None:
         """End a task that does not run with an error, and the rest of its job with it."""
@@ -142,9 +142,9 @@ class RunningTasks:
                 task.progress, task.eta_s = 1.0, 0.0
                 # When there is more to do, the next pass starts it, or lets the job wait.
                 more = any(other.status is Status.WAITING for other in job.tasks)
-                return self._ledger.change(job, [(task, Status.DONE)], settle=not more)
+                return self._journal.change(job, [(task, Status.DONE)], settle=not more)
             if ending.status is Status.ERROR:
-                self._ledger.store.look()  # perhaps the disk is to blame; pages say so then
+                self._journal.store.look()  # perhaps the disk is to blame; pages say so then
             if ending.status is not Status.WAITING:
                 return self.stop(job, [(task, ending.status)])[1]
-            return self._ledger.change(job, [(task, Status.WAITING)])
+            return self._journal.change(job, [(task, Status.WAITING)])

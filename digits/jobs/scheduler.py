@@ -1,6 +1,6 @@
 """The jobs of a jobs directory: what is there, what can be asked of it, and the tasks that run.
 
-In: jobs (new, loaded from disk, to be resumed) and wishes (abort, pause, delete).  Out: running
+In: jobs (new, loaded from disk, to be resumed) and requests (abort, pause, delete).  Out: running
 tasks, statuses that are on disk before anybody is told of them, and signals.
 
 The scheduler's thread sleeps until something changes: a job is added, a task ends.  `step` is one
@@ -22,7 +22,7 @@ from typing import Any
 from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, StorageError
 from digits.jobs import queue, signals
 from digits.jobs.job import Job
-from digits.jobs.journal import Ledger
+from digits.jobs.journal import Journal
 from digits.jobs.resources import Resources
 from digits.jobs.running import SETTLE_S, RunningTasks
 from digits.jobs.signals import announce
@@ -58,9 +58,9 @@ class Scheduler:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._jobs = JobTable()
-        self._ledger = Ledger(store)
+        self._journal = Journal(store)
         self.running = RunningTasks(
-            self._ledger, resources, grace_s=grace_s, lock=self._lock, wake=self._wake
+            self._journal, resources, grace_s=grace_s, lock=self._lock, wake=self._wake
         )
         self._stopping = False
         self._loaded = threading.Event()
@@ -268,7 +268,7 @@ class Scheduler:
                     raise JobRefused(f"{runner.task.name} cannot be paused, only aborted.")
             for runner in runners:
                 runner.task.pausing = True
-            self._ledger.save(job)  # a later server must know why the program ended
+            self._journal.save(job)  # a later server must know why the program ended
             for runner in runners:
                 runner.pause()
 
@@ -286,7 +286,7 @@ class Scheduler:
             for task in unfinished:
                 task.error = task.message = None
                 task.pausing = False
-            self._ledger.change(job, [(task, Status.WAITING) for task in unfinished])
+            self._journal.change(job, [(task, Status.WAITING) for task in unfinished])
             self._wake()
 
     def rename_job(self, job_id: str, name: str) -> str:
@@ -343,7 +343,7 @@ class Scheduler:
             raise
         finally:
             self._jobs.in_between.discard(job_id)
-        self._ledger.forget(job)
+        self._journal.forget(job)
         log.info("%s: deleted", job_id)
         announce(signals.job_deleted, job)
         if gone is not None:
@@ -360,11 +360,11 @@ class Scheduler:
             if self._stopping:
                 return 0
             started = 0
-            for turn in queue.next_turns(self._jobs.by_id, self.resources):
-                if turn.error is not None:
-                    self.running.fail(turn.job, turn.task, turn.error)
+            for decision in queue.next_decisions(self._jobs.by_id, self.resources):
+                if decision.error is not None:
+                    self.running.fail(decision.job, decision.task, decision.error)
                 else:
-                    started += self.running.start(turn)
+                    started += self.running.start(decision)
             self._settle_jobs()
             announce(signals.resources_changed, self)
             return started
@@ -373,8 +373,8 @@ class Scheduler:
         while True:
             with self._lock:
                 while not self._dirty and not self._stopping:
-                    if not self._changed.wait(SAVE_AGAIN_S if self._ledger.has_unsaved else None):
-                        self._ledger.save_again()
+                    if not self._changed.wait(SAVE_AGAIN_S if self._journal.has_unsaved else None):
+                        self._journal.save_again()
                 if self._stopping:
                     return
                 self._dirty = False
@@ -389,7 +389,7 @@ class Scheduler:
         self._changed.notify_all()
 
     def _settle_jobs(self) -> None:
-        """Let the jobs wait that are between two of their tasks and got no turn."""
+        """Let the jobs wait that are between two of their tasks and got no slot."""
         for job in self._jobs.all():
             if job.status is Status.RUNNING:
-                self._ledger.change(job)
+                self._journal.change(job)

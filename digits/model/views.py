@@ -22,7 +22,7 @@ from digits.model.network.parsing import message_with_line, parse_given
 from digits.model.network.text import STANDARD_NETWORKS, standard_network_text
 from digits.model.training.charts import preview_chart
 from digits.model.training.solver import preview
-from digits.web.answers import answer, in_turns, job_summary, scheduler, services
+from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
 from digits.web.forms import shown
 
 blueprint = Blueprint("models", __name__)
@@ -84,7 +84,7 @@ def history_as_csv(job_id: str) -> ResponseReturnValue:
     job = find_model(job_id)
     job.read_logs()
     headers = {"Content-Disposition": f"attachment; filename={job.id}_history.csv"}
-    pieces = in_turns(job.train_task.history_csv())
+    pieces = letting_others_run(job.train_task.history_csv())
     return Response(pieces, mimetype="text/csv", headers=headers)
 
 

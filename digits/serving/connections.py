@@ -57,7 +57,7 @@ class Peers:
         return named if named and self.is_proxy(peer) else peer
 
 
-class Doorkeeper:
+class ConnectionLimit:
     """Counts connections by address, and says who may come in."""
 
     def __init__(self, peers: Peers, most_per_address: int = MOST_PER_ADDRESS) -> None:
@@ -68,16 +68,16 @@ class Doorkeeper:
         self._inside: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def visit(self, address: str) -> Iterator[bool]:
+    def admit(self, address: str) -> Iterator[bool]:
         """For as long as a connection lasts; gives False when its address has too many."""
         with self._lock:
             self._inside[address] += 1
             count = self._inside[address]
-        welcome = count <= self.most_per_address or self.peers.is_proxy(address)
-        if not welcome and count == self.most_per_address + 1:
+        admitted = count <= self.most_per_address or self.peers.is_proxy(address)
+        if not admitted and count == self.most_per_address + 1:
             log.warning("%s has %d connections; no more are taken", address, count - 1)
         try:
-            yield welcome
+            yield admitted
         finally:
             with self._lock:
                 self._inside[address] -= 1

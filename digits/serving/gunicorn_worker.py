@@ -16,7 +16,7 @@ import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
 from digits.serving import wsgi_config
-from digits.serving.connections import Doorkeeper, FairSocket, Peers, allow_many_files
+from digits.serving.connections import ConnectionLimit, FairSocket, Peers, allow_many_files
 
 
 class DigitsWorker(GeventWorker):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class DigitsWorker(GeventWorker):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         config = wsgi_config.in_use()
-        self._door = Doorkeeper(Peers(config.trusted_proxies))
+        self._limit = ConnectionLimit(Peers(config.trusted_proxies))
         self._timeout_s = config.client_timeout_s
         # The connections on which no answer is owed: they wait for a request, or are live.
         self._idle: set[FairSocket] = set()
@@ -40,10 +40,10 @@ class DigitsWorker(GeventWorker):  # type: ignore[misc]
         """One connection, from its first to its last request."""
         address = addr[0] if isinstance(addr, tuple) else ""
         with (
-            self._door.visit(address) as welcome,
+            self._limit.admit(address) as admitted,
             contextlib.closing(FairSocket.of(client, self._timeout_s)) as own,
         ):
-            if welcome:
+            if admitted:
                 self._idle.add(own)
                 try:
                     # Not the parent's, which would take the time limit off again.

@@ -14,7 +14,7 @@ from flask import Flask
 from gevent import pywsgi
 from gevent.pool import Pool
 
-from digits.serving.connections import Doorkeeper, FairSocket, Peers, allow_many_files
+from digits.serving.connections import ConnectionLimit, FairSocket, Peers, allow_many_files
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,12 @@ class HttpServer(pywsgi.WSGIServer):  # type: ignore[misc]
             error_log=log,
         )
         self.timeout_s = timeout_s
-        self._door = Doorkeeper(peers)
+        self._limit = ConnectionLimit(peers)
 
     def handle(self, sock: Any, address: Any) -> None:
         with (
-            self._door.visit(address[0]) as welcome,
+            self._limit.admit(address[0]) as admitted,
             contextlib.closing(FairSocket.of(sock, self.timeout_s)) as own,
         ):
-            if welcome:
+            if admitted:
                 super().handle(own, address)

@@ -24,7 +24,7 @@ LEAST_BYTES_PER_S = 2000.0
 PIECE_BYTES = 64 * 1024
 
 
-class Patience:
+class BodyTimeouts:
     """WSGI: lets `app` read bodies that come too slowly only for so long."""
 
     def __init__(

@@ -51,7 +51,7 @@ def scheduler() -> Scheduler:
     return services().scheduler
 
 
-def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `work` answers; it reads the disk, or computes, beside the event loop, not in it."""
     import gevent.monkey  # noqa: PLC0415 - as in `sockets.async_mode`
 
@@ -75,7 +75,7 @@ def answer(template: str, data: Mapping[str, Any], **context: Any) -> ResponseRe
     return render_template(template, **context)
 
 
-def in_turns(pieces: Iterable[str]) -> Iterator[str]:
+def letting_others_run(pieces: Iterable[str]) -> Iterator[str]:
     """The pieces of a long answer; after each, other requests are served if there are any."""
     for piece in pieces:
         yield piece

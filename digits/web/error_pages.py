@@ -96,7 +96,7 @@ def error_answer(code: int, message: str, trace: str = "") -> ResponseReturnValu
     shown = PAGES.get(code, OTHER)
     came_from_form = request.method == "POST"
     page = render_template(
-        "error.html",
+        "web/error.html",
         code=code,
         title=shown.title,
         advice=shown.advice,

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 import digits
-from digits.web.answers import aside
+from digits.web.answers import in_thread
 from digits.web.markdown import page_html, title_of
 
 blueprint = Blueprint("help", __name__, url_prefix="/help")
@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
 def page(name: str) -> ResponseReturnValue:
     """A page of the documentation, such as `getting-started`, or one of its pictures.
 
-    The template (`help.html`) gets `title`, `content` and `is_index`.
+    The template (`web/help.html`) gets `title`, `content` and `is_index`.
     """
     path = documents().get(name) or documents().get(f"{name}.md")
     if path is None:
@@ -43,8 +43,8 @@ def page(name: str) -> ResponseReturnValue:
     folder = posixpath.dirname(name)
     # The addresses below a prefix (`url_prefix`) may differ from one request to the next.
     root = url_for("help.index")
-    title, content = aside(_rendered, path, path.stat().st_mtime_ns, folder, root)
-    return render_template("help.html", title=title, content=content, is_index=name == INDEX)
+    title, content = in_thread(_rendered, path, path.stat().st_mtime_ns, folder, root)
+    return render_template("web/help.html", title=title, content=content, is_index=name == INDEX)
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ NEED_NO_JOBS = frozenset(
 )
 
 
-def hold_back() -> ResponseReturnValue | None:
+def wait_for_jobs() -> ResponseReturnValue | None:
     """Let a request go on as soon as the jobs are there, or answer that they are not."""
     if request.endpoint in NEED_NO_JOBS or scheduler().wait_until_loaded(0):
         return None
@@ -34,6 +34,6 @@ def hold_back() -> ResponseReturnValue | None:
     else:
         # A form that was sent would be lost if the page loaded itself again.
         looks_again = request.method in ("GET", "HEAD")
-        page = render_template("starting.html", message=message, looks_again=looks_again)
+        page = render_template("web/loading.html", message=message, looks_again=looks_again)
         body = current_app.make_response(page)
     return body, 503, {"Retry-After": str(RETRY_AFTER_S), "Cache-Control": "no-store"}

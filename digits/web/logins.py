@@ -59,7 +59,7 @@ class LogoutForm(DigitsForm):
 def log_in() -> ResponseReturnValue:
     """The page to log in, and what it sends: `name`, `password`, `next`.
 
-    The template (`login.html`) gets `form` and `problem`, why the last try failed.
+    The template (`web/login.html`) gets `form` and `problem`, why the last try failed.
     """
     accounts = services().accounts
     if not accounts.are_on:
@@ -68,7 +68,7 @@ def log_in() -> ResponseReturnValue:
     if request.method == "GET":
         if g.user is not None:
             return redirect(_way_on(form.next.data))
-        return render_template("login.html", form=form, problem="")
+        return render_template("web/login.html", form=form, problem="")
     if not form.validate():
         return _refused(form, 400, "The page was open for too long. Try again.")
     name, password = (form.name.data or "").strip(), form.password.data or ""
@@ -213,7 +213,7 @@ def _ask_to_log_in() -> ResponseReturnValue:
 def _refused(form: LoginForm, code: int, problem: str) -> ResponseReturnValue:
     if wants_json():
         return error_answer(code, problem)
-    return render_template("login.html", form=form, problem=problem), code
+    return render_template("web/login.html", form=form, problem=problem), code
 
 
 def _end_login() -> None:

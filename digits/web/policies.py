@@ -18,7 +18,7 @@ from digits.sources.paths import PathPolicy
 from digits.sources.url_policy import UrlPolicy
 
 
-class Reach:
+class Policies:
     """The policies of a server.  Raises ConfigError for an allow list that is none."""
 
     def __init__(self, config: Config, accounts: Accounts) -> None:

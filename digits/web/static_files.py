@@ -1,8 +1,8 @@
 """Static files under addresses that change with their contents, so that browsers may keep them.
 
-`url_for("static", filename="js/page.js")` answers `/static/v-<digest>/js/page.js`, where the digest
-is that of all static files together: the scripts name each other by relative addresses, so one that
-changes must take the others to a new address.  nginx.site serves the same addresses.
+`url_for("static", filename="js/web/page.js")` answers `/static/v-<digest>/js/web/page.js`, where
+the digest is that of all static files together: the scripts name each other by relative addresses,
+so one that changes must take the others to a new address.  nginx.site serves the same addresses.
 """
 
 from __future__ import annotations

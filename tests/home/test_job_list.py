@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import FormError
-from digits.home.job_list import PAGE_SIZE, JobPage, Wish, listed, wish_from
+from digits.home.job_list import PAGE_SIZE, JobPage, ListQuery, list_query, listed
 from digits.jobs.job import Job
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from tests.program_jobs import ProgramJob, program
@@ -49,45 +49,49 @@ JOBS = [
     ],
 )
 def test_each_column_sorts_both_ways(sort: str, expected: list[str]) -> None:
-    assert names(listed(JOBS, "dataset", Wish(sort=sort))) == expected
+    assert names(listed(JOBS, "dataset", ListQuery(sort=sort))) == expected
 
 
 def test_the_time_a_job_took_sorts_too() -> None:
     ended = [found for found in JOBS if found.status is not Status.RUNNING]
-    assert names(listed(ended, "dataset", Wish(sort="-took"))) == ["pears", "bananas", "Apples"]
+    assert names(listed(ended, "dataset", ListQuery(sort="-took"))) == [
+        "pears",
+        "bananas",
+        "Apples",
+    ]
 
 
 def test_search_and_status_go_together() -> None:
-    assert names(listed(JOBS, "dataset", Wish(words="a", status=Status.DONE))) == [
+    assert names(listed(JOBS, "dataset", ListQuery(words="a", status=Status.DONE))) == [
         "bananas",
         "pears",
     ]
-    assert names(listed(JOBS, "dataset", Wish(words="PEARS 20260101"))) == ["pears"]
+    assert names(listed(JOBS, "dataset", ListQuery(words="PEARS 20260101"))) == ["pears"]
     assert listed(JOBS, "model") == []
 
 
 def test_a_page_holds_a_part_and_counts_all() -> None:
     many = [job(number, f"job-{number:02d}") for number in range(2 * PAGE_SIZE + 1)]
-    last = JobPage(many, "dataset", Wish(sort="name"), 3)
+    last = JobPage(many, "dataset", ListQuery(sort="name"), 3)
     assert (last.pages, last.found, last.total) == (3, 51, 51)
     assert names(last.jobs) == ["job-50"]
-    few = JobPage(many, "dataset", Wish(words="job-1"), 9)
+    few = JobPage(many, "dataset", ListQuery(words="job-1"), 9)
     assert (few.number, few.pages, few.found, few.total) == (1, 1, 10, 51)
 
 
 def test_a_click_on_a_head_turns_the_order_round() -> None:
-    assert JobPage(JOBS, "dataset", Wish()).next_sort("name") == "name"
-    assert JobPage(JOBS, "dataset", Wish()).next_sort("made") == "-made"
-    by_name = JobPage(JOBS, "dataset", Wish(sort="name"))
+    assert JobPage(JOBS, "dataset", ListQuery()).next_sort("name") == "name"
+    assert JobPage(JOBS, "dataset", ListQuery()).next_sort("made") == "-made"
+    by_name = JobPage(JOBS, "dataset", ListQuery(sort="name"))
     assert (by_name.next_sort("name"), by_name.aria_sort("name")) == ("-name", "ascending")
     assert by_name.aria_sort("made") == "none"
-    assert JobPage(JOBS, "dataset", Wish(sort="-took")).next_sort("took") == "took"
+    assert JobPage(JOBS, "dataset", ListQuery(sort="-took")).next_sort("took") == "took"
 
 
 def test_an_address_is_read_whatever_its_case() -> None:
     values = {"search": " a b ", "status": "done", "models_sort": "-name"}
-    assert wish_from(values, "models_sort") == Wish("a b", Status.DONE, "-name")
-    assert wish_from({}) == Wish()
+    assert list_query(values, "models_sort") == ListQuery("a b", Status.DONE, "-name")
+    assert list_query({}) == ListQuery()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +99,7 @@ def test_an_address_is_read_whatever_its_case() -> None:
 )
 def test_what_cannot_be_asked_for_is_said_with_what_can(values: dict[str, str], field: str) -> None:
     with pytest.raises(FormError) as refused:
-        wish_from(values)
+        list_query(values)
     message = refused.value.errors[field][0]
     assert next(iter(values.values())) in message
     assert "Done" in message or "took" in message

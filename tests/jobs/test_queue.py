@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from digits.jobs.job import Job
-from digits.jobs.queue import next_turns, waiting_tasks
+from digits.jobs.queue import next_decisions, waiting_tasks
 from digits.jobs.resources import CREATE_DB, GPU, PARSE_FOLDER, Resources
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from tests.program_jobs import ProgramJob
@@ -39,15 +39,17 @@ class Jobs:
     def pass_(self) -> dict[str, list[str] | str]:
         """Carry out one pass: what starts with which units, or why it never will."""
         made: dict[str, list[str] | str] = {}
-        for turn in next_turns(self.by_id, self.resources):
-            key = f"{turn.job.id}/{turn.task.id}"
-            if turn.error is not None:
-                made[key] = turn.error
-                self.end(turn.job, Status.ERROR)
+        for decision in next_decisions(self.by_id, self.resources):
+            key = f"{decision.job.id}/{decision.task.id}"
+            if decision.error is not None:
+                made[key] = decision.error
+                self.end(decision.job, Status.ERROR)
                 continue
-            made[key] = list(turn.units)
-            turn.task.history.move_to(Status.RUNNING)
-            self.resources.take(turn.task.need().kind, turn.units, (turn.job.id, turn.task.id))
+            made[key] = list(decision.units)
+            decision.task.history.move_to(Status.RUNNING)
+            self.resources.take(
+                decision.task.need().kind, decision.units, (decision.job.id, decision.task.id)
+            )
         return made
 
     def end(self, job: Job, status: Status = Status.DONE) -> None:

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from digits.serving.connections import Doorkeeper, Peers
-from digits.serving.slow_clients import Patience, TimedBody
+from digits.serving.connections import ConnectionLimit, Peers
+from digits.serving.slow_clients import BodyTimeouts, TimedBody
 
 # Run in a process of its own: gevent's sockets need its hub.
 DRIBBLE = """
@@ -134,25 +134,25 @@ def test_a_request_without_a_body_keeps_its_stream() -> None:
         return []
 
     stream = io.BytesIO()
-    patient = Patience(app)  # type: ignore[arg-type]
-    patient({"wsgi.input": stream}, None)  # type: ignore[arg-type]
-    patient({"wsgi.input": stream, "CONTENT_LENGTH": "5"}, None)  # type: ignore[arg-type]
-    patient({"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked"}, None)  # type: ignore[arg-type]
+    timed = BodyTimeouts(app)  # type: ignore[arg-type]
+    timed({"wsgi.input": stream}, None)  # type: ignore[arg-type]
+    timed({"wsgi.input": stream, "CONTENT_LENGTH": "5"}, None)  # type: ignore[arg-type]
+    timed({"wsgi.input": stream, "HTTP_TRANSFER_ENCODING": "chunked"}, None)  # type: ignore[arg-type]
     assert seen[0] is stream
     assert [type(found) for found in seen[1:]] == [TimedBody, TimedBody]
 
 
 def test_one_address_has_a_bounded_number_of_connections_others_and_proxies_have_theirs() -> None:
-    door = Doorkeeper(Peers(["10.0.0.0/8"]), most_per_address=2)
-    with door.visit("203.0.113.7") as first, door.visit("203.0.113.7") as second:
+    limit = ConnectionLimit(Peers(["10.0.0.0/8"]), most_per_address=2)
+    with limit.admit("203.0.113.7") as first, limit.admit("203.0.113.7") as second:
         assert first
         assert second
-        with door.visit("203.0.113.7") as third, door.visit("203.0.113.8") as other:
+        with limit.admit("203.0.113.7") as third, limit.admit("203.0.113.8") as other:
             assert (third, other) == (False, True)
         for address in ("127.0.0.1", "::1", "10.1.2.3", ""):
-            with door.visit(address), door.visit(address), door.visit(address) as proxy:
+            with limit.admit(address), limit.admit(address), limit.admit(address) as proxy:
                 assert proxy
-    with door.visit("203.0.113.7") as again:
+    with limit.admit("203.0.113.7") as again:
         assert again
 
 

@@ -36,14 +36,14 @@ def test_a_page_says_that_the_server_starts_and_looks_again(starting: Flask) -> 
     answer = starting.test_client().get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert "DIGITS is starting" in answer.text
-    assert "js/starting.js" in answer.text
+    assert "js/web/loading.js" in answer.text
     assert "DIGITS is reading its jobs. Try again" in answer.text
 
 
 def test_a_form_that_was_sent_is_not_sent_again_by_itself(starting: Flask) -> None:
     answer = starting.test_client().post("/models/images/classification", data={"a": "b"})
     assert answer.status_code == 503
-    assert "js/starting.js" not in answer.text
+    assert "js/web/loading.js" not in answer.text
     assert "Back to the form" in answer.text
 
 

@@ -28,8 +28,8 @@ _RUNS_OF_A_BATCH = 8
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is wanted of each picture, and of all of them.
+class BatchOptions:
+    """What is asked of each picture, and of all of them.
 
     The best `top` classes; of each class the best `best_count` pictures; thumbnails with at most
     `thumbnail_side` pixels a side (0: none).
@@ -42,7 +42,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture's values, and its thumbnail where one is wanted."""
+    """A picture's values, and its thumbnail where one is asked for."""
 
     sample: Sample
     thumbnail: bytes
@@ -57,7 +57,7 @@ class Chunk:
     indices: list[npt.NDArray[np.int32]] = field(default_factory=list)
     confidences: list[npt.NDArray[np.float32]] = field(default_factory=list)
     reasons: list[tuple[int, str]] = field(default_factory=list)
-    # One a picture, empty where it was unreadable or none is wanted.
+    # One a picture, empty where it was unreadable or none is asked for.
     thumbnails: list[bytes] = field(default_factory=list)
     # Of each class, the best so far: places in the chunk and scores, (classes, best_count).
     best: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
@@ -74,17 +74,17 @@ def classify(
     decoders: Decoders,
     read: Callable[[Item], Sample],
     items: Iterable[Item],
-    wish: Wish,
+    options: BatchOptions,
 ) -> Chunk:
     """Read and classify `items`."""
 
     def decode(item: Item) -> Decoded:
         sample = read(item)
-        side = wish.thumbnail_side
+        side = options.thumbnail_side
         small = thumbnail(network.preparer.shown(sample), side) if side else b""
         return Decoded(sample, small)
 
-    chunk = Chunk(min(wish.top, len(network.labels)), wish.best_count)
+    chunk = Chunk(min(options.top, len(network.labels)), options.best_count)
     ahead = 2 * network.batch_size
     run = max(1, network.batch_size // _RUNS_OF_A_BATCH)
     outcomes = enumerate(decoders.map(decode, items, ahead, run))

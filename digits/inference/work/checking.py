@@ -24,7 +24,7 @@ from digits.inference.protocol import Message
 from digits.inference.results import NetCheck, NetProblem, SkippedWeights
 from digits.inference.work import permissions
 from digits.inference.work.layer_lines import layer_lines
-from digits.inference.work.requested import Wanted, filtered, parse, without_files
+from digits.inference.work.requested import RequestedNet, filtered, parse, without_files
 from digits.inference.work.weights_check import compare_weights
 
 _PLACE = re.compile(r"(?P<source>.*?):(?P<line>\d+):\d+: (?P<problem>.*)", re.DOTALL)
@@ -37,7 +37,7 @@ def check(request: Message) -> Message:
     problems: list[NetProblem] = []
     weights = request.header["weights"]
     for values, text in zip(request.header["nets"], request.parts, strict=True):
-        wanted = Wanted.from_json(values)
+        wanted = RequestedNet.from_json(values)
         try:
             net = filtered(parse(text, wanted.name), wanted)
             parts = build_net(net, wanted)
@@ -54,7 +54,7 @@ def check(request: Message) -> Message:
     return Message({"nets": nets, "problems": [asdict(problem) for problem in problems]})
 
 
-def build_net(net: caffe_pb2.NetParameter, wanted: Wanted) -> Parts:
+def build_net(net: caffe_pb2.NetParameter, wanted: RequestedNet) -> Parts:
     """The parts of a net in the wanted state, without memory behind them.  Raises CaffeError."""
     phase = Phase.TRAIN if wanted.phase == "TRAIN" else Phase.TEST
     nowhere = torch.device("meta")
@@ -65,7 +65,9 @@ def build_net(net: caffe_pb2.NetParameter, wanted: Wanted) -> Parts:
         )
 
 
-def inferred_shapes(net: caffe_pb2.NetParameter, wanted: Wanted) -> dict[str, tuple[int, ...]]:
+def inferred_shapes(
+    net: caffe_pb2.NetParameter, wanted: RequestedNet
+) -> dict[str, tuple[int, ...]]:
     """Blob names to shapes.  Raises CaffeError where the net cannot be built."""
     return dict(_facts(net, build_net(net, wanted)).shapes)
 

@@ -17,14 +17,14 @@ from digits.caffe.errors import CaffeError
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadRequest
 from digits.inference.protocol import Message
-from digits.inference.work.requested import Wanted, filtered, parse
+from digits.inference.work.requested import RequestedNet, filtered, parse
 
 
 def draw_net(request: Message) -> Message:
     """Header: net, format, rankdir, all_states, timeout_s; part: the text.  Answers the picture."""
     header = request.header
     deadline = time.monotonic() + header["timeout_s"]
-    wanted = Wanted.from_json(header["net"])
+    wanted = RequestedNet.from_json(header["net"])
     net = parse(request.parts[0], wanted.name)
     shapes: dict[str, tuple[int, ...]] = {}
     note = ""
@@ -44,7 +44,7 @@ def draw_net(request: Message) -> Message:
 
 
 def _shapes_in_all_states(
-    net: caffe_pb2.NetParameter, wanted: Wanted
+    net: caffe_pb2.NetParameter, wanted: RequestedNet
 ) -> dict[str, tuple[int, ...]]:
     """The blobs' shapes in training, and of what is not there then, in testing."""
     from digits.inference.work.checking import inferred_shapes  # noqa: PLC0415 - as above

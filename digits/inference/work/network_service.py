@@ -18,7 +18,7 @@ from digits.inference.errors import BadRequest
 from digits.inference.network import Network
 from digits.inference.protocol import Message
 from digits.inference.work import databases
-from digits.inference.work.batches import Wish, classify
+from digits.inference.work.batches import BatchOptions, classify
 from digits.inference.work.decoding import Decoders
 from digits.inference.work.grad_cam import GradCam
 from digits.inference.work.layers import Inside
@@ -98,13 +98,13 @@ class NetworkService:
         else:
             items = [_source(source, request.parts) for source in header["sources"]]
             read = network.preparer.read
-        wish = Wish(header["top"], header.get("best", 0), header.get("thumbnails", 0))
-        chunk = classify(network, self._decode(), read, items, wish)
+        options = BatchOptions(header["top"], header.get("best", 0), header.get("thumbnails", 0))
+        chunk = classify(network, self._decode(), read, items, options)
         indices, confidences = chunk.joined()
         parts = [indices.tobytes(), confidences.tobytes()]
         if chunk.best is not None:
             parts += [array.tobytes() for array in chunk.best]
-        if wish.thumbnail_side:
+        if options.thumbnail_side:
             sizes = np.array([len(each) for each in chunk.thumbnails], np.int64)
             parts += [sizes.tobytes(), b"".join(chunk.thumbnails)]
         kept = 0 if chunk.best is None else chunk.best[0].shape[1]

@@ -17,7 +17,7 @@ DATA_TYPES = ("Data", "ImageData", "HDF5Data", "MemoryData", "WindowData")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedNet:
     """The values of a NetSource."""
 
     name: str
@@ -26,7 +26,7 @@ class Wanted:
     data_shapes: Mapping[str, Shape]
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Wanted:
+    def from_json(cls, values: Mapping[str, Any]) -> RequestedNet:
         shapes = {top: tuple(shape) for top, shape in values["data_shapes"].items()}
         return cls(values["name"], values["phase"], tuple(values["stages"]), shapes)
 
@@ -41,7 +41,7 @@ def parse(text: bytes, name: str) -> caffe_pb2.NetParameter:
     return net
 
 
-def filtered(net: caffe_pb2.NetParameter, wanted: Wanted) -> caffe_pb2.NetParameter:
+def filtered(net: caffe_pb2.NetParameter, wanted: RequestedNet) -> caffe_pb2.NetParameter:
     """The layers that the wanted state has.  Raises NetError for contradicting rules."""
     seen = caffe_pb2.NetParameter()
     seen.CopyFrom(net)
@@ -49,7 +49,7 @@ def filtered(net: caffe_pb2.NetParameter, wanted: Wanted) -> caffe_pb2.NetParame
     return rules.filter_net(seen)
 
 
-def without_files(net: caffe_pb2.NetParameter, wanted: Wanted) -> caffe_pb2.NetParameter:
+def without_files(net: caffe_pb2.NetParameter, wanted: RequestedNet) -> caffe_pb2.NetParameter:
     """The net with Inputs for its data layers, and nothing that writes.
 
     Raises NetError for a data layer with a top whose shape was not given.

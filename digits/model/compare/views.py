@@ -20,9 +20,9 @@ blueprint = Blueprint("compare", __name__)
 def compare_models() -> ResponseReturnValue:
     """Two to ten models (`ids`, commas between them) side by side.
 
-    The template (`models/compare.html`) gets `models`, their `names`, `results`, `differing` and
-    `shared`, each a list of Rows, the `chart` with its `measures` and those `shown` at first, and
-    `epochs`, the length of the longest training.
+    The template (`models/compare/compare.html`) gets `models`, their `names`, `results`,
+    `differing` and `shared`, each a list of Rows, the `chart` with its `measures` and those `shown`
+    at first, and `epochs`, the length of the longest training.
     """
     jobs = scheduler().jobs
     models = tables.chosen_models(",".join(request.args.getlist("ids")), jobs)
@@ -43,7 +43,7 @@ def compare_models() -> ResponseReturnValue:
         "chart": chart,
     }
     return answer(
-        "models/compare.html",
+        "models/compare/compare.html",
         data,
         models=models,
         names=tables.short_names(models),

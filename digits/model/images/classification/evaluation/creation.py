@@ -83,7 +83,7 @@ class DatabaseSource:
 
 
 @dataclass(frozen=True)
-class Wish:
+class EvaluationRequest:
     """What the user `owner` wants classified, with which weights; `limit` None: all pictures."""
 
     model: ModelJob
@@ -95,31 +95,33 @@ class Wish:
     owner: str = ""
 
 
-def create_evaluation(scheduler: Scheduler, config: Config, paths: PathPolicy, wish: Wish) -> Job:
+def create_evaluation(
+    scheduler: Scheduler, config: Config, paths: PathPolicy, request: EvaluationRequest
+) -> Job:
     """Put the job into the queue; it may read what `paths` allows now.  Raises StorageError."""
     settings = {
-        "model": wish.model.id,
-        "model_name": wish.model.name,
-        "epoch": wish.epoch,
-        "source": wish.source.words,
-        "limit": wish.limit,
-        "top_n": wish.top_n,
+        "model": request.model.id,
+        "model_name": request.model.name,
+        "epoch": request.epoch,
+        "source": request.source.words,
+        "limit": request.limit,
+        "top_n": request.top_n,
     }
 
     def fill(job: Job) -> None:
-        request = {
-            "network": wish.network.to_json(),
-            "source": wish.source.request(job.dir),
-            "limit": wish.limit,
-            "top_n": wish.top_n,
+        written = {
+            "network": request.network.to_json(),
+            "source": request.source.request(job.dir),
+            "limit": request.limit,
+            "top_n": request.top_n,
             "data_roots": [str(root) for root in paths.roots],
             "jobs_dir": str(config.jobs_dir.resolve()),
             "timeout_s": config.inference_timeout_s,
             "memory_mb": config.inference_memory_mb,
         }
-        write_text(job.dir / REQUEST_FILE, json.dumps(request, indent=1))
+        write_text(job.dir / REQUEST_FILE, json.dumps(written, indent=1))
 
-    name = f"{wish.source.words} by {wish.model.name}"
+    name = f"{request.source.words} by {request.model.name}"
     return scheduler.add_job(
-        ImageClassificationEvaluationJob, name, settings, fill, owner=wish.owner
+        ImageClassificationEvaluationJob, name, settings, fill, owner=request.owner
     )

@@ -51,8 +51,8 @@ def evaluation(job_id: str) -> ResponseReturnValue:
 
     `outcome` (right, wrong, unreadable), `truth` and `predicted` (numbers of classes) and `name`
     choose rows, `sort` (number, confidence, label, predicted) and `order` (down) sort them, `page`
-    turns the pages.  The template (`evaluation.html`) gets `job`, `model` (None when it is gone),
-    `results` (an Evaluation), `accuracy` and `page` (a RowPage).
+    turns the pages.  The template (`evaluation/evaluation.html`) gets `job`, `model` (None when it
+    is gone), `results` (an Evaluation), `accuracy` and `page` (a RowPage).
     """
     job = find_evaluation(job_id)
     job.read_logs()
@@ -62,7 +62,7 @@ def evaluation(job_id: str) -> ResponseReturnValue:
         return jsonify({**job_summary(job), **numbers, **job.facts()})
     results = job.results()
     return render_template(
-        f"{FOLDER}/evaluation.html",
+        f"{FOLDER}/evaluation/evaluation.html",
         job=job,
         model=_model_of(job),
         results=results,
@@ -99,7 +99,7 @@ def evaluation_thumbnail(job_id: str, number: int) -> ResponseReturnValue:
 def evaluation_top_n(job_id: str) -> ResponseReturnValue:
     """For each class the pictures with the highest confidence; empty until the job is done.
 
-    The template (`evaluation_top_n.html`) gets `job`, `model`, `classes`, [(label,
+    The template (`evaluation/top_n.html`) gets `job`, `model`, `classes`, [(label,
     [GridPicture, ...]), ...], `left_out`, how many more classes there are, and `n`.
     """
     job = find_evaluation(job_id)
@@ -114,7 +114,7 @@ def evaluation_top_n(job_id: str) -> ResponseReturnValue:
         "top_n": {label: [[each.name, each.confidence] for each in best] for label, best in classes}
     }
     return answer(
-        f"{FOLDER}/evaluation_top_n.html",
+        f"{FOLDER}/evaluation/top_n.html",
         data,
         job=job,
         model=_model_of(job),

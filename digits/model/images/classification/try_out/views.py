@@ -17,8 +17,8 @@ from digits.errors import FormError, JobRefused
 from digits.inference import BadPicture, grad_cam
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.evaluation.creation import (
+    EvaluationRequest,
     EvaluationSource,
-    Wish,
     create_evaluation,
 )
 from digits.model.images.classification.evaluation.reading import Choice
@@ -50,8 +50,9 @@ MOST_CLASSES = 1 << 31
 def classify_one() -> ResponseReturnValue:
     """Classify `image_file` (upload), or `image_url` (URL, or path on the server).
 
-    The template (`classify_one.html`) gets `job`, `epoch`, `name` (of the picture), `classified`,
-    a Classified, whose `layers` are empty unless `show_visualizations` was sent, and `labels`.
+    The template (`try_out/classify_one.html`) gets `job`, `epoch`, `name` (of the picture),
+    `classified`, a Classified, whose `layers` are empty unless `show_visualizations` was sent, and
+    `labels`.
     """
     chosen = chosen_snapshot()
     name, source = one_picture()
@@ -67,7 +68,7 @@ def classify_one() -> ResponseReturnValue:
         field = "image_url" if text_of("image_url") else "image_file"
         raise FormError({field: [f"{name} cannot be read as a picture: {error}"]}) from error
     return answer(
-        f"{FOLDER}/classify_one.html",
+        f"{FOLDER}/try_out/classify_one.html",
         classified.to_json(),
         job=chosen.job,
         epoch=chosen.epoch,
@@ -121,7 +122,8 @@ def classify_many() -> ResponseReturnValue:
     Relative paths of a list start at `image_folder`.  Takes `num_test_images` as well (empty: all).
     A list is answered at once: as JSON in any case, as a page up to `inference_direct_images`; all
     else becomes a job of its own, as does a list with `as_job`.  The template
-    (`classify_many.html`) gets `job`, `epoch`, `result`, a ManyResult, and `choice`, a Choice.
+    (`try_out/classify_many.html`) gets `job`, `epoch`, `result`, a ManyResult, and `choice`, a
+    Choice.
     """
     chosen = chosen_snapshot()
     limit = number_of("num_test_images", None)
@@ -133,7 +135,7 @@ def classify_many() -> ResponseReturnValue:
         return _streamed(chosen, pictures.kept(), accuracy)
     result = ManyResult(accuracy, list(_rows(chosen, pictures, accuracy, drawn=not wants_json())))
     return answer(
-        f"{FOLDER}/classify_many.html",
+        f"{FOLDER}/try_out/classify_many.html",
         result.to_json(),
         job=chosen.job,
         epoch=chosen.epoch,
@@ -147,8 +149,8 @@ def classify_many() -> ResponseReturnValue:
 def top_n() -> ResponseReturnValue:
     """For each class the `top_n` pictures with the highest confidence in it.
 
-    The pictures, and what becomes a job, are as for `classify_many`.  The template (`top_n.html`)
-    gets `job`, `epoch`, `n` and `grids`, a Grids.
+    The pictures, and what becomes a job, are as for `classify_many`.  The template
+    (`try_out/top_n.html`) gets `job`, `epoch`, `n` and `grids`, a Grids.
     """
     chosen = chosen_snapshot()
     n = number_of("top_n", MOST_TOP_N) or DEFAULT_TOP_N
@@ -165,7 +167,7 @@ def top_n() -> ResponseReturnValue:
         drawn=not wants_json(),
     )
     return answer(
-        f"{FOLDER}/top_n.html",
+        f"{FOLDER}/try_out/top_n.html",
         grids.to_json(),
         job=chosen.job,
         epoch=chosen.epoch,
@@ -191,8 +193,10 @@ def _created_evaluation(
             "So many images are classified by a job of their own, which you may not make. Ask an "
             "admin, or send a shorter list."
         )
-    wish = Wish(chosen.job, chosen.epoch, chosen.network, source, limit, n, owner_name())
-    job = create_evaluation(scheduler(), services().config, services().paths, wish)
+    asked = EvaluationRequest(
+        chosen.job, chosen.epoch, chosen.network, source, limit, n, owner_name()
+    )
+    job = create_evaluation(scheduler(), services().config, services().paths, asked)
     return created(job, url_for(f"classification_models.{page}", job_id=job.id))
 
 

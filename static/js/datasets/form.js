@@ -1,0 +1,15 @@
+/** The form for a new dataset. */
+
+import { takeDroppedArchive, uploadWithProgress } from "./archive_upload.js";
+import { need } from "../web/dom.js";
+import { focusFirstError, showFieldsThatApply } from "../forms/fields.js";
+import { completePaths } from "../forms/path_autocomplete.js";
+import { showResizeExample } from "./resize_example.js";
+
+const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
+showFieldsThatApply(form);
+completePaths(form);
+showResizeExample(form);
+takeDroppedArchive(form);
+uploadWithProgress(form);
+focusFirstError(form);

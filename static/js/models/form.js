@@ -1,0 +1,18 @@
+/** The form for a new model. */
+
+import { need } from "../web/dom.js";
+import { focusFirstError, showFieldsThatApply } from "../forms/fields.js";
+import { watchGraphs } from "../graphs/graphs.js";
+import { showDatasetSummary } from "../datasets/summary.js";
+import { showLearningRate } from "./lr_preview.js";
+import { editNetworks } from "./network_editor.js";
+import { completePaths } from "../forms/path_autocomplete.js";
+
+const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
+showFieldsThatApply(form);
+completePaths(form);
+watchGraphs();
+showLearningRate(form);
+showDatasetSummary(form);
+editNetworks(form);
+focusFirstError(form);
