@@ -14,13 +14,14 @@ run:            ## Start the development server
 	./digits-devserver
 
 fix:            ## Format the code and mend what the linter can mend
-	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/djlint --quiet --reformat templates
 
-check:          ## Format, lint, types, layers, spelling
+check:          ## Format, lint, types, floors, templates, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/djlint --quiet --check templates
 	$(BIN)/codespell
 
 audit:          ## Look for known weaknesses in what is installed; fails when there is one
