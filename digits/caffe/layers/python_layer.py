@@ -19,7 +19,7 @@ from typing import Any
 from digits.caffe.blob import Blob
 from digits.caffe.proto import caffe_pb2
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = __name__.rpartition(".layers.")[0]
 
 
 class BlobVec(list[Blob]):
