@@ -258,10 +258,10 @@ def test_the_form_offers_datasets_and_models(
 def test_the_form_offers_the_standard_networks_by_name(client: FlaskClient) -> None:
     # They were once sent without their values, so that a browser could choose none of them.
     page = client.get("/models/images/classification/new").text
-    offered = re.findall(r'name="standard_networks" value="(\w*)"( checked)?>(\w+)', page)
+    offered = re.findall(r'name="standard_networks"\s+value="(\w*)"\s*(checked)?>(\w+)', page)
     assert offered == [
         ("lenet", "", "LeNet"),
-        ("alexnet", " checked", "AlexNet"),
+        ("alexnet", "checked", "AlexNet"),
         ("googlenet", "", "GoogLeNet"),
     ]
 
@@ -292,8 +292,8 @@ def test_a_models_page_leads_to_training_on_its_network(
     address = re.search(r'href="([^"]*previous_networks=[^"]*)"', page)
     assert address is not None
     form = client.get(html.unescape(address[1])).text
-    assert re.search(rf'name="previous_networks" value="{trained.id}" checked', form)
-    assert re.search(r'name="method" value="previous"[^>]* checked', form)
+    assert re.search(rf'name="previous_networks"\s+value="{trained.id}"\s+checked', form)
+    assert re.search(r'name="method"\s+value="previous"[^>]*\schecked', form)
     assert f'value="{trained.dataset_id}" selected' in form or (
         f'selected value="{trained.dataset_id}"' in form
     )
