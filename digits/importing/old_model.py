@@ -29,6 +29,7 @@ from digits.jobs.store import JobStore
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network import graph
+from digits.model.network.errors import NetworkError
 from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.snapshots import newest_state, snapshot_weights
@@ -69,9 +70,10 @@ def read_model(folder: Path) -> OldModel:
             solver = upgrade.read_solver(folder / SOLVER_FILE)
         else:
             solver = SolverParameter(base_lr=0.01, lr_policy="fixed", max_iter=max(weights))
-    except (CaffeError, OSError) as error:
+        data = data_layer(train_val, graph.TRAIN)
+    except (CaffeError, NetworkError, OSError) as error:
         raise ToolError(f"{folder} cannot be imported: {error}") from error
-    if data_layer(train_val, graph.TRAIN) is None:
+    if data is None:
         raise ToolError(f"{folder / TRAIN_VAL_FILE} has no Data layer for the TRAIN phase.")
     return OldModel(folder, train_val, solver)
 

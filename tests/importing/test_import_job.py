@@ -139,6 +139,8 @@ def test_an_archive_of_a_model_can_classify_though_it_has_no_pictures(
         (f"rm -r {DATASET_ID}; sed -i s/original/x/ {MODEL_ID}/train_val.prototxt", "--dataset"),
         (f"rm -r {DATASET_ID}; echo 'layer {{' > {MODEL_ID}/deploy.prototxt", "deploy.prototxt"),
         (f"rm -r {DATASET_ID}; echo x > {MODEL_ID}/solver.prototxt", "solver.prototxt"),
+        (f"rm -r {DATASET_ID}; echo 'layer {{ include {{}} exclude {{}} }}' >> "
+         f"{MODEL_ID}/train_val.prototxt", "not both"),
         (f"rm -r {MODEL_ID}; echo x > {DATASET_ID}/train_db/data.mdb", "train_db"),
         (f"rm -r {MODEL_ID} {DATASET_ID}/*_db; echo x > {DATASET_ID}/mean.binaryproto", "mean"),
     ],

@@ -1,13 +1,13 @@
 """What is wrong with networks that a user chose, under the tree of `digits/errors.py`.
 
-DigitsError
+NotPossible
 └── NetworkError    text that is no network, or a network that cannot be trained on the dataset
 """
 
-from digits.errors import DigitsError
+from digits.errors import NotPossible
 
 
-class NetworkError(DigitsError):
+class NetworkError(NotPossible):
     """A network that cannot be used; the message names the layer and says what to do.
 
     `line` and `column` count from 1 and are known when the text itself is wrong; `layer` is the

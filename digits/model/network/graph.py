@@ -4,7 +4,8 @@ In: a NetParameter in the current (`layer`) format.  Out: answers about it; noth
 A network is seen in three states: TRAIN (phase TRAIN, stage "train"), VAL (phase TEST, stage "val")
 and DEPLOY (phase TEST, stage "deploy"), so a layer's rules can limit it to any of them.
 
-Elsewhere: what is made of a network for training and for deployment (`training.py`, `deploy.py`).
+Elsewhere: what a rule means (the engine's `nets/rules.py`), what is made of a network for training
+and for deployment (`training.py`, `deploy.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
+from digits.caffe.errors import NetError
+from digits.caffe.nets import rules
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, NetStateRule
+from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState
+from digits.model.network.errors import NetworkError
 
 TRAIN = NetState(phase=caffe_pb2.TRAIN, stage=["train"])
 VAL = NetState(phase=caffe_pb2.TEST, stage=["val"])
@@ -37,23 +41,14 @@ DEFAULT_LABEL = "label"
 
 
 def is_included(layer: LayerParameter, state: NetState) -> bool:
-    """Whether the layer exists in this state.  Source: Net::FilterNet in net.cpp, same rule."""
-    if layer.include:
-        return any(meets_rule(state, rule) for rule in layer.include)
-    return not any(meets_rule(state, rule) for rule in layer.exclude)
+    """Whether the layer exists in this state, by the engine's own rule.
 
-
-def meets_rule(state: NetState, rule: NetStateRule) -> bool:
-    """Whether a state meets one rule.  Source: Net::StateMeetsRule in net.cpp, same rule."""
-    if rule.HasField("phase") and rule.phase != state.phase:
-        return False
-    if rule.HasField("min_level") and state.level < rule.min_level:
-        return False
-    if rule.HasField("max_level") and state.level > rule.max_level:
-        return False
-    if any(stage not in state.stage for stage in rule.stage):
-        return False
-    return not any(stage in state.stage for stage in rule.not_stage)
+    Raises NetworkError for a layer that has both include and exclude rules.
+    """
+    try:
+        return rules.is_included(layer, state)
+    except NetError as error:
+        raise NetworkError(str(error), layer=layer.name) from error
 
 
 def has_phase_rules_only(layer: LayerParameter) -> bool:

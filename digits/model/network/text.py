@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.caffe.errors import CaffeError, PrototxtError
+from digits.caffe.errors import CaffeError, NetError, PrototxtError
 from digits.caffe.formats import prototxt, upgrade
+from digits.caffe.nets.rules import check_rules
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.model.network.errors import NetworkError
 
@@ -60,7 +61,8 @@ def standard_network_text(name: str) -> str:
 def parse_network(text: str) -> NetParameter:
     """The network that a text describes.
 
-    Raises NetworkError for text that is empty, too long, no prototxt, or holds no layers.
+    Raises NetworkError for text that is empty, too long, no prototxt, holds no layers, or a layer
+    whose rules contradict each other.
     """
     check_size(text)
     net = _parse(text)
@@ -74,7 +76,9 @@ def network_to_text(net: NetParameter) -> str:
 
 
 def check_layers(net: NetParameter) -> None:
-    """NetworkError for a network with too many layers or connections, or no layers."""
+    """NetworkError for a network with too many layers or connections, no layers, or a layer with
+    both include and exclude rules.
+    """
     if len(net.layer) > MAX_LAYERS:
         raise NetworkError(
             f"The network has {len(net.layer)} layers; at most {MAX_LAYERS} can be handled."
@@ -90,6 +94,11 @@ def check_layers(net: NetParameter) -> None:
             f"The layers of the network have {connections:,} bottoms, tops and params; at most "
             f"{MAX_CONNECTIONS:,} can be handled."
         )
+    for layer in net.layer:
+        try:
+            check_rules(layer)
+        except NetError as error:
+            raise NetworkError(str(error), layer=layer.name) from error
 
 
 def check_size(text: str) -> None:
