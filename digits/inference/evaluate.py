@@ -33,12 +33,13 @@ from digits.base.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_
 from digits.errors import ToolError
 from digits.inference.classify import BestOfClasses, Database, classify_many
 from digits.inference.evaluation import THUMBNAIL_SIDE, TOP, EvaluationWriter
-from digits.inference.image_list import Entry, Opener, lines_of, parse_lines
 from digits.inference.network import Network
+from digits.inference.opening import Opener
 from digits.inference.pool import Pool, PoolSettings
 from digits.inference.results import ClassifiedPicture
 from digits.sources.folders import Search, check_folder, label_of, pictures_below
 from digits.sources.paths import PathPolicy
+from digits.sources.picture_list import Entry, lines_of, parse_lines
 
 NICENESS = 10
 FOUND_FILE = "found.txt"
@@ -159,7 +160,7 @@ class _Evaluation:
         # The list is read a second time, so that nothing of it is held meanwhile.
         for entry, picture in zip(self._entries(path), self._classify(pictures, None), strict=True):
             reason = opener.reasons.pop(picture.number, "") or picture.reason
-            yield entry.name, entry.label, picture, reason
+            yield entry.path, entry.label, picture, reason
 
     def _classify(self, pictures: Any, limit: int | None) -> Iterator[ClassifiedPicture]:
         return classify_many(

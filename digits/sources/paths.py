@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import string
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class PathPolicy:
         if "\0" in text or "\n" in text or not text.strip():
             raise PathNotAllowed(f"{text!r} is not a path.")
         try:
-            path = Path(text.strip()).expanduser()
+            # Of other blanks a name may be made: a list keeps them, too.
+            path = Path(text.strip(string.whitespace)).expanduser()
             if not path.is_absolute() and "://" in text:
                 raise PathNotAllowed(f"{text} is no path; of addresses, http and https are read.")
             if not path.is_absolute():

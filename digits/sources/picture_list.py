@@ -1,7 +1,24 @@
-"""The lists that the programs hand to each other: `train.txt` and the like, and `labels.txt`.
+"""Lists of pictures: a path or URL a line, and the number of its label (`train.txt`, `labels.txt`).
 
-A list has a picture a line, `path label`: the path may hold spaces, the label is a number and
-counts the lines of labels.txt from 0.  Everything is UTF-8.
+The one reading of such a list, whoever wrote it: a user who makes a dataset of it, a program for
+another one, or a user who wants its pictures classified.
+
+- Everything is UTF-8; a mark of the byte order is passed over, and so are empty lines.  A line with
+  a zero byte, or of more than 16 KiB, is refused: that is no list.
+- The last word of a line is its label when it is a whole number, as Caffe's convert_imageset reads
+  one: digits with a sign or without, so `a.png +1` and `a.png 01` have the label 1.  Labels count
+  the lines of labels.txt from 0; a negative one, or one that has no line there, is refused.
+- What is before it is the path: blanks (of ASCII) around it do not count, those in it do.  A line
+  whose last word is something else has no label and is all path.  Datasets need a label on each
+  line; for pictures to classify it may be left out.
+- An http or https address stands for itself.  Any other path starts at the list's folder.  Below a
+  folder on the disk an absolute path stands for itself; below an address nothing leads to the
+  disk, so `/a.png` is below it as well, as Caffe puts `root_folder` before every path.
+- Below an address a path is the name of a file: what has a meaning in URLs is percent-encoded, so
+  `a#b.png` is asked for as `a%23b.png`.  A `%` stays as it is, for names that are encoded already.
+
+Source: convert_imageset.cpp; DIGITS' own lists, whose paths may hold blanks.
+Elsewhere: which paths may be read (`paths.py`).
 """
 
 from __future__ import annotations
@@ -9,36 +26,123 @@ from __future__ import annotations
 import array
 import mmap
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from typing import IO
+from urllib.parse import quote, urlsplit
 
 from digits.base.atomic import atomic_write
 from digits.errors import ToolError
 
 LABELS_FILE = "labels.txt"
+# No path or address is longer; what is, is no list.
+LONGEST_LINE_BYTES = 16 * 1024
+LARGEST_LABEL = 2**31 - 1  # Datum.label is an int32
 # A broken list could hold a million errors; people read a few.
 _MAX_ERRORS = 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What a path may hold in a URL as it stands (RFC 3986, pchar); all else is percent-encoded.
 SAFE_IN_URL_PATH = "/%:@!$&'()*+,;=-._~"
+_LABEL = re.compile(rb"[+-]?[0-9]+")
+
+
+class ListError(ToolError):
+    """A list that cannot be used; the message names the line."""
+
+
+class BadLine(Exception):
+    """A line that cannot be used.
+
+    The message is for whoever has the list as a file; `told` goes after "Line 7" for whoever has
+    sent it.
+    """
+
+    def __init__(self, message: str, told: str) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a list."""
+    """A line of a list: the text that names the picture, and its label where there is one."""
 
     path: str  # a path or a URL
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class LabelledEntry(Entry):
+    """A line that has its label."""
+
     label: int
 
 
-def is_url(path: str) -> bool:
-    return path.lower().startswith(("http://", "https://"))
+def parse_line(line: bytes, categories: int | None = None) -> Entry | None:
+    """What a line says, None if it is empty; `categories` is how many there are, None if unknown.
+
+    Raises BadLine for what is no text, and for a label that cannot be one.
+    """
+    if len(line.removesuffix(b"\n")) > LONGEST_LINE_BYTES:
+        raise BadLine(
+            f"the line has more than {LONGEST_LINE_BYTES:,} bytes; it must be `path label`.",
+            f"has more than {LONGEST_LINE_BYTES:,} bytes. Upload a text file with a path or URL on "
+            "each line.",
+        )
+    path, label = _split(line)
+    try:
+        text = path.decode()
+    except UnicodeDecodeError as error:
+        raise _no_text() from error
+    if "\0" in text:
+        raise _no_text()
+    if label is not None:
+        _check_label(label, categories)
+    return Entry(text, label) if text else None
 
 
-def joined(folder: str, path: str) -> str:
-    """Where a path of a list is, relative to `folder`, a path or a URL."""
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file, whatever is in it; of one that is too long, no more than shows it."""
+    ends = len(_BYTE_ORDER_MARK) + len(b"\n")
+    while line := file.readline(LONGEST_LINE_BYTES + ends + 1):
+        yield line
+
+
+def parse_lines(
+    lines: Iterable[bytes], categories: int, limit: int | None = None
+) -> Iterator[Entry | None]:
+    """An entry a line, None for an empty one; ends after `limit` entries.
+
+    Raises ListError, naming the first line that cannot be used.
+    """
+    count = 0
+    for number, line in enumerate(lines, 1):
+        if limit is not None and count >= limit:
+            return
+        try:
+            entry = parse_line(_unmarked(line) if number == 1 else line, categories)
+        except BadLine as bad:
+            raise ListError(f"Line {number} {bad.told}") from bad
+        count += entry is not None
+        yield entry
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is an http or https address, and not a path."""
+    text = text.strip()
+    if not text[:8].lower().startswith(("http://", "https://")):  # soon said of a million paths
+        return False
+    try:
+        return bool(urlsplit(text).netloc)
+    except ValueError:
+        return False
+
+
+def joined(folder: str | None, path: str) -> str:
+    """Where a picture of a list is whose paths start at `folder`, a path, a URL or nothing."""
+    if not folder or is_url(path):
+        return path
     if is_url(folder):
         return f"{folder.rstrip('/')}/{quote(path.lstrip('/'), safe=SAFE_IN_URL_PATH)}"
     return os.path.join(folder, path)
@@ -55,7 +159,7 @@ def cannot_be_listed(path: str) -> str | None:
     return None
 
 
-def write_list(path: Path, entries: Iterable[Entry]) -> None:
+def write_list(path: Path, entries: Iterable[LabelledEntry]) -> None:
     """Write a list, whole or not at all."""
     with atomic_write(path) as file:
         file.writelines(f"{entry.path} {entry.label}\n".encode() for entry in entries)
@@ -106,7 +210,7 @@ def _read(path: Path) -> bytes:
         raise ToolError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-class PictureList(Sequence[Entry]):
+class PictureList(Sequence[LabelledEntry]):
     """A list file, checked once and read line by line: a million lines take 8 MB of memory."""
 
     def __init__(
@@ -136,29 +240,23 @@ class PictureList(Sequence[Entry]):
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def __getitem__(self, index: int) -> Entry:  # type: ignore[override]
+    def __getitem__(self, index: int) -> LabelledEntry:  # type: ignore[override]
         start = self._offsets[index]
         end = self._content.find(b"\n", start)
-        line = bytes(self._content[start : end if end >= 0 else len(self._content)])
-        path, label = line.decode().rsplit(None, 1)
-        path = path.strip()
-        if self.folder is not None and not is_url(path):
-            path = joined(self.folder, path)
-        return Entry(path, int(label))
+        path, label = _split(bytes(self._content[start : end if end >= 0 else len(self._content)]))
+        return LabelledEntry(joined(self.folder, path.decode()), label or 0)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[LabelledEntry]:
         return (self[index] for index in range(len(self)))
 
     def _check(self, categories: int | None) -> None:
         self.label_counts: dict[int, int] = {}  # label -> lines
         errors: list[str] = []
         for number, (offset, line) in enumerate(self._lines(), 1):
-            if not line.strip():
-                continue
-            problem = self._problem(line, categories)
+            problem = self._problem(offset, line, categories)
             if problem is None:
-                self._offsets.append(offset)
-            elif len(errors) < _MAX_ERRORS:
+                continue
+            if len(errors) < _MAX_ERRORS:
                 errors.append(f"{self.path}:{number}: {problem}")
             else:
                 errors.append("...")
@@ -177,27 +275,51 @@ class PictureList(Sequence[Entry]):
             yield start, bytes(self._content[start:end])
             start = end + 1
 
-    def _problem(self, line: bytes, categories: int | None) -> str | None:
-        """What is wrong with a line, or None; counts its label."""
+    def _problem(self, offset: int, line: bytes, categories: int | None) -> str | None:
+        """What is wrong with a line, or None; counts its picture and label."""
         try:
-            text = line.decode()
-        except UnicodeDecodeError:
-            return "not valid UTF-8; save the file as UTF-8."
-        fields = text.rsplit(None, 1)
-        if len(fields) < 2 or not _is_whole_number(fields[1]):
-            return f"expected `path label` with a number at the end, got {text.strip()[:200]!r}."
-        label = int(fields[1])
-        if label < 0:
-            return f"the label {label} is negative; labels count from 0."
-        if categories is not None and label >= categories:
-            return (
-                f"the label is {label}, but there are {categories} labels, 0 to {categories - 1}."
-            )
-        self.label_counts[label] = self.label_counts.get(label, 0) + 1
+            entry = parse_line(line, categories)
+        except BadLine as bad:
+            return str(bad)
+        if entry is None:
+            return None
+        if entry.label is None:
+            return f"expected `path label` with a number at the end, got {entry.path[:200]!r}."
+        self._offsets.append(offset)
+        self.label_counts[entry.label] = self.label_counts.get(entry.label, 0) + 1
         return None
 
 
-def _is_whole_number(text: str) -> bool:
-    digits = text.removeprefix("-").removeprefix("+")
-    # Datum.label is an int32; ten digits may still exceed it, which `int` then shows.
-    return digits.isascii() and digits.isdigit() and len(digits) <= 9
+def _split(line: bytes) -> tuple[bytes, int | None]:
+    """The path of a line, and its label if the last word is one."""
+    words = line.strip().rsplit(None, 1)
+    if len(words) < 2 or not _LABEL.fullmatch(words[1]):
+        return line.strip(), None
+    digits = words[1].lstrip(b"+-").lstrip(b"0")
+    label = int(digits[:12] or b"0")  # more digits are as wrong as twelve
+    return words[0], -label if words[1].startswith(b"-") else label
+
+
+def _check_label(label: int, categories: int | None) -> None:
+    """Raises BadLine for a number that cannot be a label."""
+    if label < 0:
+        said = f"the label {label} is negative; labels count from 0."
+        raise BadLine(said, f"has the label {label}. Labels count from 0.")
+    if label > LARGEST_LABEL:
+        said = f"a label of at most {LARGEST_LABEL}"
+        raise BadLine(f"expected `path label` with {said}.", f"must have {said}.")
+    if categories is not None and label >= categories:
+        said = f"{label}, but there are {categories} labels, 0 to {categories - 1}."
+        raise BadLine(f"the label is {said}", f"has the label {said}")
+
+
+def _no_text() -> BadLine:
+    return BadLine(
+        "not valid UTF-8; save the file as UTF-8.",
+        "is no UTF-8 text. Upload a text file, saved as UTF-8.",
+    )
+
+
+def _unmarked(line: bytes) -> bytes:
+    """The first line of a file without the mark of the byte order."""
+    return line.removeprefix(_BYTE_ORDER_MARK)

@@ -30,7 +30,7 @@ from digits.images import Encoding, ResizeMode
 from digits.images.resize import check_size
 from digits.sources.folders import check_folder
 from digits.sources.paths import add_root_option
-from digits.sources.picture_list import Entry, PictureList, read_labels
+from digits.sources.picture_list import LabelledEntry, PictureList, read_labels
 from digits.tools.building import building
 from digits.tools.databases import DatabaseWriter, LmdbWriter, is_database_file
 from digits.tools.mean import MeanPicture, check_mean_path
@@ -164,7 +164,7 @@ class _Result:
         return f"The first: {self.skipped[0].path}: {self.skipped[0].reason}."
 
 
-def _in_order(pictures: PictureList, order: Order) -> Iterator[Entry]:
+def _in_order(pictures: PictureList, order: Order) -> Iterator[LabelledEntry]:
     if not order.shuffle:
         return iter(pictures)
     log.info("Shuffling with seed %d.", order.seed)

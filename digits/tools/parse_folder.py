@@ -28,7 +28,7 @@ from digits.sources.listing import find_categories_at
 from digits.sources.paths import DataRoots, add_root_option
 from digits.sources.picture_list import (
     LABELS_FILE,
-    Entry,
+    LabelledEntry,
     is_url,
     read_labels,
     write_labels,
@@ -100,13 +100,13 @@ class Source:
 def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
     """Find the categories and write labels.txt and the list of each used set."""
     categories = _enough(_within_limits(_find(source, out_dir, "folder"), limits, seed))
-    sets: dict[str, list[Entry]] = {name: [] for name in SETS}
+    sets: dict[str, list[LabelledEntry]] = {name: [] for name in SETS}
     for label, category in enumerate(categories):
         paths = _shuffled(category, seed)
         train, val, _ = split.counts(len(paths))
         parts = (paths[:train], paths[train : train + val], paths[train + val :])
         for name, part in zip(SETS, parts, strict=True):
-            sets[name].extend(Entry(path, label) for path in sorted(part))
+            sets[name].extend(LabelledEntry(path, label) for path in sorted(part))
     labels = [category.label for category in categories]
     used = [name for name in SETS if sets[name]]
     _warn_of_missing(labels, {name: sets[name] for name in used})
@@ -127,7 +127,9 @@ def take_folder(source: Source, out_dir: Path, name: str, limits: Limits, seed: 
         categories = _known(categories, labels)
     number = {label: index for index, label in enumerate(labels)}
     entries = [
-        Entry(path, number[category.label]) for category in categories for path in category.pictures
+        LabelledEntry(path, number[category.label])
+        for category in categories
+        for path in category.pictures
     ]
     _warn_of_missing(labels, {name: entries})
     if name == "train":
@@ -222,7 +224,7 @@ def _shuffled(category: Category, seed: int) -> list[str]:
     return [category.pictures[index] for index in random.permutation(len(category.pictures))]
 
 
-def _warn_of_missing(labels: Sequence[str], sets: dict[str, list[Entry]]) -> None:
+def _warn_of_missing(labels: Sequence[str], sets: dict[str, list[LabelledEntry]]) -> None:
     """Say which categories have no picture in a set."""
     for name, entries in sets.items():
         present = {entry.label for entry in entries}
@@ -233,7 +235,9 @@ def _warn_of_missing(labels: Sequence[str], sets: dict[str, list[Entry]]) -> Non
             log.warning("No picture for %s in these categories: %s%s.", name, shown, more)
 
 
-def _write_set(out_dir: Path, name: str, entries: list[Entry], labels: Sequence[str]) -> None:
+def _write_set(
+    out_dir: Path, name: str, entries: list[LabelledEntry], labels: Sequence[str]
+) -> None:
     counts = [0] * len(labels)
     for entry in entries:
         counts[entry.label] += 1

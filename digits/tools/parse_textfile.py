@@ -24,7 +24,7 @@ from digits.sources.folders import check_folder
 from digits.sources.paths import DataRoots, add_root_option
 from digits.sources.picture_list import (
     LABELS_FILE,
-    Entry,
+    LabelledEntry,
     PictureList,
     is_url,
     read_labels,
@@ -123,10 +123,12 @@ def _look_for_some(pictures: PictureList) -> None:
         )
 
 
-def _absolute(pictures: PictureList) -> Iterator[Entry]:
+def _absolute(pictures: PictureList) -> Iterator[LabelledEntry]:
     for entry in pictures:
-        path = entry.path if is_url(entry.path) else os.path.normpath(entry.path)
-        yield Entry(path, entry.label)
+        # Behind a link, `..` leads elsewhere than by the path's words.
+        as_it_is = is_url(entry.path) or ".." in entry.path.split("/")
+        path = entry.path if as_it_is else os.path.normpath(entry.path)
+        yield LabelledEntry(path, entry.label)
 
 
 def _warn_of_gaps(name: str, labels: Sequence[str], counts: Sequence[int]) -> None:

@@ -19,7 +19,7 @@ from digits.images import Encoding, ResizeMode, encode_picture, read_image, read
 from digits.images.encode import caffe_planes
 from digits.images.resize import Scale, pillow_scale
 from digits.sources.paths import DataRoots
-from digits.sources.picture_list import Entry
+from digits.sources.picture_list import LabelledEntry
 from digits.tools.memory import keep_freed_memory
 from digits.tools.skipped import SkippedPicture
 
@@ -74,7 +74,7 @@ class Made:
 class Picture:
     """A picture on its way to a worker."""
 
-    entry: Entry
+    entry: LabelledEntry
     data: bytes | None = None  # the file's content if it was downloaded
     problem: str | None = None  # why it could not be
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from digits.errors import ImageError, ToolError
 from digits.images import read_image
 from digits.images.resize import Scale, pillow_scale
-from digits.sources.picture_list import Entry, is_url
+from digits.sources.picture_list import LabelledEntry, is_url
 from digits.tools.memory import loading
 from digits.tools.record_worker import Made, Picture, RecordSpec, make_batch, start_worker
 from digits.tools.skipped import SkippedPicture
@@ -58,7 +58,7 @@ class RecordMaker:
     They are forked, so start them before there are threads, locks or open databases.
     """
 
-    def __init__(self, spec: RecordSpec, workers: int, first: Entry, count: int) -> None:
+    def __init__(self, spec: RecordSpec, workers: int, first: LabelledEntry, count: int) -> None:
         """`first` of `count` pictures tells whether they are fetched, and whether scaled."""
         self._batch_size, on_their_way = spec.pictures_per_batch, workers * _BATCHES_PER_WORKER
         if is_url(first.path):
@@ -78,7 +78,7 @@ class RecordMaker:
         self._pool.submit(os.getpid)  # the first one forks all of them
         self._downloads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="download")
 
-    def make(self, entries: Iterable[Entry]) -> Iterator[Records]:
+    def make(self, entries: Iterable[LabelledEntry]) -> Iterator[Records]:
         """The records of `entries`, batch by batch and in order.
 
         Raises ToolError when a worker process dies.
@@ -109,7 +109,7 @@ class RecordMaker:
         self._downloads.shutdown(wait=False, cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
-    def _submit(self, slot: int, batch: Sequence[Entry]) -> Future[Made]:
+    def _submit(self, slot: int, batch: Sequence[LabelledEntry]) -> Future[Made]:
         if not any(is_url(entry.path) for entry in batch):
             return self._pool.submit(make_batch, slot, [Picture(entry) for entry in batch])
 
@@ -125,7 +125,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _download(entry: Entry) -> Picture:
+def _download(entry: LabelledEntry) -> Picture:
     if not is_url(entry.path):
         return Picture(entry)
     # Late: lists of files do not need the 0.1 s that it takes.
@@ -145,7 +145,7 @@ def _fast_scale() -> Scale:
     return fast_scale
 
 
-def _needs_scaling(spec: RecordSpec, entry: Entry) -> bool:
+def _needs_scaling(spec: RecordSpec, entry: LabelledEntry) -> bool:
     """Whether the first picture has another size; a guess for the others."""
     if is_url(entry.path):
         return False  # the network is slower than any filter

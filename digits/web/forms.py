@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from flask import request
 from flask_wtf import FlaskForm
@@ -214,15 +213,6 @@ def server_path(text: str, *, folder: bool) -> Path:
     if not os.access(path, os.R_OK | (os.X_OK if folder else 0)):
         raise ValidationError(f"The {kind} {text} may not be read by the server.")
     return path
-
-
-def is_url(text: str) -> bool:
-    """Whether a text is an http or https address."""
-    try:
-        parts = urlsplit(text.strip())
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
 def _between(low: float | None, high: float | None, optional: bool) -> Validator:

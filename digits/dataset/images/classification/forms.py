@@ -15,12 +15,12 @@ from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
 from digits.images import MAX_SIDE
 from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
+from digits.sources.picture_list import is_url
 from digits.web.forms import (
     ChoiceField,
     DigitsForm,
     NumberField,
     WholeNumberField,
-    is_url,
     required_name,
     server_path,
     shown,

@@ -14,11 +14,12 @@ from digits.inference import classify as classifying
 from digits.inference.classify import Source, classify_one
 from digits.inference.evaluation import THUMBNAIL_SIDE
 from digits.inference.explain import layer_facts, picture_of_activations, picture_of_weights
-from digits.inference.image_list import Entry, Opener
+from digits.inference.opening import Opener
 from digits.inference.results import Classification, LayerFacts, Picture
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.results import TOP, Accuracy, Row, percent, rows_of
 from digits.model.job import DEPLOY_FILE
+from digits.sources.picture_list import Entry
 
 # A page with more pictures than this is of no use, and each of them costs a pass of the network.
 MOST_GRID_PICTURES = 500
@@ -201,7 +202,7 @@ def best_of_each_class(
             label,
             [
                 GridPicture(
-                    entries[ranked.number].name, percent(ranked.confidence), picture(ranked.number)
+                    entries[ranked.number].path, percent(ranked.confidence), picture(ranked.number)
                 )
                 for ranked in best
             ],
@@ -209,7 +210,7 @@ def best_of_each_class(
         for label, best in shown
     ]
     unreadable = [
-        (entries[number].name, reasons.get(number) or reason)
+        (entries[number].path, reasons.get(number) or reason)
         for number, reason in sorted(found.unreadable.items())
     ]
     return Grids(rows, unreadable, found.count, len(classes) - len(shown))

@@ -18,7 +18,7 @@ from wtforms import ValidationError
 from digits.errors import FormError, JobNotFound
 from digits.inference import Network
 from digits.inference.classify import Source
-from digits.inference.image_list import Entry, ListError, Opener, lines_of, parse_lines
+from digits.inference.opening import Opener
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.creation import (
     DatabaseSource,
@@ -29,8 +29,9 @@ from digits.model.images.classification.evaluation.creation import (
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.asking import network_of
 from digits.sources.downloads import DownloadError, fetch
+from digits.sources.picture_list import Entry, ListError, is_url, lines_of, parse_lines
 from digits.web.answers import scheduler, services
-from digits.web.forms import is_url, server_path, shown, submitted_values
+from digits.web.forms import server_path, shown, submitted_values
 
 SPLITS = ("train", "val", "test")
 # How long the one picture of a request may take to come; somebody waits for it.

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits.inference.image_list import Entry
 from digits.inference.results import ClassifiedPicture, Prediction
+from digits.sources.picture_list import Entry
 
 TOP = 5
 _ROWS_BETWEEN_PAUSES = 50
@@ -147,7 +147,7 @@ def rows_of(
             accuracy.add(entry.label, predictions)
         row = Row(
             number=picture.number,
-            name=entry.name,
+            name=entry.path,
             truth=entry.label,
             predicted=predictions[0].index if predictions else None,
             predictions=tuple((each.label, percent(each.confidence)) for each in predictions),
