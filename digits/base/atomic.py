@@ -1,8 +1,4 @@
-"""Write files whole or not at all: a temporary name, flushed to disk, renamed over the old one.
-
-One writer a file: a second one at the same time would use the same temporary name.  In return a
-writer that is killed leaves one hidden file at most, which the next one overwrites.
-"""
+"""Write files whole or not at all, as the engine does (`caffe/formats/files.py`)."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
+
+from digits.caffe.formats import files
 
 SyncCall = Callable[[int], None]
 # How a file is flushed.  A server on gevent hands in its thread pool (`flush_with`), since waiting
@@ -30,18 +28,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
     Raises OSError when the folder cannot be written or the disk is full; `path` is then as before.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            _sync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
+    with files.written_whole(path, _sync) as part, open(part, "wb") as file:
+        yield file
 
 
 def write_text(path: Path, text: str) -> None:
@@ -54,8 +42,4 @@ def write_text(path: Path, text: str) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries to disk, so that a rename in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _sync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.sync_folder(folder, _sync)
