@@ -77,7 +77,7 @@ def evaluate(request: Mapping[str, Any], folder: Path) -> str:
         loaded = loading.submit(pool.facts, network)
         source = request["source"]
         if "folder" in source and "list" not in source:
-            _find(Path(source["folder"]), folder / FOUND_FILE, request["limit"])
+            _find(Path(source["folder"]), folder / FOUND_FILE, request["limit"], _paths(request))
         labels = loaded.result()["labels"]
         best = BestOfClasses(len(labels), request["top_n"])
         evaluation = _Evaluation(request, folder, network, pool, labels, best)
@@ -87,10 +87,15 @@ def evaluate(request: Mapping[str, Any], folder: Path) -> str:
     return _words(writer)
 
 
-def _find(folder: Path, found: Path, limit: int | None) -> None:
+def _paths(request: Mapping[str, Any]) -> PathPolicy:
+    """What may be read of the disk."""
+    return PathPolicy(request["data_roots"], Path(request["jobs_dir"]))
+
+
+def _find(folder: Path, found: Path, limit: int | None, paths: PathPolicy) -> None:
     """Note the pictures below a folder, a line each; raises ToolError when there are none."""
     check_folder(folder)
-    search = Search(ProgressMeter("images"), log_skipped)
+    search = Search(ProgressMeter("images"), log_skipped, paths)
     with found.open("w", encoding="utf-8") as file:
         for picture in itertools.islice(pictures_below(folder, search), limit):
             file.write(f"{picture}\n")
@@ -154,8 +159,7 @@ class _Evaluation:
             yield picture.key, truth if known else None, picture, picture.reason
 
     def _of_list(self, path: Path, below: str) -> Iterator[Answer]:
-        roots, jobs_dir = self._request["data_roots"], Path(self._request["jobs_dir"])
-        opener = Opener(below, PathPolicy(roots, jobs_dir))
+        opener = Opener(below, _paths(self._request))
         pictures = opener.open_all(self._entries(path))
         # The list is read a second time, so that nothing of it is held meanwhile.
         for entry, picture in zip(self._entries(path), self._classify(pictures, None), strict=True):

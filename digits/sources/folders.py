@@ -15,7 +15,7 @@ from pathlib import Path
 
 from digits.base.progress import ProgressMeter, printable
 from digits.errors import ToolError
-from digits.sources.paths import DataRoots
+from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import cannot_be_listed
 
 PICTURE_EXTENSIONS = frozenset(
@@ -51,7 +51,7 @@ class Search:
 
     meter: ProgressMeter
     skip: Callable[[str, str], None]  # told the path and the reason of what is left out
-    roots: DataRoots = field(default_factory=DataRoots)  # where it may look
+    paths: PathPolicy = field(default_factory=PathPolicy)  # where it may look
     other_files: int = 0  # files that are no pictures
 
 
@@ -70,7 +70,7 @@ def find_categories(folder: Path, search: Search) -> list[Category]:
     Raises ToolError when the folder cannot be read or two sub-folders would get the same label.
     """
     root = Path(os.path.abspath(folder))
-    search.roots.check(str(root))
+    search.paths.check_folder(str(root))
     check_folder(root)
     categories = []
     for entry in _sorted_entries(str(root), search, required=True):
@@ -159,7 +159,7 @@ def _leads_out(entry: os.DirEntry[str], search: Search) -> bool:
     """Whether an entry is a link out of the data roots; says so."""
     try:
         # Only a link can lead elsewhere: the folder that it is in has been looked at.
-        out = entry.is_symlink() and not search.roots.allow(entry.path)
+        out = entry.is_symlink() and not search.paths.allows_path(entry.path)
     except OSError:
         return False  # what cannot be looked at is told when it is read
     if out:

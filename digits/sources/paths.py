@@ -1,7 +1,8 @@
 """What may be read from the disk: by users of the server, and by the programs that it starts.
 
-Links are resolved before the check, so neither a link nor `..` leads out of a root.  Hidden files
-of the jobs directory are the server's own: keys, users, what is half made.
+One rule for both.  Links are resolved before the check, so neither a link nor `..` leads out of a
+root.  Hidden files of the jobs directory are the server's own: keys, users, what is half made.  A
+program learns of the jobs directory and of the roots by its command line.
 """
 
 from __future__ import annotations
@@ -30,23 +31,25 @@ class PathNotAllowed(ValueError):
 class PathPolicy:
     """Checks paths against `roots`.
 
-    Without roots every path is allowed, or only the jobs directory where others have access.
+    Without roots every path is allowed, or only the jobs directory where others have access.  A
+    program that is run by hand may know of no jobs directory.
     """
 
     def __init__(
         self,
-        roots: Sequence[str],
-        jobs_dir: Path,
+        roots: Sequence[str | Path] = (),
+        jobs_dir: Path | None = None,
         others_have_access: Callable[[], bool] = lambda: False,
     ) -> None:
         self.given_roots = [Path(root).expanduser().resolve() for root in roots]
-        self.jobs_dir = jobs_dir.resolve()
+        self.jobs_dir = None if jobs_dir is None else jobs_dir.resolve()
         self.others_have_access = others_have_access
+        self._folders: dict[str, bool] = {}
 
     @property
     def roots(self) -> list[Path]:
         """The folders that may be read; none: all of them."""
-        if not self.given_roots and self.others_have_access():
+        if not self.given_roots and self.jobs_dir and self.others_have_access():
             return [self.jobs_dir]
         return self.given_roots
 
@@ -73,7 +76,47 @@ class PathPolicy:
         if self._is_the_servers_own(resolved):
             return False
         roots = self.roots
-        return not roots or any(_is_inside(resolved, root) for root in [*roots, self.jobs_dir])
+        if not roots:
+            return True
+        if self.jobs_dir is not None:
+            roots = [*roots, self.jobs_dir]
+        return any(_is_inside(resolved, root) for root in roots)
+
+    def allows_path(self, path: str) -> bool:
+        """Whether a path, its links resolved, may be read."""
+        try:
+            return self.allows(Path(os.path.realpath(path)))
+        except (OSError, ValueError):  # a NUL in it: there is no such file
+            return False
+
+    def allows_listed(self, path: str) -> bool:
+        """Whether the folder of one of many files may be read, and the file is not hidden there.
+
+        Each folder is looked at once.  Where a link that is the file leads shows when it is read.
+        """
+        folder, name = os.path.split(path)
+        if name.startswith("."):
+            return self.allows_path(path)
+        known = self._folders.get(folder)
+        if known is None:
+            if len(self._folders) >= _MOST_REMEMBERED:
+                self._folders.clear()
+            known = self._folders[folder] = self.allows_path(folder)
+        return known
+
+    def check_folder(self, folder: str) -> None:
+        """Raises ToolError for a folder that a program may not read."""
+        if self.allows_path(folder):
+            return
+        if not self.roots:
+            raise ToolError(self._refusal(folder))
+        raise ToolError(
+            f"{folder} lies outside of the folders that may be read: {self.roots_in_words}."
+        )
+
+    @property
+    def roots_in_words(self) -> str:
+        return ", ".join(str(root) for root in self.roots)
 
     def suggest(self, query: str) -> list[str]:
         """Paths that begin with `query`, folders first and with a slash, at most 50."""
@@ -101,7 +144,7 @@ class PathPolicy:
         """Whether it is a hidden file of the jobs directory, or the kernel's."""
         if any(_is_inside(resolved, folder) for folder in KERNEL_FOLDERS):
             return True
-        if not _is_inside(resolved, self.jobs_dir):
+        if self.jobs_dir is None or not _is_inside(resolved, self.jobs_dir):
             return False
         parts = resolved.relative_to(self.jobs_dir).parts
         if parts[:1] == (SAMPLE_FOLDER,):
@@ -111,10 +154,9 @@ class PathPolicy:
     def _refusal(self, text: str) -> str:
         if not self.roots:
             return f"{text} is a file of the server's own, which is not read for users."
-        roots = ", ".join(str(root) for root in self.roots)
         return (
-            f"{text} is outside the folders that may be read: {roots}. Whoever runs the server can "
-            "add others with the setting data_roots."
+            f"{text} is outside the folders that may be read: {self.roots_in_words}. Whoever runs "
+            "the server can add others with the setting data_roots."
         )
 
     def _allows_entry(self, entry: os.DirEntry[str]) -> bool:
@@ -129,43 +171,8 @@ class PathPolicy:
             return False  # a link that leads in a circle
 
 
-class DataRoots:
-    """Says what may be read; without a root, everything may."""
-
-    def __init__(self, roots: Iterable[str | Path] = ()) -> None:
-        self.roots = tuple(os.path.realpath(root) for root in roots)
-        self._folders: dict[str, bool] = {}
-
-    def allow(self, path: str) -> bool:
-        """Whether a path, its links resolved, lies in a root."""
-        if not self.roots:
-            return True
-        try:
-            real = Path(os.path.realpath(path))
-        except (OSError, ValueError):  # a NUL in it: there is no such file
-            return False
-        return any(real.is_relative_to(root) for root in self.roots)
-
-    def allow_folder_of(self, path: str) -> bool:
-        """Whether the folder of a file lies in a root; each folder is looked at once."""
-        folder = os.path.dirname(path)
-        known = self._folders.get(folder)
-        if known is None:
-            if len(self._folders) >= _MOST_REMEMBERED:
-                self._folders.clear()
-            known = self._folders[folder] = self.allow(folder)
-        return known
-
-    def check(self, folder: str) -> None:
-        """Raises ToolError for a folder outside of the roots."""
-        if not self.allow(folder):
-            raise ToolError(
-                f"{folder} lies outside of the folders that may be read: {', '.join(self.roots)}."
-            )
-
-
-def add_root_option(parser: argparse.ArgumentParser) -> None:
-    """The option `--data-root`, which gives `data_root`, a list of paths."""
+def add_path_options(parser: argparse.ArgumentParser) -> None:
+    """The options `--data-root` and `--jobs-dir`, of which `policy_of` makes a policy."""
     parser.add_argument(
         "--data-root",
         type=Path,
@@ -174,6 +181,23 @@ def add_root_option(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="read pictures only from here (may be given several times) [anywhere]",
     )
+    parser.add_argument(
+        "--jobs-dir",
+        type=Path,
+        metavar="DIR",
+        help="of a server: its jobs may be read as well, its own files may not [none]",
+    )
+
+
+def path_options(data_roots: Iterable[str], jobs_dir: Path) -> list[str]:
+    """Those options for a program that a server starts."""
+    roots = [word for root in data_roots for word in ("--data-root", root)]
+    return [*roots, "--jobs-dir", str(jobs_dir)]
+
+
+def policy_of(arguments: argparse.Namespace) -> PathPolicy:
+    """What a program with these options may read."""
+    return PathPolicy(arguments.data_root, arguments.jobs_dir)
 
 
 def _is_inside(path: Path, folder: Path) -> bool:

@@ -13,7 +13,6 @@ the pictures as they are stored, equal to what Caffe's compute_image_mean makes 
 from __future__ import annotations
 
 import argparse
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -29,7 +28,7 @@ from digits.errors import ToolError
 from digits.images import Encoding, ResizeMode
 from digits.images.resize import check_size
 from digits.sources.folders import check_folder
-from digits.sources.paths import add_root_option
+from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import LabelledEntry, PictureList, read_labels
 from digits.tools.building import building
 from digits.tools.databases import DatabaseWriter, LmdbWriter, is_database_file
@@ -65,7 +64,7 @@ class Order:
     seed: int = 0
     means: tuple[Path, ...] = ()
     max_skipped_share: float = MAX_SKIPPED_SHARE
-    data_roots: tuple[Path, ...] = ()
+    paths: PathPolicy = field(default_factory=PathPolicy)
     workers: int = field(default_factory=cores)
 
     def check(self) -> None:
@@ -92,7 +91,7 @@ class Order:
             self.encoding if to_lmdb else Encoding.NONE,
             as_datum=to_lmdb,
             with_sum=bool(self.means),
-            data_roots=tuple(os.path.realpath(root) for root in self.data_roots),
+            paths=self.paths,
         )
 
 
@@ -224,7 +223,7 @@ def _arguments() -> argparse.Namespace:
         default=MAX_SKIPPED_SHARE,
         help=f"fail if a larger share cannot be read [{MAX_SKIPPED_SHARE}]",
     )
-    add_root_option(parser)
+    add_path_options(parser)
     add("--workers", type=int, default=cores(), help="processes [one a core]")
     return parser.parse_args()
 
@@ -246,7 +245,7 @@ def main() -> None:
         seed=arguments.seed,
         means=tuple(arguments.mean),
         max_skipped_share=arguments.max_skipped_share,
-        data_roots=tuple(arguments.data_root),
+        paths=policy_of(arguments),
         workers=arguments.workers,
     )
     keep_freed_memory()

@@ -25,7 +25,7 @@ from digits.base.progress import ProgressMeter, counted, log, log_distribution, 
 from digits.errors import ToolError
 from digits.sources.folders import Category, Search, find_categories
 from digits.sources.listing import find_categories_at
-from digits.sources.paths import DataRoots, add_root_option
+from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import (
     LABELS_FILE,
     LabelledEntry,
@@ -94,7 +94,7 @@ class Source:
     """Where to look for categories: a folder or the URL of a listing, and what may be read."""
 
     place: str
-    roots: DataRoots
+    paths: PathPolicy
 
 
 def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
@@ -147,7 +147,7 @@ def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
         log_skipped(path, reason)
         skipped.append(SkippedPicture(path, reason))
 
-    search = Search(ProgressMeter("pictures"), skip, source.roots)
+    search = Search(ProgressMeter("pictures"), skip, source.paths)
     if is_url(source.place):
         categories = find_categories_at(source.place, search)
     else:
@@ -259,7 +259,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--max", type=int, help="use at most so many pictures of a category")
     parser.add_argument("--seed", type=int, default=0, help="of the random choices [0]")
-    add_root_option(parser)
+    add_path_options(parser)
     return parser.parse_args()
 
 
@@ -272,7 +272,7 @@ def main() -> None:
         if arguments.seed < 0:
             raise ToolError(f"The seed must be 0 or more, not {arguments.seed}.")
         limits = Limits(arguments.min, arguments.max)
-        source = Source(arguments.folder, DataRoots(arguments.data_root))
+        source = Source(arguments.folder, policy_of(arguments))
         if arguments.set:
             return take_folder(source, arguments.out_dir, arguments.set, limits, arguments.seed)
         split = Split(arguments.pct_val, arguments.pct_test)

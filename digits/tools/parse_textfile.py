@@ -21,7 +21,7 @@ from digits.base.program import parser_for, run_program
 from digits.base.progress import ProgressMeter, log, log_distribution
 from digits.errors import ToolError
 from digits.sources.folders import check_folder
-from digits.sources.paths import DataRoots, add_root_option
+from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import (
     LABELS_FILE,
     LabelledEntry,
@@ -51,7 +51,7 @@ class ListSource:
 
 
 def parse_textfiles(
-    out_dir: Path, labels_path: Path, sources: dict[str, ListSource], roots: DataRoots
+    out_dir: Path, labels_path: Path, sources: dict[str, ListSource], paths: PathPolicy
 ) -> str:
     """Check everything, then write labels.txt and the lists.
 
@@ -63,7 +63,7 @@ def parse_textfiles(
             f"{labels_path} has {len(labels)} category; a classifier needs at least "
             f"{MIN_CATEGORIES}, one a line."
         )
-    lists = {name: _checked(source, len(labels), roots) for name, source in sources.items()}
+    lists = {name: _checked(source, len(labels), paths) for name, source in sources.items()}
     write_labels(out_dir / LABELS_FILE, labels)
     for name, pictures in lists.items():
         write_list(out_dir / f"{name}.txt", _absolute(pictures))
@@ -74,14 +74,14 @@ def parse_textfiles(
     return f"{len(labels)} categories; pictures: {sizes}."
 
 
-def _checked(source: ListSource, categories: int, roots: DataRoots) -> PictureList:
+def _checked(source: ListSource, categories: int, paths: PathPolicy) -> PictureList:
     """The list with its labels and paths checked.
 
-    Raises ToolError for a relative path without a folder, a path outside of `roots`, and when none
+    Raises ToolError for a relative path without a folder, a path outside of `paths`, and when none
     of the pictures looked for is there.
     """
     if source.folder is not None and not is_url(source.folder):
-        roots.check(source.folder)
+        paths.check_folder(source.folder)
         check_folder(Path(source.folder))
     log.info("Reading %s.", source.path)
     pictures = PictureList(source.path, source.folder, categories)
@@ -97,14 +97,15 @@ def _checked(source: ListSource, categories: int, roots: DataRoots) -> PictureLi
                 f"{source.path}, picture {number}: the path {entry.path!r} is relative; give "
                 "the folder that it is relative to."
             )
-        if not roots.allow_folder_of(entry.path):
+        if not paths.allows_listed(entry.path):
             outside.append(f"picture {number}, {entry.path}")
             if len(outside) >= _MOST_TOLD:
                 break
     if outside:
+        roots = f" ({paths.roots_in_words})" if paths.roots else ""
         raise ToolError(
-            f"{source.path} names pictures outside of the folders that may be read "
-            f"({', '.join(roots.roots)}): {'; '.join(outside)}."
+            f"{source.path} names pictures outside of the folders that may be read{roots}: "
+            f"{'; '.join(outside)}."
         )
     _look_for_some(pictures)
     return pictures
@@ -149,7 +150,7 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(
             f"--{name}-folder", metavar="DIR", help="folder or URL where its relative paths begin"
         )
-    add_root_option(parser)
+    add_path_options(parser)
     return parser.parse_args()
 
 
@@ -158,7 +159,8 @@ def _absolute_folder(folder: str | None) -> str | None:
 
 
 def main() -> None:
-    arguments = vars(_arguments())
+    given = _arguments()
+    arguments, paths = vars(given), policy_of(given)
     sources = {
         name: ListSource(arguments[name], _absolute_folder(arguments[f"{name}_folder"]))
         for name in SETS
@@ -168,8 +170,7 @@ def main() -> None:
     def program() -> str:
         if not arguments["out_dir"].is_dir():
             raise ToolError(f"There is no folder {arguments['out_dir']} to write the lists to.")
-        roots = DataRoots(arguments["data_root"])
-        return parse_textfiles(arguments["out_dir"], arguments["labels"], sources, roots)
+        return parse_textfiles(arguments["out_dir"], arguments["labels"], sources, paths)
 
     run_program(program)
 

@@ -18,7 +18,7 @@ from digits.errors import ImageError
 from digits.images import Encoding, ResizeMode, encode_picture, read_image, read_resized
 from digits.images.encode import caffe_planes
 from digits.images.resize import Scale, pillow_scale
-from digits.sources.paths import DataRoots
+from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import LabelledEntry
 from digits.tools.memory import keep_freed_memory
 from digits.tools.skipped import SkippedPicture
@@ -42,7 +42,7 @@ class RecordSpec:
     encoding: Encoding
     as_datum: bool  # a serialized Datum for LMDB, else the bare bytes
     with_sum: bool  # whether a mean is wanted
-    data_roots: tuple[str, ...] = ()  # the only folders that may be read; none given: all
+    paths: PathPolicy = field(default_factory=PathPolicy)  # what may be read
 
     @property
     def largest_record_bytes(self) -> int:
@@ -83,13 +83,12 @@ class Picture:
 _spec: RecordSpec
 _slots: mmap.mmap
 _scale: Scale = pillow_scale
-_roots = DataRoots()
 
 
 def start_worker(spec: RecordSpec, scale: Scale, slots: mmap.mmap) -> None:
     """Get ready for batches, whose records go into `slots`, memory that the program shares."""
-    global _spec, _scale, _slots, _roots
-    _spec, _scale, _slots, _roots = spec, scale, slots, DataRoots(spec.data_roots)
+    global _spec, _scale, _slots
+    _spec, _scale, _slots = spec, scale, slots
     keep_freed_memory()
     # Ctrl-C goes to the whole group; the program tells its workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -137,7 +136,7 @@ def make_batch(slot: int, batch: Sequence[Picture]) -> Made:
 def _read(picture: Picture) -> Pixels:
     if picture.problem is not None:
         raise ImageError(picture.problem)
-    if picture.data is None and not _roots.allow(picture.entry.path):
+    if picture.data is None and not _spec.paths.allows_path(picture.entry.path):
         raise ImageError("it lies outside of the folders that may be read")
     return read_resized(
         picture.data if picture.data is not None else picture.entry.path,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
-from digits.sources.paths import MOST_SUGGESTIONS, PathNotAllowed, PathPolicy
+from digits.dataset.tasks.parse_textfile import ParseTextfileTask
+from digits.sources.paths import (
+    MOST_SUGGESTIONS,
+    PathNotAllowed,
+    PathPolicy,
+    add_path_options,
+    policy_of,
+)
+from tests.tools.programs import run, save_picture, succeed
 
 
 @pytest.fixture
@@ -156,3 +165,89 @@ def test_no_more_than_fifty_are_suggested(policy: PathPolicy, top: Path) -> None
     for number in range(MOST_SUGGESTIONS + 10):
         (top / f"data/cats/{number:03}.jpg").touch()
     assert len(policy.suggest(f"{top}/data/cats/0")) == MOST_SUGGESTIONS
+
+
+# What programs are told ---------------------------------------------------------------------------
+
+
+def allowed_in_a_form(policy: PathPolicy, path: str) -> bool:
+    try:
+        policy.check(path)
+    except PathNotAllowed:
+        return False
+    return True
+
+
+def told(jobs_dir: Path, roots: list[str]) -> list[str]:
+    """The options with which a task starts its program."""
+    task = ParseTextfileTask(jobs_dir / "one", "parse", folders={"train": ""}, data_roots=roots)
+    return task.root_options(task.data_roots)
+
+
+def policy_of_a_program(jobs_dir: Path, roots: list[str]) -> PathPolicy:
+    """What a program may read that a task of the job `one` starts."""
+    parser = argparse.ArgumentParser()
+    add_path_options(parser)
+    return policy_of(parser.parse_args(told(jobs_dir, roots)))
+
+
+@pytest.mark.parametrize("roots", [[], ["data"], ["data", "secret"], [""], ["jobs"]], ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data/cats/tom.jpg",
+        "data/.hidden",
+        "data/cats/../../secret/key",
+        "data/link",
+        "data/nothing.png",
+        "secret/key",
+        "database/x.png",
+        "jobs",
+        "jobs/one/x.png",
+        "jobs/.secret_key",
+        "jobs/one/.run/pid",
+        "jobs/.sample-digits/0/x.png",
+        "jobs/.sample-digits/.x.png",
+        "jobs/one/../.secret_key",
+        "jobs/link",
+        "/proc/self/environ",
+        "/sys/kernel/x.png",
+    ],
+)
+def test_programs_may_read_what_forms_may_name(top: Path, path: str, roots: list[str]) -> None:
+    (top / "data/link").symlink_to(top / "jobs/.secret_key")
+    (top / "jobs/link").symlink_to(top / "secret/key")
+    absolute = str(top / path)
+    given = [str(top / root) for root in roots]
+    form, program = PathPolicy(given, top / "jobs"), policy_of_a_program(top / "jobs", given)
+    allowed = allowed_in_a_form(form, absolute)
+    assert program.allows_path(absolute) is allowed
+    # A link that is a file is looked at when it is read; lists hold no folders.
+    if not Path(absolute).is_symlink() and not Path(absolute).is_dir():
+        assert program.allows_listed(absolute) is allowed
+
+
+def test_programs_are_kept_to_the_jobs_where_others_have_access(top: Path) -> None:
+    form = PathPolicy([], top / "jobs", others_have_access=lambda: True)
+    program = policy_of_a_program(top / "jobs", [str(root) for root in form.roots])
+    for path in ("data/cats/tom.jpg", "jobs/one/x.png", "jobs/.secret_key"):
+        assert program.allows_path(f"{top}/{path}") is allowed_in_a_form(form, f"{top}/{path}")
+
+
+@pytest.mark.parametrize("roots", [[], ["."]], ids=["anywhere", "a root"])
+def test_programs_read_nothing_of_the_servers_own(top: Path, roots: list[str]) -> None:
+    options = told(top / "jobs", [str(top / root) for root in roots])
+    save_picture(top / "jobs/.deleted-x/cat/0.png")
+    (top / "names.txt").write_text("cat\ndog\n")
+    (top / "list.txt").write_text(f"{top}/jobs/.deleted-x/cat/0.png 0\n")
+    names = ["--labels", top / "names.txt", "--train", top / "list.txt"]
+    listed = run("parse_textfile", top / "jobs/one", *names, *options)
+    assert "outside of the folders that may be read" in listed.error
+    found = run("parse_folder", top / "jobs/.deleted-x", top / "jobs/one", *options)
+    assert "may be read" in found.error or "the server's own" in found.error
+    picture = save_picture(top / "data/a.png")
+    (top / "data/link.png").symlink_to(top / "jobs/.deleted-x/cat/0.png")
+    (top / "list.txt").write_text(f"{picture} 0\n{top}/data/link.png 1\n")
+    size = ["--width", 8, "--height", 8]
+    made = succeed("create_db", top / "list.txt", top / "db", *size, *options)
+    assert "1 skipped" in made.log

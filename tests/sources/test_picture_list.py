@@ -12,7 +12,7 @@ import pytest
 
 from digits.errors import ToolError
 from digits.inference.opening import Opener
-from digits.sources.paths import DataRoots, PathPolicy
+from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import (
     LONGEST_LINE_BYTES,
     Entry,
@@ -131,7 +131,7 @@ def as_a_dataset(data: bytes, folder: str, work: Path) -> list[tuple[str, int]] 
     (work / "names.txt").write_text("\n".join(LABELS))
     source = ListSource(work / "list.txt", folder or None)
     try:
-        parse_textfiles(work, work / "names.txt", {"train": source}, DataRoots())
+        parse_textfiles(work, work / "names.txt", {"train": source}, PathPolicy())
     except ToolError:
         return "refused"
     return [

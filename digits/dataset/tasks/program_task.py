@@ -16,6 +16,7 @@ from digits.base.progress import (
     parse_line,
 )
 from digits.jobs.task import Task
+from digits.sources.paths import path_options
 
 # Pages show the first ones; all of them stand in the log.
 MOST_SKIPPED_SHOWN = 100
@@ -106,12 +107,11 @@ class ProgramTask(Task):
         return []
 
     def root_options(self, data_roots: Sequence[str]) -> list[str]:
-        """The options that keep a program within the data roots; none: it may read everything.
+        """The options that keep a program within what may be read; no data roots: anywhere.
 
-        The jobs directory is always among them, wherever it has been moved to.
+        The jobs directory is always told, wherever it has been moved to.
         """
-        roots = [*data_roots, str(self.job_dir.parent)] if data_roots else []
-        return [word for root in roots for word in ("--data-root", root)]
+        return path_options(data_roots, self.job_dir.parent)
 
     def _take_progress(self, progress: Progress) -> None:
         self.done_count, self.total_count = progress.done, progress.total
