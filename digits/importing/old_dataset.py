@@ -19,13 +19,10 @@ from PIL import Image, UnidentifiedImageError
 
 from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import BlobProto, Datum
-from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob
 from digits.errors import ToolError
 from digits.images import ResizeMode
 from digits.importing.old_files import (
-    LABELS_FILE,
-    MEAN_FILE,
-    SPLITS,
     discard,
     log_lines,
     read_info,
@@ -34,6 +31,7 @@ from digits.importing.old_files import (
 )
 from digits.importing.settings import dataset_settings
 from digits.jobs.store import JobStore
+from digits.sources.picture_list import LABELS_FILE, SPLITS
 
 _ENCODINGS = {"PNG": "png", "JPEG": "jpg"}
 

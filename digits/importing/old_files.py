@@ -18,12 +18,10 @@ from digits.jobs.job import Job
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.jobs.store import JobStore
 from digits.jobs.task import Task
+from digits.sources.picture_list import LABELS_FILE
 
 TRAIN_VAL_FILE = "train_val.prototxt"
 DEPLOY_FILE = "deploy.prototxt"
-LABELS_FILE = "labels.txt"
-MEAN_FILE = "mean.binaryproto"
-SPLITS = ("train", "val", "test")
 
 _ID_WITH_TIME = re.compile(r"(\d{8}-\d{6})-[0-9a-f]{4,}")
 

@@ -13,11 +13,10 @@ from digits.base.atomic import write_text
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState, SolverParameter
-from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob
 from digits.errors import ToolError
 from digits.importing.old_files import (
     DEPLOY_FILE,
-    MEAN_FILE,
     TRAIN_VAL_FILE,
     discard,
     save_ended,

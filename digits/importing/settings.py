@@ -11,6 +11,7 @@ from typing import Any
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.model.training.solver import SOLVER_TYPES
+from digits.sources.picture_list import SPLITS
 
 _DATASET_DEFAULTS: dict[str, Any] = {
     # Its databases are there already; a text file for each is the nearest to how they were made.
@@ -27,7 +28,7 @@ _DATASET_DEFAULTS: dict[str, Any] = {
     "textfile_shuffle": True,
     **{
         name.format(split): value
-        for split in ("train", "val", "test")
+        for split in SPLITS
         for name, value in {
             "folder_{}": None,
             "folder_{}_min_per_class": 2,

@@ -26,11 +26,11 @@ import numpy as np
 
 from digits.base.atomic import write_text
 from digits.inference.results import ClassifiedPicture, TopN
+from digits.sources.picture_list import LABELS_FILE
 
 CSV_FILE = "classifications.csv"
 ROWS_FILE = "rows.bin"
 THUMBNAILS_FILE = "thumbnails.bin"
-LABELS_FILE = "labels.txt"
 TOP_N_FILE = "top_n.json"
 SUMMARY_FILE = "summary.json"
 

@@ -37,6 +37,8 @@ from digits.base.atomic import atomic_write
 from digits.errors import ToolError
 
 LABELS_FILE = "labels.txt"
+# The sets of a dataset: each has a list, `train.txt`, and a database.
+SPLITS = ("train", "val", "test")
 # No path or address is longer; what is, is no list.
 LONGEST_LINE_BYTES = 16 * 1024
 LARGEST_LABEL = 2**31 - 1  # Datum.label is an int32
@@ -174,7 +176,8 @@ def write_labels(path: Path, labels: Sequence[str]) -> None:
 def read_labels(path: Path) -> list[str]:
     """The categories, in the order of their numbers.
 
-    Raises ToolError when the file is missing, not UTF-8, or has an empty or repeated line.
+    Raises ToolError when the file is missing, not UTF-8, or has a line that is empty, repeated or
+    more than one for other programs.
     """
     lines = _text(path).split("\n")
     while lines and not lines[-1].strip():
@@ -186,6 +189,8 @@ def read_labels(path: Path) -> list[str]:
     for number, label in enumerate(labels, 1):
         if not label:
             raise ToolError(f"{path}:{number}: an empty line, where a category must stand.")
+        if label.splitlines() != [label]:  # a vertical tab or U+2028 ends a line for others
+            raise ToolError(f"{path}:{number}: the category {label!r} has a line break in it.")
         if label in first_line:
             raise ToolError(
                 f"{path}:{number}: the category {label!r} is already on line {first_line[label]}."

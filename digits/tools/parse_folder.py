@@ -28,6 +28,7 @@ from digits.sources.listing import find_categories_at
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import (
     LABELS_FILE,
+    SPLITS,
     LabelledEntry,
     is_url,
     read_labels,
@@ -36,7 +37,6 @@ from digits.sources.picture_list import (
 )
 from digits.tools.skipped import SkippedPicture, write_skipped
 
-SETS = ("train", "val", "test")
 MIN_CATEGORIES = 2
 
 
@@ -100,15 +100,15 @@ class Source:
 def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
     """Find the categories and write labels.txt and the list of each used set."""
     categories = _enough(_within_limits(_find(source, out_dir, "folder"), limits, seed))
-    sets: dict[str, list[LabelledEntry]] = {name: [] for name in SETS}
+    sets: dict[str, list[LabelledEntry]] = {name: [] for name in SPLITS}
     for label, category in enumerate(categories):
         paths = _shuffled(category, seed)
         train, val, _ = split.counts(len(paths))
         parts = (paths[:train], paths[train : train + val], paths[train + val :])
-        for name, part in zip(SETS, parts, strict=True):
+        for name, part in zip(SPLITS, parts, strict=True):
             sets[name].extend(LabelledEntry(path, label) for path in sorted(part))
     labels = [category.label for category in categories]
-    used = [name for name in SETS if sets[name]]
+    used = [name for name in SPLITS if sets[name]]
     _warn_of_missing(labels, {name: sets[name] for name in used})
     write_labels(out_dir / LABELS_FILE, labels)
     for name in used:
@@ -250,7 +250,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("folder", metavar="FOLDER", help="folder or URL of a web listing")
     parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="must exist")
     parser.add_argument(
-        "--set", choices=SETS, help="put all pictures into this one list; default: split them"
+        "--set", choices=SPLITS, help="put all pictures into this one list; default: split them"
     )
     parser.add_argument("--pct-val", type=float, default=25.0, help="percent for val.txt [25]")
     parser.add_argument("--pct-test", type=float, default=0.0, help="percent for test.txt [0]")

@@ -24,6 +24,7 @@ from digits.sources.folders import check_folder
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import (
     LABELS_FILE,
+    SPLITS,
     LabelledEntry,
     PictureList,
     is_url,
@@ -32,7 +33,6 @@ from digits.sources.picture_list import (
     write_list,
 )
 
-SETS = ("train", "val", "test")
 MIN_CATEGORIES = 2
 # Pictures of a list that are looked for: enough to notice a wrong folder, and done in a moment.
 _LOOKED_FOR = 100
@@ -145,7 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser = parser_for(__doc__, "parse_textfile")
     parser.add_argument("out_dir", metavar="OUT_DIR", type=Path, help="must exist")
     parser.add_argument("--labels", type=Path, required=True, help="a category a line")
-    for name in SETS:
+    for name in SPLITS:
         parser.add_argument(f"--{name}", type=Path, required=name == "train", help="the list")
         parser.add_argument(
             f"--{name}-folder", metavar="DIR", help="folder or URL where its relative paths begin"
@@ -163,7 +163,7 @@ def main() -> None:
     arguments, paths = vars(given), policy_of(given)
     sources = {
         name: ListSource(arguments[name], _absolute_folder(arguments[f"{name}_folder"]))
-        for name in SETS
+        for name in SPLITS
         if arguments[name] is not None
     }
 

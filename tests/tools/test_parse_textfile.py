@@ -88,6 +88,7 @@ def test_a_folder_given_by_hand_may_be_relative_to_where_one_stands(tmp_path, mo
         ("/a.png 0\n", "cat\n", "has 1 category; a classifier needs at least 2"),
         ("/a.png 0\n", "", "names.txt is empty"),
         ("/a.png 0\n", "cat\n\ndog\n", "names.txt:2: an empty line"),
+        ("/a.png 0\n", "cat\ndog\u2028wolf\n", "names.txt:2: the category 'dog\\u2028wolf' has"),
         ("/a.png 0\n", "cat\ndog\ncat\n", "names.txt:3: the category 'cat' is already on line 1"),
     ],
 )

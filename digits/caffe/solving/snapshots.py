@@ -23,7 +23,7 @@ from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.parallel import Group
 from digits.caffe.solving.resume import read_resume, write_resume
-from digits.caffe.solving.solver_state import SolverState, is_hdf5, read_state, write_state
+from digits.caffe.solving.solver_state import SolverState, is_named_hdf5, read_state, write_state
 from digits.caffe.solving.updater import Updater
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def restore_snapshot(state: TrainingState, path: str) -> tuple[int, int]:
     found = read_state(path)
     if found.learned_net:
         state.net.copy_from(_find_weights(found.learned_net, path))
-    if not is_hdf5(path):
+    if not is_named_hdf5(path):
         log.info("SGDSolver: restoring history", extra=at("sgd_solver.cpp:336"))
     state.updater.restore(found.history)
     _restore_running_state(state, path)

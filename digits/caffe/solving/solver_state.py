@@ -35,8 +35,8 @@ class SolverState:
     history: list[Floats] = field(default_factory=list)
 
 
-def is_hdf5(path: str) -> bool:
-    """Whether Caffe takes a file of this name for HDF5."""
+def is_named_hdf5(path: str) -> bool:
+    """Whether Caffe takes a solver state of this name for HDF5; of weights it reads the content."""
     return path.endswith(".h5")
 
 
@@ -44,7 +44,7 @@ def write_state(path: str, state: SolverState) -> None:
     """Write a state, HDF5 if the name says so.  Raises SolverError if that fails."""
     try:
         with written_whole(path) as part:
-            (_write_hdf5 if is_hdf5(path) else _write_binary)(part, state)
+            (_write_hdf5 if is_named_hdf5(path) else _write_binary)(part, state)
     except OSError as error:
         raise SolverError(f"{path}: cannot write the solver state: {error}") from error
 
@@ -54,7 +54,7 @@ def read_state(path: str) -> SolverState:
     if not Path(path).is_file():
         raise SolverError(f"{path}: there is no such solver state; --snapshot must name one")
     try:
-        return (_read_hdf5 if is_hdf5(path) else _read_binary)(path)
+        return (_read_hdf5 if is_named_hdf5(path) else _read_binary)(path)
     except (OSError, DecodeError, KeyError, ValueError) as error:
         raise SolverError(
             f"{path}: this is no solver state, or a part of it is missing: {error}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.resources import CREATE_DB, Need
+from digits.sources.picture_list import LABELS_FILE
 
 MEAN_FILES = ("mean.binaryproto", "mean.jpg")
 # Beyond this share of broken pictures a dataset is most likely not what its maker thinks it is.
@@ -83,7 +84,7 @@ class CreateDbTask(ProgramTask):
             self.channels,
         ]
         stored: list[object] = ["--mode", self.resize_mode, "--encoding", self.encoding]
-        stored += ["--backend", self.backend, "--seed", self.seed, "--labels", "labels.txt"]
+        stored += ["--backend", self.backend, "--seed", self.seed, "--labels", LABELS_FILE]
         more: list[object] = ["--max-skipped-share", f"{self.max_skipped_share:g}"]
         more += ["--shuffle"] if self.shuffle else []
         if self.picture_folder:

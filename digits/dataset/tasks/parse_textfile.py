@@ -8,6 +8,7 @@ from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.resources import PARSE_FOLDER, Need
+from digits.sources.picture_list import LABELS_FILE
 
 
 class ParseTextfileTask(ProgramTask):
@@ -49,7 +50,7 @@ class ParseTextfileTask(ProgramTask):
         return Need(PARSE_FOLDER)
 
     def arguments(self) -> list[str]:
-        command = self.command("parse_textfile", ".", "--labels", "labels.txt")
+        command = self.command("parse_textfile", ".", "--labels", LABELS_FILE)
         for split, folder in self.folders.items():
             command += [f"--{split}", f"{split}.txt"]
             command += [f"--{split}-folder", folder] if folder else []

@@ -15,7 +15,7 @@ from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
 from digits.images import MAX_SIDE
 from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
-from digits.sources.picture_list import is_url
+from digits.sources.picture_list import LABELS_FILE, is_url
 from digits.web.forms import (
     ChoiceField,
     DigitsForm,
@@ -225,7 +225,7 @@ class ImageClassificationDatasetForm(DigitsForm):
             return {}
         local = "local_" if self.textfile_use_local_files.data else ""
         files = {f"{which}.txt": self[f"textfile_{local}{which}_images"] for which in self.lists()}
-        files["labels.txt"] = self[f"textfile_{local}labels_file"]
+        files[LABELS_FILE] = self[f"textfile_{local}labels_file"]
         return {name: field.data for name, field in files.items()}
 
     def folders(self) -> list[str]:

@@ -19,11 +19,10 @@ from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.task import Task
+from digits.sources.picture_list import LABELS_FILE, SPLITS
 from digits.tools.skipped import SKIPPED_FILE
 
-LABELS_FILE = "labels.txt"
 MEAN_FILE = "mean.binaryproto"
-SPLITS = ("train", "val", "test")
 # An uploaded archive, until it is unpacked, and the folder that it is unpacked into.
 ARCHIVE_FILE = "archive"
 PICTURES_FOLDER = "pictures"

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import digits
+from digits.dataset.images.classification.job import MEAN_FILE
 from digits.model.download import classify_script
 from digits.model.download.archives import Member
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
 from digits.model.tasks.train import SOLVER_FILE
+from digits.sources.picture_list import LABELS_FILE
 
 if TYPE_CHECKING:
     from digits.model.images.classification.job import ImageClassificationModelJob
-
-LABELS_FILE = "labels.txt"
-MEAN_FILE = "mean.binaryproto"
 
 
 def archive_members(

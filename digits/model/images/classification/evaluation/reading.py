@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from digits.inference.evaluation import (
     CSV_FILE,
-    LABELS_FILE,
     ROW,
     ROWS_FILE,
     THUMBNAILS_FILE,
@@ -29,6 +28,7 @@ from digits.inference.evaluation import (
     read_fields,
 )
 from digits.model.images.classification.try_out.results import Accuracy, Row, percent
+from digits.sources.picture_list import LABELS_FILE
 
 Numbers = npt.NDArray[np.intp]
 OUTCOMES = ("right", "wrong", "unreadable")

@@ -29,11 +29,10 @@ from digits.model.images.classification.evaluation.creation import (
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.asking import network_of
 from digits.sources.downloads import DownloadError, fetch
-from digits.sources.picture_list import Entry, ListError, is_url, lines_of, parse_lines
+from digits.sources.picture_list import SPLITS, Entry, ListError, is_url, lines_of, parse_lines
 from digits.web.answers import scheduler, services
 from digits.web.forms import server_path, shown, submitted_values
 
-SPLITS = ("train", "val", "test")
 # How long the one picture of a request may take to come; somebody waits for it.
 FETCH_S = 30.0
 # Lines of a list are read so many at a time; other requests have their turn in between.
