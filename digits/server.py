@@ -29,6 +29,7 @@ from digits.config import CONFIG_FILE, Config, load_config
 from digits.errors import ConfigError, DigitsError
 from digits.home import demo
 from digits.inference.pool import Pool, PoolSettings
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
@@ -81,7 +82,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         inference_slots=config.inference_slots,
         gpus=config.gpu_list or devices.gpu_indices(),
     )
-    scheduler = Scheduler(store, resources, grace_s=config.grace_s)
+    scheduler = Scheduler(store, resources, LocalLauncher(), grace_s=config.grace_s)
     pool = Pool(
         PoolSettings(
             workers=config.inference_workers,

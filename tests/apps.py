@@ -12,6 +12,7 @@ from flask import Flask
 from digits.base.devices import Devices
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
@@ -25,7 +26,9 @@ def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any)
     """An application with its scheduler and pool started; it fetches from servers of the tests."""
     settings = {"url_allow": ("127.0.0.1",), **settings}
     config = Config(jobs_dir=jobs_dir, **settings)
-    scheduler = Scheduler(JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]), Resources.of(), grace_s=2)
+    scheduler = Scheduler(
+        JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2
+    )
     pool = Pool(PoolSettings(workers=1))
     scheduler.start()
     try:

@@ -18,7 +18,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.jobs.job import Job
-from digits.jobs.process import MARK, left_running
+from digits.jobs.launcher import Launcher, LocalLauncher
+from digits.jobs.process import MARK
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -113,14 +114,16 @@ SchedulerMaker = Callable[..., Scheduler]
 def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
     """Makes started schedulers on the same jobs directory; all are stopped in the end."""
     made: list[Scheduler] = []
+    local = LocalLauncher()
 
     def make(
         resources: Resources | None = None,
         grace_s: float = 2.0,
         job_types: Sequence[type[Job]] = (ProgramJob,),
+        launcher: Launcher = local,
     ) -> Scheduler:
         store = JobStore(jobs_dir, job_types)
-        scheduler = Scheduler(store, resources or Resources.of(), grace_s=grace_s)
+        scheduler = Scheduler(store, resources or Resources.of(), launcher, grace_s=grace_s)
         scheduler.start()
         made.append(scheduler)
         return scheduler
@@ -135,7 +138,14 @@ def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
             scheduler.stop(keep_tasks=True)
     left = task_processes(jobs_dir)
     kill_task_processes(jobs_dir)
+    wait_until(lambda: none_runs(local))
     assert not left, "tasks outlived every scheduler that could end them"
+
+
+def none_runs(launcher: LocalLauncher) -> bool:
+    """Whether all that a launcher has started have ended; Popen warns of children before that."""
+    launcher.let_go_of_ended()
+    return not launcher.running
 
 
 def task_processes(jobs_dir: Path) -> list[psutil.Process]:
@@ -160,8 +170,6 @@ def kill_task_processes(jobs_dir: Path) -> None:
         return not left
 
     wait_until(none_is_left)
-    for child in left_running:  # of schedulers in this process; Popen warns of those it forgets
-        child.poll()
 
 
 @pytest.fixture

@@ -44,10 +44,6 @@ exit $code
 """
 
 
-# Children that this server leaves running on purpose; kept, since Popen warns when it is forgotten.
-left_running: list[subprocess.Popen[bytes]] = []
-
-
 class TaskProcess:
     """One run of a task's command, started by this server or by an earlier one."""
 
@@ -159,9 +155,10 @@ class TaskProcess:
         return total
 
     def leave(self) -> None:
-        """Let the process go on without this server; a later one finds it."""
-        if self._child is not None and self._child.poll() is None:
-            left_running.append(self._child)
+        """Let the process go on without this server; a later one finds it.
+
+        It does so by itself: it has a session and a log of its own.
+        """
 
     def forget(self) -> None:
         """Remove the run's files, once its ending is on disk."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from digits.errors import DigitsError
 from digits.jobs import disk
+from digits.jobs.launcher import LaunchedProcess, Launcher
 from digits.jobs.log_follower import LogFollower
-from digits.jobs.process import TaskProcess
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 
@@ -58,13 +58,15 @@ class TaskRunner:
     def __init__(
         self,
         task: Task,
+        launcher: Launcher,
         *,
         grace_s: float,
         on_end: OnEnd,
-        process: TaskProcess | None = None,
+        process: LaunchedProcess | None = None,
         more_environment: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.task = task
+        self._launcher = launcher
         self._more_environment = more_environment
         self.grace_s = grace_s
         self._on_end = on_end
@@ -113,6 +115,7 @@ class TaskRunner:
             # The thread's last line of defence: a bug must not leave the task Running.
             log.exception("%s: %s: its runner failed", self.task.job_id, self.task.id)
             ending = self._failed("DIGITS itself failed here; the server's log has the details.")
+        self.task.process = None  # before the end is told: somebody may start the task anew then
         # A file of the run that is left when the server dies here belongs to no live attempt.
         if ending is not None and self._on_end(self.task, ending) and self._process is not None:
             self._process.forget()
@@ -128,6 +131,7 @@ class TaskRunner:
         if self._process is None:
             # Without an ending the next server finds no process, and starts the task.
             return None if self._stop_with is None else Ending(self._stop_with)
+        self.task.process = self._process
         follower = self.task.begin_run()
         self._follow(self._process, follower)
         if self._detached and self._stop_with is None:
@@ -141,7 +145,7 @@ class TaskRunner:
         self._read_rest(follower)
         return self._judge(status)
 
-    def _start_process(self) -> TaskProcess | None:
+    def _start_process(self) -> LaunchedProcess | None:
         """Start the task's command; None when it is to stop before that."""
         task = self.task
         task.begin_log()
@@ -151,7 +155,7 @@ class TaskRunner:
             return None
         command = task.arguments()
         log.info("%s: %s starts: %s", task.job_id, task.id, without_passwords(" ".join(command)))
-        return TaskProcess.start(
+        return self._launcher.start(
             command,
             job_dir=task.job_dir,
             task_id=task.id,
@@ -160,7 +164,7 @@ class TaskRunner:
             environment={**task.environment(), **self._more_environment()},
         )
 
-    def _follow(self, process: TaskProcess, follower: LogFollower) -> None:
+    def _follow(self, process: LaunchedProcess, follower: LogFollower) -> None:
         """Read the log until the process has ended, or somebody wants it to."""
         paused = False
         interval_s = FIRST_INTERVAL_S

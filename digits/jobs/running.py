@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal, Steps
-from digits.jobs.process import TaskProcess
+from digits.jobs.launcher import LaunchedProcess, Launcher
 from digits.jobs.queue import Decision
 from digits.jobs.resources import Resources
 from digits.jobs.runner import Ending, TaskRunner
@@ -34,6 +34,7 @@ class RunningTasks:
         self,
         journal: Journal,
         resources: Resources,
+        launcher: Launcher,
         *,
         grace_s: float,
         lock: AbstractContextManager[object],
@@ -44,6 +45,7 @@ class RunningTasks:
         self.more_environment: Callable[[], Mapping[str, str]] = dict
         self._journal = journal
         self._resources = resources
+        self._launcher = launcher
         self._lock = lock
         self._wake = wake
         self._runners: dict[tuple[str, str], TaskRunner] = {}
@@ -77,7 +79,7 @@ class RunningTasks:
                 changes.append((task, Status.WAITING))
             if task.status is not Status.RUNNING:
                 continue
-            process = TaskProcess.find(job.dir, task.id, task.attempts)
+            process = self._launcher.find(job.dir, task.id, task.attempts)
             if process is None:
                 # The server went down between the decision and the start of the process.
                 changes.append((task, Status.WAITING))
@@ -114,13 +116,14 @@ class RunningTasks:
         for runner in runners:
             runner.join(3 * self.grace_s + SETTLE_S)
 
-    def _run(self, job: Job, task: Task, process: TaskProcess | None) -> None:
+    def _run(self, job: Job, task: Task, process: LaunchedProcess | None) -> None:
         def on_end(task: Task, ending: Ending) -> bool:
             return self._ended(job, task, ending)
 
         self._resources.take(task.need().kind, task.allocation, (job.id, task.id))
         runner = TaskRunner(
             task,
+            self._launcher,
             grace_s=self.grace_s,
             on_end=on_end,
             process=process,

@@ -23,6 +23,7 @@ from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, Stor
 from digits.jobs import queue, signals
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal
+from digits.jobs.launcher import Launcher
 from digits.jobs.resources import Resources
 from digits.jobs.running import SETTLE_S, RunningTasks
 from digits.jobs.signals import announce
@@ -48,9 +49,11 @@ class Holding:
 
 
 class Scheduler:
-    """All jobs of a jobs directory, and the tasks of theirs that run."""
+    """All jobs of a jobs directory, and the tasks of theirs that run, started by `launcher`."""
 
-    def __init__(self, store: JobStore, resources: Resources, *, grace_s: float = 5.0) -> None:
+    def __init__(
+        self, store: JobStore, resources: Resources, launcher: Launcher, *, grace_s: float = 5.0
+    ) -> None:
         self.store = store
         self.resources = resources
         # Guards every change of jobs, statuses, resources and runners; looking needs it not
@@ -60,7 +63,7 @@ class Scheduler:
         self._jobs = JobTable()
         self._journal = Journal(store)
         self.running = RunningTasks(
-            self._journal, resources, grace_s=grace_s, lock=self._lock, wake=self._wake
+            self._journal, resources, launcher, grace_s=grace_s, lock=self._lock, wake=self._wake
         )
         self._stopping = False
         self._loaded = threading.Event()

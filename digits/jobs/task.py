@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from digits.jobs import signals
+from digits.jobs.launcher import LaunchedProcess
 from digits.jobs.log_follower import LogFollower, last_lines, mark_attempt
 from digits.jobs.process import describe_exit, what_to_try
 from digits.jobs.resources import Need
@@ -60,6 +61,7 @@ class Task(ABC):
         self.attempts = 0  # how often its process was started
         self.pausing = False  # whether the user asked this attempt to save its state and end
         self.job_id = job_dir.name
+        self.process: LaunchedProcess | None = None  # while it runs; its runner's
         self._changed: set[str] = set()
         self._published: tuple[float, float | None] | None = None
         self._log_is_read = False

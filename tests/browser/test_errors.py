@@ -13,6 +13,7 @@ from werkzeug.serving import make_server
 
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
@@ -37,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def starting(jobs_dir: Path) -> Iterator[tuple[str, Scheduler]]:
     """The address of a server whose jobs are read when the test says so."""
-    scheduler = Scheduler(JobStore(jobs_dir, JOB_TYPES), Resources.of(), grace_s=2)
+    scheduler = Scheduler(JobStore(jobs_dir, JOB_TYPES), Resources.of(), LocalLauncher(), grace_s=2)
     scheduler.open()
     pool = Pool(PoolSettings(workers=1))
     app = create_app(Config(jobs_dir=jobs_dir), scheduler, pool)

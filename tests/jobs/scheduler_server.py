@@ -24,6 +24,7 @@ from typing import Any
 
 from digits.errors import DigitsError
 from digits.jobs.job import Job
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
@@ -125,6 +126,7 @@ def main() -> None:
     scheduler = Scheduler(
         JobStore(options.jobs_dir, [ProgramJob]),
         Resources.of(create_db_slots=options.create_db_slots),
+        LocalLauncher(),
         grace_s=options.grace_s,
     )
     try:

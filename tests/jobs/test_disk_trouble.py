@@ -9,6 +9,7 @@ import pytest
 
 from digits.errors import StorageError
 from digits.jobs.job import Job
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -32,7 +33,7 @@ def start_scheduler(jobs_dir: Path) -> Iterator[Callable[[], Scheduler]]:
 
     def start() -> Scheduler:
         store = JobStore(jobs_dir, [ProgramJob])
-        scheduler = Scheduler(store, Resources.of(create_db_slots=2), grace_s=2)
+        scheduler = Scheduler(store, Resources.of(create_db_slots=2), LocalLauncher(), grace_s=2)
         scheduler.start()
         made.append(scheduler)
         return scheduler

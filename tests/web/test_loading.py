@@ -11,6 +11,7 @@ from flask import Flask
 
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.process import TaskProcess
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
@@ -24,7 +25,9 @@ from tests.program_jobs import ProgramJob, program
 @pytest.fixture
 def starting(jobs_dir: Path) -> Iterator[Flask]:
     """An application whose jobs have not been read yet."""
-    scheduler = Scheduler(JobStore(jobs_dir, [ProgramJob]), Resources.of(), grace_s=2)
+    scheduler = Scheduler(
+        JobStore(jobs_dir, [ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2
+    )
     scheduler.open()
     pool = Pool(PoolSettings(workers=1))
     yield create_app(Config(jobs_dir=jobs_dir), scheduler, pool)
@@ -78,7 +81,7 @@ def test_a_server_that_is_stopped_while_it_reads_leaves_running_tasks_alone(
     wait_for_status(first, job.id, Status.RUNNING)
     wait_until(lambda: TaskProcess.find(job.dir, "main", 1))
     first.stop(keep_tasks=True)
-    second = Scheduler(JobStore(jobs_dir, [ProgramJob]), Resources.of(), grace_s=2)
+    second = Scheduler(JobStore(jobs_dir, [ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2)
     second.open()
     second.stop(keep_tasks=True)
     second.load()  # its thread was in the middle of it

@@ -21,7 +21,6 @@ from typing import Any, Protocol
 from digits.errors import JobRefused, StorageError, TaskFailed
 from digits.jobs import signals
 from digits.jobs.log_follower import ATTEMPT_MARK
-from digits.jobs.process import TaskProcess
 from digits.jobs.resources import GPU, TRAIN, Need
 from digits.jobs.status import Status
 from digits.jobs.task import Task
@@ -325,7 +324,7 @@ class TrainTask(Task):
         now = time.monotonic()
         if now >= self._memory_due_s:
             self._memory_due_s = now + MEMORY_EVERY_S
-            process = TaskProcess.find(self.job_dir, self.id, self.attempts)
+            process = self.process
             self._memory = process.memory_bytes() if process else None
         return self._memory
 

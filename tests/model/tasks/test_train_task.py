@@ -14,6 +14,7 @@ import pytest
 
 from digits.errors import TaskFailed
 from digits.jobs.job import Job
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import GPU, TRAIN, Need, Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -64,7 +65,7 @@ class RecordedModel(ModelJob):
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Any:
     store = JobStore(tmp_path / "jobs", [RecordedModel])
-    running = Scheduler(store, Resources.of(), grace_s=2.0)
+    running = Scheduler(store, Resources.of(), LocalLauncher(), grace_s=2.0)
     running.start()
     yield running
     running.stop(keep_tasks=False)
