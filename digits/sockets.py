@@ -18,6 +18,7 @@ from digits.home.watch import HomeWatch
 from digits.jobs import signals
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
+from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 from digits.web import socket_limits
@@ -81,18 +82,19 @@ class Listeners:
         # A part of another job has no row of its own on the home page.
         if self._is_ours(job) and job.belongs_to is None:
             data = {**job_summary(job), "type": job.title, "category": job.category}
-            self._home(job.id, "added", html=self._render("home/job_row.html", job=job), **data)
+            html = self._render("home/job_row.html", job=job)
+            self._home(job.id, Update.ADDED, html=html, **data)
 
     def job_deleted(self, job: Job) -> None:
         if self._is_ours(job):
-            self._home(job.id, "deleted")
-            self._job(job.id, "deleted")
+            self._home(job.id, Update.DELETED)
+            self._job(job.id, Update.DELETED)
 
     def job_attribute_changed(self, job: Job, attribute: str) -> None:
         if self._is_ours(job):
             value = getattr(job, attribute)
-            self._home(job.id, "attribute", attribute=attribute, value=value)
-            self._job(job.id, "attribute", attribute=attribute, value=value)
+            self._home(job.id, Update.ATTRIBUTE, attribute=attribute, value=value)
+            self._job(job.id, Update.ATTRIBUTE, attribute=attribute, value=value)
 
     def job_status_changed(self, job: Job) -> None:
         if not self._is_ours(job):
@@ -104,15 +106,15 @@ class Listeners:
             "name": job.name,
             "html": self._render("job/status_history.html", history=job.history),
         }
-        self._home(job.id, "status", **data)
-        self._job(job.id, "status", **data, error=job.error)
+        self._home(job.id, Update.STATUS, **data)
+        self._job(job.id, Update.STATUS, **data, error=job.error)
 
     def task_status_changed(self, task: Task) -> None:
         if not self._is_our_task(task):
             return
         self._task(
             task,
-            "status",
+            Update.STATUS,
             status=task.status.value,
             css=task.status.css,
             show=task.status in (Status.RUNNING, Status.ERROR),
@@ -126,10 +128,10 @@ class Listeners:
         if not self._is_our_task(task):
             return
         percentage = round(100 * task.progress, 1)
-        self._task(task, "progress", percentage=percentage, eta=task.eta_s)
+        self._task(task, Update.PROGRESS, percentage=percentage, eta=task.eta_s)
         with contextlib.suppress(JobNotFound):  # it is being deleted
             job = self.scheduler.job(task.job_id)
-            self._home(job.id, "progress", percentage=round(100 * job.progress, 1))
+            self._home(job.id, Update.PROGRESS, percentage=round(100 * job.progress, 1))
 
     def task_updated(self, task: Task, update: str, data: Any) -> None:
         if self._is_our_task(task):
@@ -142,11 +144,11 @@ class Listeners:
     def _is_our_task(self, task: Task) -> bool:
         return task.job_dir.parent == self.scheduler.store.jobs_dir
 
-    def _home(self, job_id: str, update: str, **data: Any) -> None:
+    def _home(self, job_id: str, update: Update, **data: Any) -> None:
         self.clients.look()
         self.server.emit("job update", {"job_id": job_id, "update": update, **data}, namespace=HOME)
 
-    def _job(self, job_id: str, update: str, **data: Any) -> None:
+    def _job(self, job_id: str, update: Update, **data: Any) -> None:
         message = {"job_id": job_id, "update": update, **data}
         self.clients.look()
         self.server.emit("job update", message, namespace=JOBS, to=job_id)

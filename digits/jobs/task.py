@@ -134,7 +134,7 @@ class Task(ABC):
         return self.job_dir / name
 
     def mark_changed(self, update: str) -> None:
-        """Say that the data of `update` is new; it is sent at the next `publish`."""
+        """Say that the data of `update`, an `Update`, is new; it is sent at the next `publish`."""
         self._changed.add(update)
 
     def publish(self) -> None:

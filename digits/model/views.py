@@ -12,6 +12,7 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobInUse, JobNotFound
 from digits.inference import InferenceError, NetSource, draw_network
+from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.model.compare.tables import result_pairs
 from digits.model.download import archives
@@ -58,7 +59,7 @@ def show(job_id: str) -> ResponseReturnValue:
         job.page_template,
         data,
         job=job,
-        snapshots=job.train_task.update_data("snapshots"),
+        snapshots=job.train_task.update_data(Update.SNAPSHOTS),
         snapshot_table=job.train_task.snapshot_table(),
         prunable=len(job.prunable_epochs()),
         files=[(title, name) for title, name in FILES if (job.dir / name).is_file()],

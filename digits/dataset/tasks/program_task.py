@@ -15,6 +15,7 @@ from digits.base.progress import (
     Warned,
     parse_line,
 )
+from digits.jobs.signals import Update
 from digits.jobs.task import Task
 from digits.sources.paths import path_options
 
@@ -49,12 +50,11 @@ class ProgramTask(Task):
                 self._take_progress(progress)
             case Distribution(name, counts):
                 self.distributions[name] = counts
-                self.mark_changed("distribution")
+                self.mark_changed(Update.DISTRIBUTION)
             case Skipped() as skipped:
                 self.skipped_count += 1
                 if len(self.skipped) < MOST_SKIPPED_SHOWN:
                     self.skipped.append(skipped)
-                self.mark_changed("skipped")
             case Warned(text):
                 self.warnings = [*self.warnings, text][-MOST_SKIPPED_SHOWN:]
             case Done(text):
@@ -67,11 +67,9 @@ class ProgramTask(Task):
         return self._failure or super().explain_failure(exit_status)
 
     def update_data(self, update: str) -> Any:
-        if update == "distribution":
+        if update == Update.DISTRIBUTION:
             return self.distribution_chart()
-        if update == "skipped":
-            return {"count": self.skipped_count}
-        if update == "count":
+        if update == Update.COUNT:
             return self.pace()
         return super().update_data(update)
 
@@ -119,4 +117,4 @@ class ProgramTask(Task):
         # The bar is full when the result is on disk, which `Done` says.
         self.progress = min(progress.fraction, 0.99)
         self.eta_s = progress.seconds_left
-        self.mark_changed("count")
+        self.mark_changed(Update.COUNT)

@@ -13,6 +13,7 @@ from typing import Any
 from digits.base.formatting import duration, file_size
 from digits.errors import NotComparable
 from digits.jobs.job import Job
+from digits.jobs.signals import Update
 from digits.model.job import ModelJob
 from digits.model.training.charts import Chart
 from digits.model.training.outcome import Best, Outcome
@@ -106,8 +107,8 @@ def compared_chart(models: Sequence[ModelJob]) -> Chart:
     }
     for number, (model, name) in enumerate(zip(models, short_names(models), strict=True)):
         task = model.train_task
-        _merge(chart, task.update_data("combined_graph"), f"{number}:", number, name)
-        rates = task.update_data("lr_graph")
+        _merge(chart, task.update_data(Update.COMBINED_GRAPH), f"{number}:", number, name)
+        rates = task.update_data(Update.LR_GRAPH)
         rates["names"] = dict.fromkeys(rates["names"], RATE)
         rates["epoch_iterations"] = task.epoch_iterations
         _merge(chart, rates, f"{number}:rate:", number, name)

@@ -22,6 +22,7 @@ from digits.errors import JobRefused, StorageError, TaskFailed
 from digits.jobs import signals
 from digits.jobs.log_follower import ATTEMPT_MARK
 from digits.jobs.resources import GPU, TRAIN, Need
+from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 from digits.model.training import charts, snapshots
@@ -188,14 +189,14 @@ class TrainTask(Task):
         """Say what is new, and clean up behind a snapshot that is complete."""
         match event:
             case TrainOutput() | ValOutput():
-                self.mark_changed("combined_graph")
+                self.mark_changed(Update.COMBINED_GRAPH)
             case Rate():
-                self.mark_changed("lr_graph")
+                self.mark_changed(Update.LR_GRAPH)
             case Started() | Finished():
-                self.mark_changed("pace")
+                self.mark_changed(Update.PACE)
             case Snapshot(iteration=iteration):
                 self._newest_snapshot = iteration
-                self.mark_changed("snapshots")
+                self.mark_changed(Update.SNAPSHOTS)
                 return
         if self._newest_snapshot is not None and self.status is Status.RUNNING:
             # Something was said after it, so its state is on disk; or it was, when an old log is
@@ -211,7 +212,7 @@ class TrainTask(Task):
         iteration = self.curves.iteration
         progress = min(1.0, iteration / plan.max_iter)
         if progress != self.progress:
-            self.mark_changed("pace")
+            self.mark_changed(Update.PACE)
         self.progress = progress
         pace = self.curves.iterations_per_s()
         self.eta_s = (plan.max_iter - iteration) / pace if pace else None
@@ -222,14 +223,14 @@ class TrainTask(Task):
         """Charts in C3's form, the snapshots as [epoch, text], or the present pace."""
         with self._curves_lock:
             match update:
-                case "combined_graph":
+                case Update.COMBINED_GRAPH:
                     accuracies = self.plan.accuracies if self.plan else ()
                     return charts.combined_chart(self.curves, self.epoch_iterations, accuracies)
-                case "lr_graph":
+                case Update.LR_GRAPH:
                     return charts.rate_chart(self.curves, self.epoch_iterations)
-                case "snapshots":
+                case Update.SNAPSHOTS:
                     return [[epoch, f"Epoch #{epoch:g}"] for epoch in self.snapshots()]
-                case "pace":
+                case Update.PACE:
                     return self.pace()
         return super().update_data(update)
 
@@ -301,8 +302,8 @@ class TrainTask(Task):
                 raise StorageError(
                     f"A snapshot cannot be deleted: {error.strerror}. Check the job's folder."
                 ) from error
-        data = self.update_data("snapshots")
-        signals.announce(signals.task_updated, self, update="snapshots", data=data)
+        data = self.update_data(Update.SNAPSHOTS)
+        signals.announce(signals.task_updated, self, update=Update.SNAPSHOTS, data=data)
 
     def pace(self) -> dict[str, Any]:
         """How far and how fast it is; what is not known is None."""

@@ -39,7 +39,7 @@ function jobUpdate(update) {
     }
     notifyOfEnd({ id: update.job_id, ...update, status: update.status, name: update.name }, pageOf(update.job_id));
   }
-  refreshSoon();
+  refreshSoon(); // a status, a name, or a job more or less: the lists are others now
 }
 
 /** The number of running jobs in the tab's title; ends that were missed while the connection was lost. */

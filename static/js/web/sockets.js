@@ -4,8 +4,11 @@ import { all } from "./dom.js";
 import { LOGIN_NEEDED, hideLoginEnded, showLoginEnded } from "./login_ended.js";
 
 /**
- * @typedef {{job_id: string, update: string, [key: string]: any}} JobUpdate
- * @typedef {{job_id: string, task: string, update: string, [key: string]: any}} TaskUpdate
+ * What a message is about: `Update` of digits/jobs/signals.py.
+ * @typedef {"status" | "progress" | "added" | "deleted" | "attribute"} OfJob
+ * @typedef {"status" | "progress" | "count" | "distribution" | "combined_graph" | "lr_graph" | "snapshots" | "pace"} OfTask
+ * @typedef {{job_id: string, update: OfJob, [key: string]: any}} JobUpdate
+ * @typedef {{job_id: string, task: string, update: OfTask, [key: string]: any}} TaskUpdate
  */
 
 /**
