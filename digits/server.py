@@ -24,6 +24,7 @@ from typing import Any
 import gevent
 from flask import Flask
 
+from digits.accounts.accounts import Accounts
 from digits.base import atomic, devices
 from digits.config import CONFIG_FILE, Config, load_config
 from digits.errors import ConfigError, DigitsError
@@ -37,6 +38,8 @@ from digits.kinds import JOB_TYPES
 from digits.serving.connections import Peers
 from digits.serving.http_server import HttpServer
 from digits.serving.slow_clients import BodyTimeouts
+from digits.web.answers import in_thread
+from digits.web.policies import Policies
 from digits.webapp import create_app
 
 log = logging.getLogger(__name__)
@@ -82,7 +85,14 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         inference_slots=config.inference_slots,
         gpus=config.gpu_list or devices.gpu_indices(),
     )
-    scheduler = Scheduler(store, resources, LocalLauncher(), grace_s=config.grace_s)
+    policies = Policies(config, Accounts(config.jobs_dir, in_thread))
+    scheduler = Scheduler(
+        store,
+        resources,
+        LocalLauncher(),
+        environment=policies.environment,
+        grace_s=config.grace_s,
+    )
     pool = Pool(
         PoolSettings(
             workers=config.inference_workers,
@@ -93,7 +103,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         )
     )
     scheduler.open()
-    app = create_app(config, scheduler, pool)
+    app = create_app(config, scheduler, pool, policies)
     timed = BodyTimeouts(app.wsgi_app, grace_s=config.client_timeout_s)
     app.wsgi_app = timed  # type: ignore[method-assign]
     # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).

@@ -34,7 +34,6 @@ from digits.model import views as model_views
 from digits.model.compare import views as compare_views
 from digits.model.images.classification import views as classification_model_views
 from digits.serving.connections import Peers
-from digits.sources import downloads
 from digits.views import blueprint as home_blueprint
 from digits.web import (
     error_pages,
@@ -59,9 +58,16 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    config: Config, scheduler: Scheduler, pool: Pool, devices: Devices | None = None
+    config: Config,
+    scheduler: Scheduler,
+    pool: Pool,
+    policies: Policies,
+    devices: Devices | None = None,
 ) -> Flask:
-    """The application; `scheduler` and `pool` are started and stopped by the caller."""
+    """The application; `scheduler` and `pool` are started and stopped by the caller.
+
+    The caller has handed `policies.environment` to the scheduler, too.
+    """
     app = Flask(
         "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
     )
@@ -78,11 +84,9 @@ def create_app(
         # In debug mode, too, an error is answered by a page; it shows the traceback then.
         PROPAGATE_EXCEPTIONS=False if config.debug else None,
     )
-    accounts = Accounts(config.jobs_dir, in_thread)
-    policies = Policies(config, accounts)
-    scheduler.running.more_environment = policies.environment
+    accounts = policies.accounts
     devices = devices or Devices(config.jobs_dir, run=in_thread)
-    app.extensions["digits"] = Services(config, scheduler, pool, policies.paths, accounts, devices)
+    app.extensions["digits"] = Services(config, scheduler, pool, policies, devices)
     hosts = headers.Hosts(config, accounts)
     app.session_interface = headers.SecureBehindTls()
     app.wsgi_app = headers.TrustedProxyFix(  # type: ignore[method-assign]
@@ -97,7 +101,6 @@ def create_app(
     app.before_request(headers.limit_body)
     app.before_request(loading.wait_for_jobs)
     app.before_request(logins.enforce)
-    app.before_request(lambda: downloads.use(policies.urls()))
     app.after_request(headers.add_security_headers)
     error_pages.add_error_handlers(app)
     server = sockets.connect(app, scheduler, SocketLogins(accounts, hosts), devices)

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 
+from digits.accounts.accounts import Accounts
 from digits.base.devices import Devices
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
@@ -17,6 +18,8 @@ from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
+from digits.web.answers import in_thread
+from digits.web.policies import Policies
 from digits.webapp import create_app
 from tests.program_jobs import ProgramJob
 
@@ -26,13 +29,18 @@ def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any)
     """An application with its scheduler and pool started; it fetches from servers of the tests."""
     settings = {"url_allow": ("127.0.0.1",), **settings}
     config = Config(jobs_dir=jobs_dir, **settings)
+    policies = Policies(config, Accounts(jobs_dir, in_thread))
     scheduler = Scheduler(
-        JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2
+        JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]),
+        Resources.of(),
+        LocalLauncher(),
+        environment=policies.environment,
+        grace_s=2,
     )
     pool = Pool(PoolSettings(workers=1))
     scheduler.start()
     try:
-        app = create_app(config, scheduler, pool, devices)
+        app = create_app(config, scheduler, pool, policies, devices)
         app.testing = True
         yield app
     finally:

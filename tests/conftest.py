@@ -123,7 +123,9 @@ def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
         launcher: Launcher = local,
     ) -> Scheduler:
         store = JobStore(jobs_dir, job_types)
-        scheduler = Scheduler(store, resources or Resources.of(), launcher, grace_s=grace_s)
+        scheduler = Scheduler(
+            store, resources or Resources.of(), launcher, environment=dict, grace_s=grace_s
+        )
         scheduler.start()
         made.append(scheduler)
         return scheduler

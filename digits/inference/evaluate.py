@@ -37,9 +37,11 @@ from digits.inference.network import Network
 from digits.inference.opening import Opener
 from digits.inference.pool import Pool, PoolSettings
 from digits.inference.results import ClassifiedPicture
+from digits.sources.downloads import Downloader
 from digits.sources.folders import Search, check_folder, label_of, pictures_below
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import Entry, lines_of, parse_lines
+from digits.sources.url_policy import UrlPolicy
 
 NICENESS = 10
 FOUND_FILE = "found.txt"
@@ -159,7 +161,8 @@ class _Evaluation:
             yield picture.key, truth if known else None, picture, picture.reason
 
     def _of_list(self, path: Path, below: str) -> Iterator[Answer]:
-        opener = Opener(below, _paths(self._request))
+        downloader = Downloader(UrlPolicy.from_environment(os.environ))
+        opener = Opener(below, _paths(self._request), downloader)
         pictures = opener.open_all(self._entries(path))
         # The list is read a second time, so that nothing of it is held meanwhile.
         for entry, picture in zip(self._entries(path), self._classify(pictures, None), strict=True):

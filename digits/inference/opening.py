@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from digits.sources.downloads import CONNECTIONS, DownloadError, fetch
+from digits.sources.downloads import CONNECTIONS, Downloader, DownloadError
 from digits.sources.paths import PathNotAllowed, PathPolicy
 from digits.sources.picture_list import Entry, is_url, joined
 
@@ -29,13 +29,14 @@ class Opener:
 
     folder: str
     paths: PathPolicy
+    downloader: Downloader
     reasons: dict[int, str] = field(default_factory=dict)
 
     def open(self, number: int, entry: Entry) -> Path | bytes:
         """The path or the bytes of an entry; no bytes when it gives none."""
         name = joined(self.folder, entry.path)
         try:
-            return fetch(name)[0] if is_url(name) else self._existing(name)
+            return self._fetched(name) if is_url(name) else self._existing(name)
         except (DownloadError, PathNotAllowed) as error:
             self.reasons[number] = str(error)
             return b""
@@ -59,6 +60,9 @@ class Opener:
                     yield _result(waiting.popleft())
             finally:
                 fetching.shutdown(wait=False, cancel_futures=True)
+
+    def _fetched(self, url: str) -> bytes:
+        return self.downloader.fetch(url)[0]
 
     def _existing(self, name: str) -> Path:
         if name.startswith("~"):  # in a list that is a name like any other

@@ -62,12 +62,12 @@ class TaskRunner:
         *,
         grace_s: float,
         on_end: OnEnd,
+        environment: Callable[[], Mapping[str, str]],
         process: LaunchedProcess | None = None,
-        more_environment: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.task = task
         self._launcher = launcher
-        self._more_environment = more_environment
+        self._environment = environment
         self.grace_s = grace_s
         self._on_end = on_end
         # Given when an earlier server started the process.
@@ -161,7 +161,7 @@ class TaskRunner:
             task_id=task.id,
             attempt=task.attempts,
             log_path=task.log_path,
-            environment={**task.environment(), **self._more_environment()},
+            environment={**task.environment(), **self._environment()},
         )
 
     def _follow(self, process: LaunchedProcess, follower: LogFollower) -> None:

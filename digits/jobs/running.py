@@ -36,13 +36,13 @@ class RunningTasks:
         resources: Resources,
         launcher: Launcher,
         *,
+        environment: Callable[[], Mapping[str, str]],
         grace_s: float,
         lock: AbstractContextManager[object],
         wake: Callable[[], None],
     ) -> None:
         self.grace_s = grace_s
-        # What the programs of tasks are told beside their command line: names and values.
-        self.more_environment: Callable[[], Mapping[str, str]] = dict
+        self._environment = environment
         self._journal = journal
         self._resources = resources
         self._launcher = launcher
@@ -127,7 +127,7 @@ class RunningTasks:
             grace_s=self.grace_s,
             on_end=on_end,
             process=process,
-            more_environment=self.more_environment,
+            environment=self._environment,
         )
         self._runners[job.id, task.id] = runner
         runner.start()

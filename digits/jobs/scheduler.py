@@ -49,10 +49,21 @@ class Holding:
 
 
 class Scheduler:
-    """All jobs of a jobs directory, and the tasks of theirs that run, started by `launcher`."""
+    """All jobs of a jobs directory, and the tasks of theirs that run, started by `launcher`.
+
+    `environment` answers what their programs are told beside their command line, as names and
+    values; it is asked at each start.  Whoever makes a scheduler must say it: programs that are not
+    told from where they may fetch (`web/policies.py`) fetch from anywhere.
+    """
 
     def __init__(
-        self, store: JobStore, resources: Resources, launcher: Launcher, *, grace_s: float = 5.0
+        self,
+        store: JobStore,
+        resources: Resources,
+        launcher: Launcher,
+        *,
+        environment: Callable[[], Mapping[str, str]],
+        grace_s: float = 5.0,
     ) -> None:
         self.store = store
         self.resources = resources
@@ -63,7 +74,13 @@ class Scheduler:
         self._jobs = JobTable()
         self._journal = Journal(store)
         self.running = RunningTasks(
-            self._journal, resources, launcher, grace_s=grace_s, lock=self._lock, wake=self._wake
+            self._journal,
+            resources,
+            launcher,
+            environment=environment,
+            grace_s=grace_s,
+            lock=self._lock,
+            wake=self._wake,
         )
         self._stopping = False
         self._loaded = threading.Event()

@@ -39,11 +39,6 @@ _TOTAL_TIMEOUT_S = 300.0
 _LONGEST_WAIT_S = 60
 _BLOCK_BYTES = 1 << 16
 
-_of_thread = threading.local()
-# A server hands in its own with each request (`use`); programs get theirs from the one that started
-# them.
-_policy = UrlPolicy.from_environment(os.environ)
-
 
 class DownloadError(ToolError):
     """A URL cannot be fetched; the message is the reason, without the URL."""
@@ -53,47 +48,60 @@ class TooSlow(Exception):
     """The time for a download is up."""
 
 
-def use(policy: UrlPolicy) -> None:
-    """Fetch from where this policy allows, from now on."""
-    global _policy
-    _policy = policy
+class Downloader:
+    """Fetches from where `policy` allows; for any number of threads.
 
-
-def fetch(
-    url: str,
-    max_bytes: int = MAX_PICTURE_BYTES,
-    total_s: float = _TOTAL_TIMEOUT_S,
-    *,
-    again: bool = True,
-) -> tuple[bytes, str]:
-    """What is at `url`, and the URL that it came from after redirects.
-
-    A server that fails is asked again, unless `again` is False because a person waits.
-    Raises DownloadError: the URL cannot be fetched or may not be, it is larger than `max_bytes`, or
-    it takes longer than `total_s` seconds in all.
+    A server makes one with the policy that holds at the time; a program one with the policy that it
+    was started with (`UrlPolicy.from_environment`).
     """
-    try:
-        session = _session(_policy)
-        session.ask_again(again)
-        if urlsplit(url.strip()).scheme.lower() not in ("http", "https"):
-            raise DownloadError("it is no http or https address")
-        with (
-            session.within(total_s),
-            session.get(
-                url, stream=True, timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
-            ) as response,
-        ):
-            if response.status_code != requests.codes.ok:
-                raise DownloadError(f"the server answered {response.status_code} {response.reason}")
-            return _body(response, max_bytes, session), response.url
-    except AddressRefused as error:
-        raise DownloadError(str(error)) from error
-    except TooSlow as error:
-        raise DownloadError(f"it took longer than {total_s:g} s") from error
-    except (requests.RequestException, ValueError) as error:  # ValueError: a malformed URL
-        if session.is_late():
+
+    def __init__(self, policy: UrlPolicy) -> None:
+        self.policy = policy
+        self._of_thread = threading.local()
+
+    def fetch(
+        self,
+        url: str,
+        max_bytes: int = MAX_PICTURE_BYTES,
+        total_s: float = _TOTAL_TIMEOUT_S,
+        *,
+        again: bool = True,
+    ) -> tuple[bytes, str]:
+        """What is at `url`, and the URL that it came from after redirects.
+
+        A server that fails is asked again, unless `again` is False because a person waits.
+        Raises DownloadError: the URL cannot be fetched or may not be, it is larger than
+        `max_bytes`, or it takes longer than `total_s` seconds in all.
+        """
+        session = self._session()
+        try:
+            session.ask_again(again)
+            return _answer(session, url, max_bytes, total_s)
+        except AddressRefused as error:
+            raise DownloadError(str(error)) from error
+        except TooSlow as error:
             raise DownloadError(f"it took longer than {total_s:g} s") from error
-        raise DownloadError(_reason(error)) from error
+        except (requests.RequestException, ValueError) as error:  # ValueError: a malformed URL
+            if session.is_late():
+                raise DownloadError(f"it took longer than {total_s:g} s") from error
+            raise DownloadError(_reason(error)) from error
+
+    def _session(self) -> Session:
+        """This thread's session."""
+        session: Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = Session(self.policy)
+        return session
+
+
+def _answer(session: Session, url: str, max_bytes: int, total_s: float) -> tuple[bytes, str]:
+    if urlsplit(url.strip()).scheme.lower() not in ("http", "https"):
+        raise DownloadError("it is no http or https address")
+    timeouts = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
+    with session.within(total_s), session.get(url, stream=True, timeout=timeouts) as response:
+        if response.status_code != requests.codes.ok:
+            raise DownloadError(f"the server answered {response.status_code} {response.reason}")
+        return _body(response, max_bytes, session), response.url
 
 
 def _body(response: requests.Response, max_bytes: int, session: Session) -> bytes:
@@ -189,16 +197,6 @@ class Session(requests.Session):
         for each in list(self.sockets):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-
-
-def _session(policy: UrlPolicy) -> Session:
-    """This thread's session for a policy."""
-    session: Session | None = getattr(_of_thread, "session", None)
-    if session is None or session.policy != policy:
-        if session is not None:
-            session.close()
-        session = _of_thread.session = Session(policy)
-    return session
 
 
 class _Adapter(HTTPAdapter):

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from digits.errors import ToolError
-from digits.sources.downloads import CONNECTIONS, DownloadError, fetch
+from digits.sources.downloads import CONNECTIONS, Downloader, DownloadError
 from digits.sources.folders import PICTURE_EXTENSIONS, Category, Search, checked, label_of
 from digits.sources.picture_list import SAFE_IN_URL_PATH, cannot_be_listed
 
@@ -30,13 +30,13 @@ class Listing:
     files: list[str]
 
 
-def find_categories_at(url: str, search: Search) -> list[Category]:
+def find_categories_at(url: str, search: Search, downloader: Downloader) -> list[Category]:
     """The categories below the listing at `url`, sorted by label.
 
     Raises ToolError when the listing cannot be read or two folders would get the same label.
     """
     try:
-        top = read_listing(url)
+        top = read_listing(url, downloader)
     except DownloadError as error:
         raise ToolError(f"{url} cannot be read: {error}.") from error
     categories = {folder: Category(label_of(_name(folder)), folder) for folder in top.folders}
@@ -45,7 +45,7 @@ def find_categories_at(url: str, search: Search) -> list[Category]:
             raise ToolError(f"Category folder {folder}: {problem}.")
     pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="listing")
     try:
-        _read_all(pool, categories, search)
+        _read_all(pool, categories, search, downloader)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     for category in categories.values():
@@ -53,9 +53,9 @@ def find_categories_at(url: str, search: Search) -> list[Category]:
     return checked(list(categories.values()))
 
 
-def read_listing(url: str) -> Listing:
+def read_listing(url: str, downloader: Downloader) -> Listing:
     """Fetch one page; raises DownloadError."""
-    page, final_url = fetch(url, _MAX_PAGE_BYTES)
+    page, final_url = downloader.fetch(url, _MAX_PAGE_BYTES)
     base = urlunsplit(urlsplit(final_url)._replace(query="", fragment=""))
     return parse_listing(
         page.decode("utf-8", "replace"), base if base.endswith("/") else f"{base}/"
@@ -94,11 +94,17 @@ def _entry_url(link: str, base: str) -> str | None:
     return None if hidden else url
 
 
-def _read_all(pool: ThreadPoolExecutor, categories: dict[str, Category], search: Search) -> None:
+def _read_all(
+    pool: ThreadPoolExecutor,
+    categories: dict[str, Category],
+    search: Search,
+    downloader: Downloader,
+) -> None:
     """Read every category's listings, several at once, and put the pictures into them."""
     seen = set(categories)
     running: dict[Future[Listing], tuple[str, Category, int]] = {
-        pool.submit(read_listing, url): (url, category, 1) for url, category in categories.items()
+        pool.submit(read_listing, url, downloader): (url, category, 1)
+        for url, category in categories.items()
     }
     while running:
         finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -115,7 +121,8 @@ def _read_all(pool: ThreadPoolExecutor, categories: dict[str, Category], search:
                 if depth >= _MAX_DEPTH:
                     search.skip(folder, f"it lies more than {_MAX_DEPTH} folders deep")
                 else:
-                    running[pool.submit(read_listing, folder)] = (folder, category, depth + 1)
+                    future = pool.submit(read_listing, folder, downloader)
+                    running[future] = (folder, category, depth + 1)
 
 
 def _take_pictures(listing: Listing, category: Category, search: Search) -> None:

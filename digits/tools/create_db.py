@@ -13,6 +13,7 @@ the pictures as they are stored, equal to what Caffe's compute_image_mean makes 
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -30,6 +31,7 @@ from digits.images.resize import check_size
 from digits.sources.folders import check_folder
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
 from digits.sources.picture_list import LabelledEntry, PictureList, read_labels
+from digits.sources.url_policy import ANYWHERE, UrlPolicy
 from digits.tools.building import building
 from digits.tools.databases import DatabaseWriter, LmdbWriter, is_database_file
 from digits.tools.mean import MeanPicture, check_mean_path
@@ -65,6 +67,7 @@ class Order:
     means: tuple[Path, ...] = ()
     max_skipped_share: float = MAX_SKIPPED_SHARE
     paths: PathPolicy = field(default_factory=PathPolicy)
+    urls: UrlPolicy = ANYWHERE  # where pictures may be fetched from
     workers: int = field(default_factory=cores)
 
     def check(self) -> None:
@@ -108,7 +111,8 @@ def create_db(order: Order) -> str:
     categories = counted(len(pictures.label_counts), "category", "categories")
     log.info("%s of %s.", counted(len(pictures), "picture"), categories)
     result = _Result(len(pictures), order)
-    maker = RecordMaker(order.record_spec(), order.workers, pictures[0], len(pictures))
+    spec = order.record_spec()
+    maker = RecordMaker(spec, order.workers, pictures[0], len(pictures), order.urls)
     with closing(maker), building(order.database, is_database_file) as folder:
         with closing(_writer(order, folder, len(pictures))) as writer:
             for records in maker.make(_in_order(pictures, order)):
@@ -246,6 +250,7 @@ def main() -> None:
         means=tuple(arguments.mean),
         max_skipped_share=arguments.max_skipped_share,
         paths=policy_of(arguments),
+        urls=UrlPolicy.from_environment(os.environ),
         workers=arguments.workers,
     )
     keep_freed_memory()

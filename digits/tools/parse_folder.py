@@ -14,6 +14,7 @@ categories are those of the labels.txt that is in OUT_DIR already.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from digits.base.program import parser_for, run_program
 from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
 from digits.errors import ToolError
+from digits.sources.downloads import Downloader
 from digits.sources.folders import Category, Search, find_categories
 from digits.sources.listing import find_categories_at
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
@@ -35,6 +37,7 @@ from digits.sources.picture_list import (
     write_labels,
     write_list,
 )
+from digits.sources.url_policy import ANYWHERE, UrlPolicy
 from digits.tools.skipped import SkippedPicture, write_skipped
 
 MIN_CATEGORIES = 2
@@ -95,6 +98,7 @@ class Source:
 
     place: str
     paths: PathPolicy
+    urls: UrlPolicy = ANYWHERE
 
 
 def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
@@ -149,7 +153,7 @@ def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
 
     search = Search(ProgressMeter("pictures"), skip, source.paths)
     if is_url(source.place):
-        categories = find_categories_at(source.place, search)
+        categories = find_categories_at(source.place, search, Downloader(source.urls))
     else:
         categories = find_categories(Path(source.place), search)
     search.meter.finish()
@@ -272,7 +276,8 @@ def main() -> None:
         if arguments.seed < 0:
             raise ToolError(f"The seed must be 0 or more, not {arguments.seed}.")
         limits = Limits(arguments.min, arguments.max)
-        source = Source(arguments.folder, policy_of(arguments))
+        urls = UrlPolicy.from_environment(os.environ)
+        source = Source(arguments.folder, policy_of(arguments), urls)
         if arguments.set:
             return take_folder(source, arguments.out_dir, arguments.set, limits, arguments.seed)
         split = Split(arguments.pct_val, arguments.pct_test)

@@ -19,7 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +30,13 @@ from digits.errors import ImageError, ToolError
 from digits.images import read_image
 from digits.images.resize import Scale, pillow_scale
 from digits.sources.picture_list import LabelledEntry, is_url
+from digits.sources.url_policy import UrlPolicy
 from digits.tools.memory import loading
 from digits.tools.record_worker import Made, Picture, RecordSpec, make_batch, start_worker
 from digits.tools.skipped import SkippedPicture
+
+if TYPE_CHECKING:
+    from digits.sources.downloads import Downloader
 
 _BATCHES_PER_WORKER = 3
 # Fetching is slow: in small batches the connections get even shares of a short list, too.
@@ -58,8 +64,14 @@ class RecordMaker:
     They are forked, so start them before there are threads, locks or open databases.
     """
 
-    def __init__(self, spec: RecordSpec, workers: int, first: LabelledEntry, count: int) -> None:
-        """`first` of `count` pictures tells whether they are fetched, and whether scaled."""
+    def __init__(
+        self, spec: RecordSpec, workers: int, first: LabelledEntry, count: int, urls: UrlPolicy
+    ) -> None:
+        """`first` of `count` pictures tells whether they are fetched, and whether scaled.
+
+        `urls` is where they may be fetched from.
+        """
+        self._urls = urls
         self._batch_size, on_their_way = spec.pictures_per_batch, workers * _BATCHES_PER_WORKER
         if is_url(first.path):
             self._batch_size = min(self._batch_size, _BATCH_URLS)
@@ -113,11 +125,20 @@ class RecordMaker:
         if not any(is_url(entry.path) for entry in batch):
             return self._pool.submit(make_batch, slot, [Picture(entry) for entry in batch])
 
+        downloader = self._downloader
+
         def download_then_make() -> Made:
-            pictures = [_download(entry) for entry in batch]
+            pictures = [_download(entry, downloader) for entry in batch]
             return self._pool.submit(make_batch, slot, pictures).result()
 
         return self._downloads.submit(download_then_make)
+
+    @cached_property
+    def _downloader(self) -> Downloader:
+        # Late: lists of files do not need the 0.1 s that it takes.
+        from digits.sources.downloads import Downloader  # noqa: PLC0415
+
+        return Downloader(self._urls)
 
 
 def cores() -> int:
@@ -125,14 +146,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _download(entry: LabelledEntry) -> Picture:
+def _download(entry: LabelledEntry, downloader: Downloader) -> Picture:
     if not is_url(entry.path):
         return Picture(entry)
-    # Late: lists of files do not need the 0.1 s that it takes.
-    from digits.sources.downloads import DownloadError, fetch  # noqa: PLC0415
+    from digits.sources.downloads import DownloadError  # noqa: PLC0415 - as above
 
     try:
-        data, _ = fetch(entry.path)
+        data, _ = downloader.fetch(entry.path)
     except DownloadError as error:
         return Picture(entry, problem=str(error))
     return Picture(entry, data)

@@ -8,14 +8,16 @@ IMAGE is a file or a URL.  The extension of OUT, .png or .jpg, decides its encod
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from digits.base.atomic import atomic_write
 from digits.base.program import parser_for, run_program
 from digits.errors import ImageError, ToolError
 from digits.images import Encoding, ResizeMode, encode_picture, read_resized
-from digits.sources.downloads import DownloadError, fetch
+from digits.sources.downloads import Downloader, DownloadError
 from digits.sources.picture_list import is_url
+from digits.sources.url_policy import UrlPolicy
 
 _ENCODINGS = {".png": Encoding.PNG, ".jpg": Encoding.JPG, ".jpeg": Encoding.JPG}
 
@@ -27,13 +29,17 @@ def resize(image: str, out: Path, height: int, width: int, channels: int, mode: 
         raise ToolError(f"The picture cannot be written to {out.name}; its name must end in "
                         f"{', '.join(_ENCODINGS)}.")  # fmt: skip
     try:
-        source = fetch(image)[0] if is_url(image) else image
+        source = _fetched(image) if is_url(image) else image
         picture = read_resized(source, height, width, channels, mode)
     except (ImageError, DownloadError) as error:
         raise ToolError(f"{image}: {error}") from error
     with atomic_write(out) as file:
         file.write(encode_picture(picture, encoding))
     return f"{width} x {height} pixels, {out.stat().st_size} bytes in {out}."
+
+
+def _fetched(url: str) -> bytes:
+    return Downloader(UrlPolicy.from_environment(os.environ)).fetch(url)[0]
 
 
 def _arguments() -> argparse.Namespace:

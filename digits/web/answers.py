@@ -20,6 +20,7 @@ from digits.config import Config
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.sources.paths import PathPolicy
+from digits.web.policies import Policies
 
 if TYPE_CHECKING:
     from digits.inference.pool import Pool
@@ -36,9 +37,16 @@ class Services:
     config: Config
     scheduler: Scheduler
     pool: Pool
-    paths: PathPolicy
-    accounts: Accounts
+    policies: Policies
     devices: Devices
+
+    @property
+    def paths(self) -> PathPolicy:
+        return self.policies.paths
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.policies.accounts
 
 
 def services() -> Services:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from digits.accounts.accounts import Accounts
 from digits.config import Config
+from digits.sources.downloads import Downloader
 from digits.sources.paths import PathPolicy
 from digits.sources.url_policy import UrlPolicy
 
@@ -38,6 +39,10 @@ class Policies:
         """What is fetched from."""
         return self._of_others if self.others_have_access() else self._of_oneself
 
+    def downloader(self) -> Downloader:
+        """Fetches what may be fetched now."""
+        return Downloader(self.urls())
+
     def environment(self) -> Mapping[str, str]:
-        """What the programs of tasks are told."""
+        """What the programs of tasks are told; the scheduler asks at each start."""
         return self.urls().to_environment()

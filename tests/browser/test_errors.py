@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from werkzeug.serving import make_server
 
+from digits.accounts.accounts import Accounts
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
 from digits.jobs.launcher import LocalLauncher
@@ -18,6 +19,7 @@ from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
+from digits.web.policies import Policies
 from digits.webapp import create_app
 from tests.browser.test_pages import AXE
 from tests.server_process import ServerProcess
@@ -38,10 +40,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 @pytest.fixture
 def starting(jobs_dir: Path) -> Iterator[tuple[str, Scheduler]]:
     """The address of a server whose jobs are read when the test says so."""
-    scheduler = Scheduler(JobStore(jobs_dir, JOB_TYPES), Resources.of(), LocalLauncher(), grace_s=2)
+    config = Config(jobs_dir=jobs_dir)
+    policies = Policies(config, Accounts(jobs_dir))
+    scheduler = Scheduler(
+        JobStore(jobs_dir, JOB_TYPES),
+        Resources.of(),
+        LocalLauncher(),
+        environment=policies.environment,
+        grace_s=2,
+    )
     scheduler.open()
     pool = Pool(PoolSettings(workers=1))
-    app = create_app(Config(jobs_dir=jobs_dir), scheduler, pool)
+    app = create_app(config, scheduler, pool, policies)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()

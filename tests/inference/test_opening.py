@@ -7,13 +7,15 @@ from itertools import islice
 from pathlib import Path
 
 from digits.inference.opening import Opener
+from digits.sources.downloads import Downloader
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import Entry
+from digits.sources.url_policy import ANYWHERE
 
 
 def test_pictures_are_opened_as_they_are_needed_and_reasons_kept(tmp_path: Path) -> None:
     (tmp_path / "0.png").touch()
-    opener = Opener(str(tmp_path), PathPolicy([str(tmp_path)], tmp_path))
+    opener = Opener(str(tmp_path), PathPolicy([str(tmp_path)], tmp_path), Downloader(ANYWHERE))
     asked: list[int] = []
 
     def endless() -> Iterator[Entry]:

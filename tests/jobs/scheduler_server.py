@@ -127,6 +127,7 @@ def main() -> None:
         JobStore(options.jobs_dir, [ProgramJob]),
         Resources.of(create_db_slots=options.create_db_slots),
         LocalLauncher(),
+        environment=dict,
         grace_s=options.grace_s,
     )
     try:

@@ -33,7 +33,9 @@ def start_scheduler(jobs_dir: Path) -> Iterator[Callable[[], Scheduler]]:
 
     def start() -> Scheduler:
         store = JobStore(jobs_dir, [ProgramJob])
-        scheduler = Scheduler(store, Resources.of(create_db_slots=2), LocalLauncher(), grace_s=2)
+        scheduler = Scheduler(
+            store, Resources.of(create_db_slots=2), LocalLauncher(), environment=dict, grace_s=2
+        )
         scheduler.start()
         made.append(scheduler)
         return scheduler

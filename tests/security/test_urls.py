@@ -22,10 +22,10 @@ import pytest
 
 from digits.errors import ConfigError
 from digits.sources import downloads
-from digits.sources.downloads import DownloadError, fetch
+from digits.sources.downloads import Downloader, DownloadError
 from digits.sources.url_policy import ANYWHERE, AddressRefused, Allowed, UrlPolicy
 from tests.apps import running_app
-from tests.security.people import HTML, add_people
+from tests.security.people import add_people
 from tests.tools.web import send, serving
 
 STRICT = UrlPolicy.of((), private=False)
@@ -86,11 +86,12 @@ ADDRESSES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def policy_as_before() -> Iterator[None]:
-    """A test's policy is not the next one's."""
-    yield
-    downloads.use(ANYWHERE)
+def only(host: str) -> UrlPolicy:
+    return UrlPolicy.of((host,), private=False)
+
+
+def fetch(url: str, policy: UrlPolicy = ANYWHERE, **options: Any) -> tuple[bytes, str]:
+    return Downloader(policy).fetch(url, **options)
 
 
 @pytest.fixture
@@ -160,9 +161,8 @@ def test_an_address_is_fetched_from_or_not(address: str) -> None:
 )
 @pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
 def test_no_way_to_write_an_inside_address_is_fetched(scheme: str, host: str) -> None:
-    downloads.use(STRICT)
     with pytest.raises(DownloadError) as caught:
-        fetch(f"{scheme}://{host}:9/x.png")
+        fetch(f"{scheme}://{host}:9/x.png", STRICT)
     reasons = ("which it does not fetch from", "cannot be reached", "IDNA")
     assert any(reason in str(caught.value) for reason in reasons)
 
@@ -197,9 +197,8 @@ def test_no_way_to_write_an_inside_address_is_fetched(scheme: str, host: str) ->
     ],
 )
 def test_what_is_no_web_address_is_no_download_and_no_crash(url: str) -> None:
-    downloads.use(STRICT)
     with pytest.raises(DownloadError):
-        fetch(url)
+        fetch(url, STRICT)
 
 
 # Names --------------------------------------------------------------------------------------------
@@ -208,17 +207,15 @@ def test_what_is_no_web_address_is_no_download_and_no_crash(url: str) -> None:
 def test_a_name_that_stands_for_an_inside_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
-    downloads.use(STRICT)
     resolving(monkeypatch, "127.0.0.1")
     with pytest.raises(DownloadError, match="does not fetch from"):
-        fetch(inside.replace("127.0.0.1", "images.example"))
+        fetch(inside.replace("127.0.0.1", "images.example"), STRICT)
 
 
 def test_a_name_is_asked_for_once_and_its_address_is_the_one_that_is_connected_to(
     monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
     """DNS rebinding: the first answer is harmless, the next ones are this machine."""
-    downloads.use(STRICT)
     asked = resolving(monkeypatch, "192.0.2.1", "127.0.0.1")
     monkeypatch.setattr(UrlPolicy, "allows", lambda self, host, port, text: text == "192.0.2.1")
     connected: list[str] = []
@@ -229,7 +226,7 @@ def test_a_name_is_asked_for_once_and_its_address_is_the_one_that_is_connected_t
 
     monkeypatch.setattr(downloads.urllib3_connection, "create_connection", no_network)
     with pytest.raises(DownloadError):
-        fetch(inside.replace("127.0.0.1", "images.example"))
+        fetch(inside.replace("127.0.0.1", "images.example"), STRICT)
     # Each try asks once, checks that answer, and connects to it as a number or not at all.
     assert set(connected) == {"192.0.2.1"}
     assert len(connected) <= len(asked)
@@ -259,9 +256,9 @@ def test_the_host_that_was_asked_for_is_named_to_the_server(
         send(request, b"picture")
 
     with serving(answer) as url:
-        downloads.use(UrlPolicy.of(("127.0.0.1",), private=False))
         resolving(monkeypatch, "127.0.0.1")
-        assert fetch(url.replace("127.0.0.1", "images.example"))[0] == b"picture"
+        named = url.replace("127.0.0.1", "images.example")
+        assert fetch(named, only("127.0.0.1"))[0] == b"picture"
     assert seen[0].startswith("images.example:")
 
 
@@ -282,12 +279,12 @@ def test_a_certificate_is_checked_against_the_name(
     with serving(lambda request: send(request, b"picture"), context) as url:
         port = url.rstrip("/").rpartition(":")[2]
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        downloads.use(UrlPolicy.of((f"127.0.0.1:{port}",), private=False))
         resolving(monkeypatch, "127.0.0.1")
-        assert fetch(f"https://images.example:{port}/x.png")[0] == b"picture"
+        policy = only(f"127.0.0.1:{port}")
+        assert fetch(f"https://images.example:{port}/x.png", policy)[0] == b"picture"
         assert names == ["images.example"]
         with pytest.raises(DownloadError):
-            fetch(f"https://other.example:{port}/x.png")
+            fetch(f"https://other.example:{port}/x.png", policy)
 
 
 # Redirects ----------------------------------------------------------------------------------------
@@ -316,9 +313,8 @@ def test_a_redirect_leads_nowhere_that_is_not_fetched_from(
 
     with serving(lambda request: send(request, b"", code, Location=target)) as url:
         port = url.rstrip("/").rpartition(":")[2]
-        downloads.use(UrlPolicy.of((f"127.0.0.1:{port}",), private=False))
         with pytest.raises(DownloadError) as caught:
-            fetch(url)
+            fetch(url, only(f"127.0.0.1:{port}"))
     assert "secret" not in str(caught.value)
 
 
@@ -420,7 +416,7 @@ def test_an_entry_that_is_none_is_told_at_the_start(entry: str) -> None:
 
 def test_programs_are_told_what_the_server_may_fetch(tmp_path: Path, inside: str) -> None:
     with running_app(tmp_path / "jobs", url_allow=("nas.lab",), host="0.0.0.0") as app:
-        environment = app.extensions["digits"].scheduler.running.more_environment()
+        environment = app.extensions["digits"].policies.environment()
     for told, ending in ((environment, "does not fetch from"), ({}, "")):
         done = subprocess.run(
             [sys.executable, "-m", "digits.tools.parse_folder", inside, str(tmp_path)],
@@ -437,23 +433,85 @@ def test_programs_are_told_what_the_server_may_fetch(tmp_path: Path, inside: str
     }
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "parse_folder URL OUT",
+        "create_db LIST OUT/db --width 8 --height 8",
+        "resize_image URL OUT/small.png --width 8 --height 8",
+    ],
+)
+def test_every_program_that_fetches_keeps_to_what_it_was_told(
+    tmp_path: Path, inside: str, command: str
+) -> None:
+    (tmp_path / "list.txt").write_text(f"{inside}a.png 0\n{inside}b.png 1\n")
+    places = {"URL": inside, "OUT": str(tmp_path), "LIST": str(tmp_path / "list.txt")}
+    for name, place in places.items():
+        command = command.replace(name, place)
+    done = subprocess.run(
+        [sys.executable, "-m", *f"digits.tools.{command}".split()],
+        env={**os.environ, **STRICT.to_environment()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "does not fetch from" in done.stdout + done.stderr
+
+
+# A server as its entry points make it; its jobs' programs are started before anybody asks it.
+SERVER = """
+import sys
+from pathlib import Path
+from digits.config import Config
+from digits.jobs.status import Status
+from digits.server import build
+from tests.conftest import wait_until
+from tests.program_jobs import ProgramJob, program
+
+server = build(Config(jobs_dir=Path(sys.argv[1]), host="0.0.0.0", url_allow=("nas.lab",)))
+server.scheduler.wait_until_loaded()
+job = server.scheduler.add_job(ProgramJob, "one", program('echo "$DIGITS_FETCH_FROM"'))
+wait_until(lambda: job.status is Status.DONE)
+print(*job.tasks[0].lines)
+server.stop()
+"""
+
+
+def test_programs_are_told_before_the_first_request(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER, str(tmp_path / "jobs")],
+        cwd=Path(__file__).parents[2],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout) == {"allow": ["[nas.lab]"], "private": False}
+
+
 def test_what_is_fetched_depends_on_who_has_access(tmp_path: Path) -> None:
     jobs_dir = tmp_path / "jobs"
     with running_app(jobs_dir, url_allow=()) as app:
-        told = app.extensions["digits"].scheduler.running.more_environment
-        assert UrlPolicy.from_environment(told()) == AT_HOME
-        app.test_client().get("/", headers=HTML)
-        assert downloads._policy == AT_HOME
+        policies = app.extensions["digits"].policies
+        assert UrlPolicy.from_environment(policies.environment()) == AT_HOME
+        assert policies.downloader().policy == AT_HOME
         add_people(jobs_dir)
-        assert UrlPolicy.from_environment(told()) == STRICT
+        assert UrlPolicy.from_environment(policies.environment()) == STRICT
+        assert policies.downloader().policy == STRICT
 
 
 def test_downloads_of_several_threads_do_not_share_connections(inside: str) -> None:
-    downloads.use(UrlPolicy.of(("127.0.0.1",), private=False))
-    bodies: list[bytes] = []
-    threads = [threading.Thread(target=lambda: bodies.append(fetch(inside)[0])) for _ in range(4)]
+    downloader, sessions, bodies = Downloader(only("127.0.0.1")), set(), []
+
+    def download() -> None:
+        bodies.append(downloader.fetch(inside)[0])
+        sessions.add(downloader._session())
+        everybody.wait()
+
+    everybody = threading.Barrier(4)
+    threads = [threading.Thread(target=download) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert bodies == [b"secret"] * 4
+    assert len(sessions) == 4

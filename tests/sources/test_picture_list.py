@@ -12,6 +12,7 @@ import pytest
 
 from digits.errors import ToolError
 from digits.inference.opening import Opener
+from digits.sources.downloads import Downloader
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import (
     LONGEST_LINE_BYTES,
@@ -23,6 +24,7 @@ from digits.sources.picture_list import (
     lines_of,
     parse_lines,
 )
+from digits.sources.url_policy import ANYWHERE
 from digits.tools.parse_textfile import ListSource, parse_textfiles
 from digits.tools.records import _download
 from tests.tools.web import send, serving
@@ -151,7 +153,7 @@ def as_pictures_to_classify(
         return "refused"
     if any(entry.label is None for entry in entries):
         return "refused"
-    opener = Opener(folder, PathPolicy([], work / "jobs"))
+    opener = Opener(folder, PathPolicy([], work / "jobs"), Downloader(ANYWHERE))
     opened = list(opener.open_all(entries))
     if all(picture == b"" for picture in opened):
         return "refused"

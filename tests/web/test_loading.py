@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from digits.accounts.accounts import Accounts
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
 from digits.jobs.launcher import LocalLauncher
@@ -17,6 +18,7 @@ from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.jobs.store import JobStore
+from digits.web.policies import Policies
 from digits.webapp import create_app
 from tests.conftest import SchedulerMaker, wait_for_status, wait_until
 from tests.program_jobs import ProgramJob, program
@@ -25,12 +27,18 @@ from tests.program_jobs import ProgramJob, program
 @pytest.fixture
 def starting(jobs_dir: Path) -> Iterator[Flask]:
     """An application whose jobs have not been read yet."""
+    config = Config(jobs_dir=jobs_dir)
+    policies = Policies(config, Accounts(jobs_dir))
     scheduler = Scheduler(
-        JobStore(jobs_dir, [ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2
+        JobStore(jobs_dir, [ProgramJob]),
+        Resources.of(),
+        LocalLauncher(),
+        environment=policies.environment,
+        grace_s=2,
     )
     scheduler.open()
     pool = Pool(PoolSettings(workers=1))
-    yield create_app(Config(jobs_dir=jobs_dir), scheduler, pool)
+    yield create_app(config, scheduler, pool, policies)
     pool.close()
     scheduler.stop(keep_tasks=False)
 
@@ -81,7 +89,13 @@ def test_a_server_that_is_stopped_while_it_reads_leaves_running_tasks_alone(
     wait_for_status(first, job.id, Status.RUNNING)
     wait_until(lambda: TaskProcess.find(job.dir, "main", 1))
     first.stop(keep_tasks=True)
-    second = Scheduler(JobStore(jobs_dir, [ProgramJob]), Resources.of(), LocalLauncher(), grace_s=2)
+    second = Scheduler(
+        JobStore(jobs_dir, [ProgramJob]),
+        Resources.of(),
+        LocalLauncher(),
+        environment=dict,
+        grace_s=2,
+    )
     second.open()
     second.stop(keep_tasks=True)
     second.load()  # its thread was in the middle of it

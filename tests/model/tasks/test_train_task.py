@@ -65,7 +65,7 @@ class RecordedModel(ModelJob):
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Any:
     store = JobStore(tmp_path / "jobs", [RecordedModel])
-    running = Scheduler(store, Resources.of(), LocalLauncher(), grace_s=2.0)
+    running = Scheduler(store, Resources.of(), LocalLauncher(), environment=dict, grace_s=2.0)
     running.start()
     yield running
     running.stop(keep_tasks=False)

@@ -28,7 +28,7 @@ from digits.model.images.classification.evaluation.creation import (
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.asking import network_of
-from digits.sources.downloads import DownloadError, fetch
+from digits.sources.downloads import DownloadError
 from digits.sources.picture_list import SPLITS, Entry, ListError, is_url, lines_of, parse_lines
 from digits.web.answers import scheduler, services
 from digits.web.forms import server_path, shown, submitted_values
@@ -78,7 +78,7 @@ def one_picture() -> tuple[str, Source]:
 
 
 def _fetched(url: str) -> Source:
-    return fetch(url, total_s=FETCH_S, again=False)[0]
+    return services().policies.downloader().fetch(url, total_s=FETCH_S, again=False)[0]
 
 
 def _file(text: str) -> Source:
@@ -142,7 +142,7 @@ def chosen_pictures(chosen: Chosen, limit: int | None) -> UploadedList | Evaluat
 
 def _uploaded_list(name: str, stream: IO[bytes], chosen: Chosen, limit: int | None) -> UploadedList:
     labels = len(chosen.labels)
-    opener = Opener(_image_folder(), services().paths)
+    opener = Opener(_image_folder(), services().paths, services().policies.downloader())
     count = 0
     try:
         for number, entry in enumerate(parse_lines(lines_of(stream), labels, limit)):
