@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusHistory
 from digits.jobs.task import Task
 
@@ -46,6 +47,8 @@ class Job:
         self.settings = dict(settings)
         self.history = StatusHistory()
         self.tasks: list[Task] = []
+        # Reads the tasks' logs; the store gives all of its jobs the same.
+        self.recent_logs = RecentLogs()
 
     @property
     def status(self) -> Status:
@@ -118,7 +121,7 @@ class Job:
     def read_logs(self) -> None:
         """Bring every task's derived state up to date."""
         for task in self.tasks:
-            task.read_log()
+            self.recent_logs.read(task)
 
     def to_json(self) -> dict[str, Any]:
         return {

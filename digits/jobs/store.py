@@ -26,6 +26,7 @@ from digits.errors import DigitsError, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
+from digits.jobs.recent_logs import RecentLogs
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class JobStore:
         self.jobs_dir = jobs_dir.resolve()
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
+        self._recent_logs = RecentLogs()
         self._problem: str | None = None
         self._looked_s = -math.inf
         self._ignored: set[str] = set()
@@ -134,7 +136,7 @@ class JobStore:
                     folder.mkdir()
                 except FileExistsError:
                     continue
-                return job_type(folder, name, settings)
+                return self._ours(job_type(folder, name, settings))
 
     def save(self, job: Job) -> None:
         """Write `job.json`; StorageError, and the old file stays, when that fails."""
@@ -200,7 +202,7 @@ class JobStore:
                 raise ValueError(f"written by a newer version (format {data['format']})")
             if data["id"] != folder.name:
                 raise ValueError(f"it says that it is the job {data['id']!r}")
-            return self.job_types[data["type"]].from_json(folder, data)
+            return self._ours(self.job_types[data["type"]].from_json(folder, data))
         except FileNotFoundError:
             self._ignore(folder, f"it has no {JOB_FILE}")
         except (OSError, ValueError, TypeError) as error:
@@ -208,6 +210,11 @@ class JobStore:
         except (LookupError, AttributeError, RecursionError, DigitsError) as error:
             self._ignore(folder, f"its {JOB_FILE} is none of ours: {type(error).__name__} {error}")
         return None
+
+    def _ours(self, job: Job) -> Job:
+        """Give a job what it shares with the others."""
+        job.recent_logs = self._recent_logs
+        return job
 
     def _ignore(self, folder: Path, reason: str) -> None:
         if folder.name not in self._ignored:

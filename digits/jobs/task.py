@@ -13,9 +13,7 @@ import contextlib
 import logging
 import os
 import threading
-import weakref
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,8 +29,6 @@ log = logging.getLogger(__name__)
 
 # How much of the log's end is put into the message of a failed task.
 LINES_IN_ERROR = 6
-# Of how many ended tasks the server remembers what their logs said; others are read again.
-MOST_LOGS_REMEMBERED = 200
 
 
 class Task(ABC):
@@ -154,7 +150,8 @@ class Task(ABC):
     def read_log(self) -> None:
         """Derive the state of a task that does not run from its log, unless that is remembered.
 
-        A running task is kept up to date by its runner.
+        A running task is kept up to date by its runner.  Jobs read logs by way of `RecentLogs`,
+        which sees to it that not all are remembered for ever.
         """
         with self._reading:
             if not self._log_is_read and self.status is not Status.RUNNING:
@@ -166,7 +163,6 @@ class Task(ABC):
                 if self.status is Status.DONE:
                     self.progress, self.eta_s = 1.0, 0.0
                 self._log_is_read = True
-        _remember(self)
 
     def forget_log(self) -> None:
         """Let go of what the log said; it is read again when somebody looks."""
@@ -234,18 +230,3 @@ class Task(ABC):
         task.attempts = int(data["attempts"])
         task.pausing = bool(data["pausing"])
         return task
-
-
-# The tasks whose logs were looked at last, the latest at the end.
-_remembered: OrderedDict[int, weakref.ref[Task]] = OrderedDict()
-
-
-def _remember(task: Task) -> None:
-    """Note that somebody looks at a task, and forget what nobody has looked at for long."""
-    _remembered.pop(id(task), None)
-    _remembered[id(task)] = weakref.ref(task)
-    while len(_remembered) > MOST_LOGS_REMEMBERED:
-        with contextlib.suppress(KeyError):  # another thread was faster
-            oldest = _remembered.popitem(last=False)[1]()
-            if oldest is not None:
-                oldest.forget_log()

@@ -17,7 +17,7 @@ from digits.caffe.proto import caffe_pb2
 from digits.errors import ImageError
 from digits.images import Encoding, ResizeMode, encode_picture, read_image, read_resized
 from digits.images.encode import caffe_planes
-from digits.images.resize import Scale, pillow_scale
+from digits.images.resize import Scale
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import LabelledEntry
 from digits.tools.memory import keep_freed_memory
@@ -79,16 +79,86 @@ class Picture:
     problem: str | None = None  # why it could not be
 
 
-# Set once a process, before its first batch.
-_spec: RecordSpec
-_slots: mmap.mmap
-_scale: Scale = pillow_scale
+class BatchMaker:
+    """Turns batches of pictures into records, in slots of memory that the program shares."""
+
+    def __init__(self, spec: RecordSpec, scale: Scale, slots: mmap.mmap) -> None:
+        self._spec, self._scale, self._slots = spec, scale, slots
+
+    def make(self, slot: int, batch: Sequence[Picture]) -> Made:
+        """Turn pictures into records in a slot."""
+        made = Made()
+        position = slot * self._spec.slot_bytes
+        for picture in batch:
+            try:
+                pixels = self._read(picture)
+            except ImageError as error:
+                made.skipped.append(SkippedPicture(picture.entry.path, str(error)))
+                continue
+            start, label = position, picture.entry.label
+            if self._spec.encoding == Encoding.NONE:
+                stored = pixels
+                position = self._put_datum(position, pixels, caffe_planes(pixels), label)
+            else:
+                data = encode_picture(pixels, self._spec.encoding)
+                # What a network will see: a JPEG is not quite what went into it.
+                see_again = self._spec.with_sum and self._spec.encoding == Encoding.JPG
+                stored = read_image(data) if see_again else pixels
+                encoded = np.frombuffer(data, np.uint8)
+                position = self._put_datum(position, pixels, encoded, label)
+            made.spans.append((start, position))
+            made.labels.append(label)
+            if self._spec.with_sum:
+                made.total = _added(made.total, stored)
+        return made
+
+    def _read(self, picture: Picture) -> Pixels:
+        if picture.problem is not None:
+            raise ImageError(picture.problem)
+        if picture.data is None and not self._spec.paths.allows_path(picture.entry.path):
+            raise ImageError("it lies outside of the folders that may be read")
+        return read_resized(
+            picture.data if picture.data is not None else picture.entry.path,
+            self._spec.height,
+            self._spec.width,
+            self._spec.channels,
+            self._spec.mode,
+            scale=self._scale,
+        )
+
+    def _put_datum(self, position: int, pixels: Pixels, data: Pixels, label: int) -> int:
+        """Put `data`, of any shape, into the slots, as a Datum if that is wanted; answers its end.
+
+        A message may be written in parts, one after the other: so the data are copied only once.
+        """
+        if not self._spec.as_datum:
+            return self._put(position, data)
+        height, width, channels = pixels.shape
+        head = caffe_pb2.Datum(channels=channels, height=height, width=width).SerializeToString()
+        tail = caffe_pb2.Datum(label=label, encoded=self._spec.encoding != Encoding.NONE)
+        position = self._put_bytes(position, head + _DATA_TAG + _varint(data.size))
+        position = self._put(position, data)
+        return self._put_bytes(position, tail.SerializeToString())
+
+    def _put(self, position: int, data: Pixels) -> int:
+        place = np.frombuffer(self._slots, np.uint8, data.size, position)
+        np.copyto(place.reshape(data.shape), data)
+        return position + data.size
+
+    def _put_bytes(self, position: int, data: bytes) -> int:
+        end = position + len(data)
+        self._slots[position:end] = data
+        return end
+
+
+# A pool's process is asked by the name of a function alone: what it was started with is kept here.
+_maker: BatchMaker
 
 
 def start_worker(spec: RecordSpec, scale: Scale, slots: mmap.mmap) -> None:
-    """Get ready for batches, whose records go into `slots`, memory that the program shares."""
-    global _spec, _scale, _slots
-    _spec, _scale, _slots = spec, scale, slots
+    """Get this process ready for batches, whose records go into `slots`."""
+    global _maker
+    _maker = BatchMaker(spec, scale, slots)
     keep_freed_memory()
     # Ctrl-C goes to the whole group; the program tells its workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -97,82 +167,17 @@ def start_worker(spec: RecordSpec, scale: Scale, slots: mmap.mmap) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def make_batch(slot: int, batch: Sequence[Picture]) -> Made:
+    """Turn pictures into records in a slot, in a process that `start_worker` got ready."""
+    return _maker.make(slot, batch)
+
+
 def _end_with_parent() -> None:
     """End this process when the program is killed: nobody else would."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def make_batch(slot: int, batch: Sequence[Picture]) -> Made:
-    """Turn pictures into records in a slot."""
-    made = Made()
-    position = slot * _spec.slot_bytes
-    for picture in batch:
-        try:
-            pixels = _read(picture)
-        except ImageError as error:
-            made.skipped.append(SkippedPicture(picture.entry.path, str(error)))
-            continue
-        start = position
-        if _spec.encoding == Encoding.NONE:
-            stored = pixels
-            position = _put_datum(position, pixels, caffe_planes(pixels), picture.entry.label)
-        else:
-            data = encode_picture(pixels, _spec.encoding)
-            # What a network will see: a JPEG is not quite what went into it.
-            see_again = _spec.with_sum and _spec.encoding == Encoding.JPG
-            stored = read_image(data) if see_again else pixels
-            encoded = np.frombuffer(data, np.uint8)
-            position = _put_datum(position, pixels, encoded, picture.entry.label)
-        made.spans.append((start, position))
-        made.labels.append(picture.entry.label)
-        if _spec.with_sum:
-            made.total = _added(made.total, stored)
-    return made
-
-
-def _read(picture: Picture) -> Pixels:
-    if picture.problem is not None:
-        raise ImageError(picture.problem)
-    if picture.data is None and not _spec.paths.allows_path(picture.entry.path):
-        raise ImageError("it lies outside of the folders that may be read")
-    return read_resized(
-        picture.data if picture.data is not None else picture.entry.path,
-        _spec.height,
-        _spec.width,
-        _spec.channels,
-        _spec.mode,
-        scale=_scale,
-    )
-
-
-def _put_datum(position: int, pixels: Pixels, data: Pixels, label: int) -> int:
-    """Put `data`, of any shape, into the slots, as a Datum if that is wanted; answers its end.
-
-    A message may be written in parts, one after the other: so the data are copied only once.
-    """
-    if not _spec.as_datum:
-        return _put(position, data)
-    height, width, channels = pixels.shape
-    head = caffe_pb2.Datum(channels=channels, height=height, width=width).SerializeToString()
-    tail = caffe_pb2.Datum(label=label, encoded=_spec.encoding != Encoding.NONE)
-    position = _put_bytes(position, head + _DATA_TAG + _varint(data.size))
-    position = _put(position, data)
-    return _put_bytes(position, tail.SerializeToString())
-
-
-def _put(position: int, data: Pixels) -> int:
-    place = np.frombuffer(_slots, np.uint8, data.size, position)
-    np.copyto(place.reshape(data.shape), data)
-    return position + data.size
-
-
-def _put_bytes(position: int, data: bytes) -> int:
-    end = position + len(data)
-    _slots[position:end] = data
-    return end
 
 
 def _varint(number: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from digits.jobs import signals
 from digits.jobs.process import describe_exit
+from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusChange, StatusHistory
-from digits.jobs.task import LINES_IN_ERROR, MOST_LOGS_REMEMBERED
-from tests.program_jobs import ProgramTask
+from digits.jobs.store import JobStore
+from digits.jobs.task import LINES_IN_ERROR
+from tests.program_jobs import ProgramJob, ProgramTask, program
 
 
 @pytest.fixture
@@ -141,17 +144,39 @@ def test_a_failure_without_words_shows_the_end_of_the_log(task: ProgramTask) -> 
 
 
 def test_logs_that_nobody_looks_at_for_long_are_forgotten_and_read_again(tmp_path: Path) -> None:
-    tasks = []
-    for number in range(MOST_LOGS_REMEMBERED + 10):
+    tasks, logs = [], RecentLogs(most=20)
+    for number in range(30):
         task = ProgramTask(tmp_path, f"task{number}")
         task.history = StatusHistory([StatusChange(Status.DONE, 1.0)])
         task.log_path.write_text(f"line of {number}\n")
         tasks.append(task)
     for task in tasks:
-        task.read_log()
-    assert [bool(task.lines) for task in tasks] == [False] * 10 + [True] * MOST_LOGS_REMEMBERED
-    tasks[0].read_log()
+        logs.read(task)
+    assert [bool(task.lines) for task in tasks] == [False] * 10 + [True] * 20
+    logs.read(tasks[10])  # it is the latest now
+    logs.read(tasks[0])
     assert tasks[0].lines == ["line of 0"]
+    assert (bool(tasks[10].lines), bool(tasks[11].lines)) == (True, False)
+
+
+def test_a_task_that_is_gone_is_not_kept_for_its_log(tmp_path: Path) -> None:
+    logs = RecentLogs(most=1)
+    gone = weakref.ref(task := ProgramTask(tmp_path, "gone"))
+    logs.read(task)
+    del task
+    assert gone() is None
+    logs.read(ProgramTask(tmp_path, "next"))
+
+
+def test_the_jobs_of_a_store_share_what_is_remembered(jobs_dir: Path) -> None:
+    store = JobStore(jobs_dir, [ProgramJob])
+    store.open()
+    made = [store.create(ProgramJob, name, program("true")) for name in ("one", "two")]
+    for job in made:
+        store.save(job)
+    loaded = store.load_all(())
+    assert len({id(job.recent_logs) for job in [*made, *loaded]}) == 1
+    store.close()
 
 
 def test_what_a_running_task_has_said_is_never_forgotten(tmp_path: Path) -> None:

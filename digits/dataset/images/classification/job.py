@@ -126,7 +126,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         """Pictures in a database; 0 before it is there."""
         for task in self.database_tasks():
             if task.split == split:
-                task.read_log()
+                self.recent_logs.read(task)
                 return task.written
         return 0
 
