@@ -26,7 +26,6 @@ import psutil
 import requests
 from flask import Flask
 
-from digits.base import atomic
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.job import Job
@@ -64,8 +63,7 @@ def main() -> None:
 
 def make_jobs(folder: Path, count: int) -> None:
     """Write `count` finished jobs, half of them datasets, as the forms' defaults make them."""
-    atomic.flush_with(lambda descriptor: None)  # nobody minds losing them
-    store = JobStore(folder, JOB_TYPES)
+    store = JobStore(folder, JOB_TYPES, sync=lambda descriptor: None)  # nobody minds losing them
     store.open()
     dataset_settings, model_settings = default_settings()
     dataset: Job | None = None

@@ -25,7 +25,7 @@ import gevent
 from flask import Flask
 
 from digits.accounts.accounts import Accounts
-from digits.base import atomic, devices
+from digits.base import devices
 from digits.config import CONFIG_FILE, Config, load_config
 from digits.errors import ConfigError, DigitsError
 from digits.home import demo
@@ -75,9 +75,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
 
     `lock_wait_s` is how long an earlier server may take to let go of the directory.
     """
-    # Waiting for a busy disk must not hold up other requests.
-    atomic.flush_with(lambda descriptor: gevent.get_hub().threadpool.apply(os.fsync, [descriptor]))
-    store = JobStore(config.jobs_dir, JOB_TYPES, lock_wait_s=lock_wait_s)
+    store = JobStore(config.jobs_dir, JOB_TYPES, lock_wait_s=lock_wait_s, sync=fsync_in_thread)
     resources = Resources.of(
         parse_folder_slots=config.parse_folder_slots,
         create_db_slots=config.create_db_slots,
@@ -85,7 +83,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         inference_slots=config.inference_slots,
         gpus=config.gpu_list or devices.gpu_indices(),
     )
-    policies = Policies(config, Accounts(config.jobs_dir, in_thread))
+    policies = Policies(config, Accounts(config.jobs_dir, in_thread, fsync_in_thread))
     scheduler = Scheduler(
         store,
         resources,
@@ -109,6 +107,11 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
     # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).
     threading.Thread(target=load_uncollected, args=(scheduler,), name="load", daemon=True).start()
     return Server(config, scheduler, pool, app)
+
+
+def fsync_in_thread(descriptor: int) -> None:
+    """Flush a file; waiting for a busy disk must not hold up other requests."""
+    in_thread(os.fsync, descriptor)
 
 
 def load_uncollected(scheduler: Scheduler) -> None:

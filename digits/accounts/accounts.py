@@ -6,6 +6,7 @@ brings with it is read in `web/logins.py`.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeVar
 from digits.accounts.login_limit import LoginLimit
 from digits.accounts.sessions import Sessions
 from digits.accounts.users import LONGEST_PASSWORD, User, Users
+from digits.base.atomic import SyncCall
 from digits.errors import LoginRefused, TooManyTries
 
 Answer = TypeVar("Answer")
@@ -28,10 +30,13 @@ class Accounts:
     """Who may come in."""
 
     def __init__(
-        self, jobs_dir: Path, run_in_thread: RunInThread[User | None] = lambda call: call()
+        self,
+        jobs_dir: Path,
+        run_in_thread: RunInThread[User | None] = lambda call: call(),
+        sync: SyncCall = os.fsync,
     ):
-        self.users = Users(jobs_dir)
-        self.sessions = Sessions(jobs_dir)
+        self.users = Users(jobs_dir, sync)
+        self.sessions = Sessions(jobs_dir, sync=sync)
         self.limit = LoginLimit()
         self._run_in_thread = run_in_thread
         self._places = threading.BoundedSemaphore(MOST_AT_A_TIME)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from digits.accounts.users import User
-from digits.base.atomic import atomic_write
+from digits.base.atomic import SyncCall, atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,15 @@ class Session:
 class Sessions:
     """The logins of a server; only the server itself writes them."""
 
-    def __init__(self, jobs_dir: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        jobs_dir: Path,
+        clock: Callable[[], float] = time.time,
+        sync: SyncCall = os.fsync,
+    ) -> None:
         self.path = jobs_dir / SESSIONS_FILE
         self.clock = clock
+        self._sync = sync
         self._sessions: dict[str, Session] = {}
         self._load()
 
@@ -88,7 +94,7 @@ class Sessions:
     def _save(self) -> None:
         data = {key: asdict(session) for key, session in self._sessions.items()}
         try:
-            with atomic_write(self.path) as file:
+            with atomic_write(self.path, self._sync) as file:
                 os.fchmod(file.fileno(), 0o600)
                 file.write(json.dumps(data).encode())
         except OSError as error:

@@ -26,7 +26,7 @@ from typing import Any
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from digits.base.atomic import atomic_write
+from digits.base.atomic import SyncCall, atomic_write
 from digits.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -95,8 +95,9 @@ class User:
 class Users:
     """The users' file of a jobs directory."""
 
-    def __init__(self, jobs_dir: Path) -> None:
+    def __init__(self, jobs_dir: Path, sync: SyncCall = os.fsync) -> None:
         self.path = jobs_dir / USERS_FILE
+        self._sync = sync
         self._users: dict[str, User] = {}
         self._by_digest: dict[str, User] = {}
         self._seen: tuple[int, ...] | None = None
@@ -215,7 +216,7 @@ class Users:
 
     def _write(self) -> None:
         data = {"format": FORMAT_VERSION, "users": [user.to_json() for user in self.all_known()]}
-        with atomic_write(self.path) as file:
+        with atomic_write(self.path, self._sync) as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(json.dumps(data, indent=1).encode())
         self._take(self._users)

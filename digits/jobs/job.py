@@ -5,12 +5,14 @@ Elsewhere: reading and writing the folder (`store.py`), running the tasks (`sche
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from digits.base.atomic import SyncCall, write_text
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusHistory
 from digits.jobs.task import Task
@@ -47,8 +49,9 @@ class Job:
         self.settings = dict(settings)
         self.history = StatusHistory()
         self.tasks: list[Task] = []
-        # Reads the tasks' logs; the store gives all of its jobs the same.
+        # The store gives all of its jobs the same: what reads the tasks' logs, and flushes files.
         self.recent_logs = RecentLogs()
+        self.sync: SyncCall = os.fsync
 
     @property
     def status(self) -> Status:
@@ -85,6 +88,10 @@ class Job:
     def error(self) -> str | None:
         """Why the job failed: what its first failed task says."""
         return next((task.error for task in self.tasks if task.error), None)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of its folder, whole or not at all; OSError."""
+        write_text(self.dir / name, text, self.sync)
 
     def create_tasks(self) -> list[Task]:
         """The tasks of a new job, from its settings."""

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.base.atomic import write_text
+from digits.base.atomic import SyncCall
 from digits.errors import DigitsError, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
@@ -41,16 +41,23 @@ PROBE_INTERVAL_S = 2.0
 class JobStore:
     """Reads and writes jobs below `jobs_dir`; `job_types` are the classes it knows.
 
-    A server that takes over from another one may wait `lock_wait_s` seconds for it to go.
+    A server that takes over from another one may wait `lock_wait_s` seconds for it to go.  `sync`
+    flushes the files of jobs.
     """
 
     def __init__(
-        self, jobs_dir: Path, job_types: Sequence[type[Job]], *, lock_wait_s: float = 0.5
+        self,
+        jobs_dir: Path,
+        job_types: Sequence[type[Job]],
+        *,
+        lock_wait_s: float = 0.5,
+        sync: SyncCall = os.fsync,
     ) -> None:
         self.jobs_dir = jobs_dir.resolve()
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
         self._recent_logs = RecentLogs()
+        self._sync = sync
         self._problem: str | None = None
         self._looked_s = -math.inf
         self._ignored: set[str] = set()
@@ -143,7 +150,7 @@ class JobStore:
         text = json.dumps({"format": FORMAT_VERSION, **job.to_json()}, indent=1, ensure_ascii=False)
         with self._all_errors():
             try:
-                write_text(job.dir / JOB_FILE, text + "\n")
+                job.write_text(JOB_FILE, text + "\n")
             except FileNotFoundError:
                 raise StorageError(
                     f"The folder {job.dir} is gone: somebody removed it by hand. "
@@ -213,7 +220,7 @@ class JobStore:
 
     def _ours(self, job: Job) -> Job:
         """Give a job what it shares with the others."""
-        job.recent_logs = self._recent_logs
+        job.recent_logs, job.sync = self._recent_logs, self._sync
         return job
 
     def _ignore(self, folder: Path, reason: str) -> None:

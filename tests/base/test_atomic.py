@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.base.atomic import atomic_write, flush_with, write_text
+from digits.base.atomic import atomic_write, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -67,9 +67,5 @@ def test_file_and_folder_are_flushed_before_anybody_relies_on_them(tmp_path: Pat
     def sync(descriptor: int) -> None:
         flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
 
-    flush_with(sync)
-    try:
-        write_text(tmp_path / "list", "new")
-    finally:
-        flush_with(os.fsync)
+    write_text(tmp_path / "list", "new", sync)
     assert flushed == [str(tmp_path / ".list.part"), str(tmp_path)]

@@ -269,3 +269,20 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_job_file(store: JobStore) 
         assert read.notes == str(number) * 2000
         assert number in (last, last + 1)  # what was told to be written is there
     assert {path.name for path in job.dir.iterdir()} <= {JOB_FILE, f".{JOB_FILE}.part"}
+
+
+def test_what_flushes_files_is_used_for_every_file_of_a_job(jobs_dir: Path) -> None:
+    flushed: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    store = JobStore(jobs_dir, [ProgramJob], sync=sync)
+    store.open()
+    store.save(store.create(ProgramJob, "one", {"tasks": []}))
+    (loaded,) = store.load_all(())
+    loaded.write_text("notes", "a")
+    store.close()
+    folder = loaded.dir
+    parts = [str(folder / ".job.json.part"), str(folder), str(folder / ".notes.part"), str(folder)]
+    assert flushed == parts

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from digits.base.atomic import write_text
+from digits.base.atomic import SyncCall, write_text
 
 PLAN_FILE = "training.json"
 
@@ -54,9 +55,9 @@ class TrainingPlan:
             return self.main_loss
         return next((name for name in outputs if name not in self.accuracies), None)
 
-    def write(self, job_dir: Path) -> None:
+    def write(self, job_dir: Path, sync: SyncCall = os.fsync) -> None:
         """Keep it in a job's folder; OSError when that cannot be written."""
-        write_text(job_dir / PLAN_FILE, json.dumps(asdict(self), indent=1) + "\n")
+        write_text(job_dir / PLAN_FILE, json.dumps(asdict(self), indent=1) + "\n", sync)
 
     @classmethod
     def read(cls, job_dir: Path) -> TrainingPlan | None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from digits.base.atomic import write_text
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, TaskFailed
@@ -95,7 +94,7 @@ def create_model(
         )
 
     def write_network(job: Job) -> None:
-        write_text(job.dir / ORIGINAL_FILE, text)
+        job.write_text(ORIGINAL_FILE, text)
         if weights is not None and (weights == uploaded or settings["method"] == "previous"):
             cast(ImageClassificationModelJob, job).keep_weights(weights)
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from digits.base.atomic import write_text
 from digits.caffe.formats import prototxt
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -52,10 +51,10 @@ class ImageClassificationModelJob(ModelJob):
             )
         except (NetworkError, FormError) as error:
             raise TaskFailed(str(error)) from error
-        write_text(self.dir / TRAIN_VAL_FILE, network_to_text(files.networks.train_val))
-        write_text(self.dir / DEPLOY_FILE, network_to_text(files.networks.deploy))
-        write_text(self.dir / SOLVER_FILE, prototxt.to_text(files.solver))
-        files.plan.write(self.dir)
+        self.write_text(TRAIN_VAL_FILE, network_to_text(files.networks.train_val))
+        self.write_text(DEPLOY_FILE, network_to_text(files.networks.deploy))
+        self.write_text(SOLVER_FILE, prototxt.to_text(files.solver))
+        files.plan.write(self.dir, self.sync)
         return files.plan
 
     def settings_in_words(self, names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from digits.base.atomic import write_text
 from digits.config import Config
 from digits.inference import Network
 from digits.jobs.job import Job
@@ -119,7 +118,7 @@ def create_evaluation(
             "timeout_s": config.inference_timeout_s,
             "memory_mb": config.inference_memory_mb,
         }
-        write_text(job.dir / REQUEST_FILE, json.dumps(written, indent=1))
+        job.write_text(REQUEST_FILE, json.dumps(written, indent=1))
 
     name = f"{request.source.words} by {request.model.name}"
     return scheduler.add_job(
