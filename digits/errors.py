@@ -15,6 +15,7 @@
     ├── UserError          a user, password or token that cannot be added, changed or found
     ├── LoginRefused       a name and password that do not belong together
     ├── TooManyTries       passwords are guessed too often; `wait_s` says when to try again
+    ├── KindRefused        a kind of job that cannot be used as its package describes it
     ├── ImageError         a picture that cannot be read, or a size that it cannot get
     └── ToolError          input that a program of `digits/tools/` cannot work with
 
@@ -117,6 +118,10 @@ class TooManyTries(DigitsError):
             f"{'a minute' if minutes <= 1 else f'{minutes} minutes'}."
         )
         self.wait_s = wait_s
+
+
+class KindRefused(DigitsError):
+    """A kind of job cannot be used; the message says what its package has to mend."""
 
 
 class ImageError(DigitsError):

@@ -34,7 +34,7 @@ from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
-from digits.kinds import JOB_TYPES
+from digits.kinds import installed
 from digits.serving.connections import Peers
 from digits.serving.http_server import HttpServer
 from digits.serving.slow_clients import BodyTimeouts
@@ -75,7 +75,10 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
 
     `lock_wait_s` is how long an earlier server may take to let go of the directory.
     """
-    store = JobStore(config.jobs_dir, JOB_TYPES, lock_wait_s=lock_wait_s, sync=fsync_in_thread)
+    kinds = installed()
+    store = JobStore(
+        config.jobs_dir, kinds.job_types, lock_wait_s=lock_wait_s, sync=fsync_in_thread
+    )
     resources = Resources.of(
         parse_folder_slots=config.parse_folder_slots,
         create_db_slots=config.create_db_slots,
@@ -101,7 +104,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         )
     )
     scheduler.open()
-    app = create_app(config, scheduler, pool, policies)
+    app = create_app(config, scheduler, pool, policies, kinds=kinds)
     timed = BodyTimeouts(app.wsgi_app, grace_s=config.client_timeout_s)
     app.wsgi_app = timed  # type: ignore[method-assign]
     # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).

@@ -29,13 +29,8 @@ blueprint = Blueprint("home", __name__)
 
 PREFIXES = ("jobs", "datasets", "models")
 LONGEST_NAME = 500
-PAGE_ENDPOINTS = {
-    "dataset": "datasets.show",
-    "model": "models.show",
-    "evaluation": "classification_models.evaluation",
-}
-# The form that makes a job of a category.
-FORM_ENDPOINTS = {"dataset": "classification_datasets.new", "model": "classification_models.new"}
+# What the home page lists.
+CATEGORIES = ("dataset", "model")
 
 
 def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
@@ -65,7 +60,8 @@ def home() -> ResponseReturnValue:
     queries = {name: list_query(request.args, f"{name}_sort") for name in ("datasets", "models")}
     datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"))
     models = JobPage(jobs, "model", queries["models"], _page_number("models_page"))
-    steps = None if models.query.words or models.query.status else first_steps(jobs)
+    searched = models.query.words or models.query.status
+    steps = None if searched else first_steps(jobs, services().kinds)
     return render_template(
         "home/home.html",
         datasets=datasets,
@@ -82,7 +78,7 @@ def home() -> ResponseReturnValue:
 def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
     query = list_query(request.args)
     limit = _limit(request.args.get("limit", ""))
-    lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in FORM_ENDPOINTS}
+    lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in CATEGORIES}
     return jsonify(
         {
             name: [{"id": job.id, "name": job.name, "status": job.status.value} for job in found]
@@ -172,12 +168,8 @@ def _require_token() -> None:
 @blueprint.get("/jobs/<job_id>")
 def show_job(job_id: str) -> ResponseReturnValue:
     """The way to the job's own page."""
-    return redirect(url_for(page_endpoint(scheduler().job(job_id)), job_id=job_id))
-
-
-def page_endpoint(job: Job) -> str:
-    """The endpoint of a job's own page."""
-    return PAGE_ENDPOINTS[job.category]
+    job = scheduler().job(job_id)
+    return redirect(url_for(services().kinds.of(job).page, job_id=job_id))
 
 
 @blueprint.put("/jobs/<job_id>")
@@ -249,9 +241,10 @@ def resume_job(job_id: str) -> ResponseReturnValue:
 def clone_job(job_id: str) -> ResponseReturnValue:
     """The way to the form of a new job, filled in with this one's settings."""
     job = scheduler().job(job_id)
-    if job.category not in FORM_ENDPOINTS:
+    form = services().kinds.of(job).new
+    if not form:
         raise JobRefused(f"{job.name} cannot be cloned: no form makes such a job.")
-    return redirect(url_for(FORM_ENDPOINTS[job.category], clone=job.id))
+    return redirect(url_for(form, clone=job.id))
 
 
 @blueprint.post("/jobs/rescan")

@@ -25,14 +25,12 @@ from digits.base.formatting import FILTERS
 from digits.config import Config
 from digits.dataset import views as dataset_views
 from digits.dataset.images import views as image_dataset_views
-from digits.dataset.images.classification import explore_views
-from digits.dataset.images.classification import views as classification_dataset_views
 from digits.files import blueprint as files_blueprint
 from digits.home.job_views import blueprint as jobs_blueprint
 from digits.jobs.scheduler import Scheduler
+from digits.kinds import installed
 from digits.model import views as model_views
 from digits.model.compare import views as compare_views
-from digits.model.images.classification import views as classification_model_views
 from digits.serving.connections import Peers
 from digits.views import blueprint as home_blueprint
 from digits.web import (
@@ -46,6 +44,7 @@ from digits.web import (
 )
 from digits.web.answers import Services, in_thread
 from digits.web.help_views import blueprint as help_blueprint
+from digits.web.kind import Kinds
 from digits.web.policies import Policies
 from digits.web.prefix import UrlPrefix
 from digits.web.socket_logins import SocketLogins
@@ -63,10 +62,12 @@ def create_app(
     pool: Pool,
     policies: Policies,
     devices: Devices | None = None,
+    kinds: Kinds | None = None,
 ) -> Flask:
     """The application; `scheduler` and `pool` are started and stopped by the caller.
 
-    The caller has handed `policies.environment` to the scheduler, too.
+    The caller has handed `policies.environment` to the scheduler, too.  `kinds` are those of the
+    scheduler's jobs, by default all that are installed.
     """
     app = Flask(
         "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
@@ -86,15 +87,16 @@ def create_app(
     )
     accounts = policies.accounts
     devices = devices or Devices(config.jobs_dir, run=in_thread)
-    app.extensions["digits"] = Services(config, scheduler, pool, policies, devices)
+    kinds = kinds or installed()
+    app.extensions["digits"] = Services(config, scheduler, pool, policies, devices, kinds)
     hosts = headers.Hosts(config, accounts)
     app.session_interface = headers.SecureBehindTls()
     app.wsgi_app = headers.TrustedProxyFix(  # type: ignore[method-assign]
         app.wsgi_app, config.trusted_proxies
     )
     static_files.connect(app)
-    _add_blueprints(app)
-    _add_template_names(app, config)
+    _add_blueprints(app, kinds)
+    _add_template_names(app, config, kinds)
     # In this order: who it is and what they may comes last, and is answered by a page.
     app.before_request(hosts.refuse_foreign)
     app.before_request(headers.refuse_foreign_origin)
@@ -148,22 +150,27 @@ def _warn(config: Config, accounts: Accounts) -> None:
         )
 
 
-def _add_blueprints(app: Flask) -> None:
+def _add_blueprints(app: Flask, kinds: Kinds) -> None:
     app.register_blueprint(home_blueprint)
     app.register_blueprint(jobs_blueprint)
     app.register_blueprint(files_blueprint)
     app.register_blueprint(help_blueprint)
     app.register_blueprint(logins.blueprint)
     app.register_blueprint(monitoring.blueprint)
-    for views in (dataset_views, image_dataset_views, classification_dataset_views, explore_views):
+    for views in (dataset_views, image_dataset_views):
         app.register_blueprint(views.blueprint, url_prefix="/datasets")
-    for views in (compare_views, model_views, classification_model_views):
+    for views in (compare_views, model_views):
         app.register_blueprint(views.blueprint, url_prefix="/models")
+    for kind in kinds:
+        for part in kind.routes:
+            app.register_blueprint(part.blueprint, url_prefix=kind.prefix)
 
 
-def _add_template_names(app: Flask, config: Config) -> None:
+def _add_template_names(app: Flask, config: Config, kinds: Kinds) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(FILTERS)
+    # A global: macros see no variables of the page.
+    app.jinja_env.globals["kinds"] = kinds
     logins.add_template_names(app)
 
     @app.context_processor

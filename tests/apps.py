@@ -17,11 +17,15 @@ from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
-from digits.kinds import JOB_TYPES
+from digits.kinds import BUILT_IN
 from digits.web.answers import in_thread
+from digits.web.kind import JobKind, Kinds
 from digits.web.policies import Policies
 from digits.webapp import create_app
 from tests.program_jobs import ProgramJob
+
+# Nothing shows a program's job: the page of datasets answers that there is none.
+KINDS = Kinds([*BUILT_IN, JobKind(job_type=ProgramJob, page="datasets.show")])
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any)
     config = Config(jobs_dir=jobs_dir, **settings)
     policies = Policies(config, Accounts(jobs_dir, in_thread))
     scheduler = Scheduler(
-        JobStore(jobs_dir, [*JOB_TYPES, ProgramJob]),
+        JobStore(jobs_dir, KINDS.job_types),
         Resources.of(),
         LocalLauncher(),
         environment=policies.environment,
@@ -40,7 +44,7 @@ def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any)
     pool = Pool(PoolSettings(workers=1))
     scheduler.start()
     try:
-        app = create_app(config, scheduler, pool, policies, devices)
+        app = create_app(config, scheduler, pool, policies, devices, KINDS)
         app.testing = True
         yield app
     finally:

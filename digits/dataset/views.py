@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import asdict
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from digits.dataset.job import DatasetJob
 from digits.errors import JobNotFound
-from digits.web.answers import answer, job_summary, scheduler
+from digits.web.answers import answer, job_summary, scheduler, services
 
 blueprint = Blueprint("datasets", __name__)
 
@@ -19,11 +19,12 @@ blueprint = Blueprint("datasets", __name__)
 def show(job_id: str) -> ResponseReturnValue:
     """A dataset's page, or the same as JSON.
 
-    The template (`datasets/images/classification/show.html`) gets `job`, a DatasetJob whose logs
-    have been read, and `models`, the models that were made from it.
+    The template of its kind gets `job`, a DatasetJob whose logs have been read, and `models`, the
+    models that were made from it.
     """
     job = find_dataset(job_id)
     job.read_logs()
+    kind = services().kinds.of(job)
     models = scheduler().dependents(job_id)
     data = {
         **job_summary(job),
@@ -31,15 +32,16 @@ def show(job_id: str) -> ResponseReturnValue:
         "error": job.error,
         "settings": job.settings,
         "progress": job.progress,
+        **({"record": asdict(kind.record)} if kind.record else {}),
         **job.facts(),
         "models": [{"id": model.id, "name": model.name} for model in models],
     }
-    return answer(job.page_template, data, job=job, models=models)
+    return answer(kind.template, data, job=job, models=models)
 
 
 @blueprint.get("/summary")
 def summary() -> ResponseReturnValue:
-    """A short HTML fragment about the dataset `job_id`: name, status, size, counts, encoding."""
+    """A short HTML fragment about the dataset `job_id`: name, status, what is in it."""
     job = find_dataset(request.args.get("job_id", ""))
     job.read_logs()
     return render_template("datasets/summary.html", job=job)
@@ -48,6 +50,6 @@ def summary() -> ResponseReturnValue:
 def find_dataset(job_id: str) -> DatasetJob:
     """The dataset with this id; JobNotFound when it is a model or nothing."""
     job = scheduler().job(job_id)
-    if job.category != "dataset":
+    if not isinstance(job, DatasetJob):
         raise JobNotFound(job_id)
-    return cast(DatasetJob, job)
+    return job

@@ -1,6 +1,7 @@
 """What a newcomer does next: make a dataset, train a model, try it out.
 
-In: all jobs.  Out: `FirstSteps` for the home page until the first model has been trained.
+In: all jobs, and the kinds of jobs.  Out: `FirstSteps` for the home page until the first model has
+been trained.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from digits.home import demo
 from digits.jobs.job import Job
 from digits.jobs.status import Status
+from digits.web.kind import JobKind, Kinds
 
 # Who has more jobs than these needs no steps.
 FEW_JOBS = 4
@@ -20,10 +22,15 @@ _LOST = (Status.ERROR, Status.ABORTED)
 
 @dataclass(frozen=True)
 class FirstSteps:
-    """The dataset and the model that there are, which may still be on their way."""
+    """The dataset and the model that there are, which may still be on their way.
+
+    `dataset_kind` and `model_kind` are offered where there is none; no model: none can learn.
+    """
 
     dataset: Job | None
     model: Job | None
+    dataset_kind: JobKind
+    model_kind: JobKind | None
 
     @property
     def model_values(self) -> dict[str, Any]:
@@ -34,7 +41,7 @@ class FirstSteps:
         return {**sample, "dataset": self.dataset.id}
 
 
-def first_steps(jobs: Sequence[Job]) -> FirstSteps | None:
+def first_steps(jobs: Sequence[Job], kinds: Kinds) -> FirstSteps | None:
     """The steps, from jobs given oldest first; None for who has come through them."""
     if len(jobs) > FEW_JOBS:
         return None
@@ -43,6 +50,11 @@ def first_steps(jobs: Sequence[Job]) -> FirstSteps | None:
         return None
     datasets = [job for job in jobs if job.category == "dataset" and job.status not in _LOST]
     hopeful = [model for model in models if model.status not in _LOST]
+    learnable = [dataset for dataset in datasets if kinds.to_train_on(dataset)]
+    dataset = next(reversed(learnable or datasets), None)
     return FirstSteps(
-        dataset=datasets[-1] if datasets else None, model=hopeful[-1] if hopeful else None
+        dataset=dataset,
+        model=hopeful[-1] if hopeful else None,
+        dataset_kind=kinds.to_make("dataset")[0],
+        model_kind=kinds.to_train_on(dataset),
     )

@@ -7,26 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
-from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.job import Job
-from digits.model.images.classification.forms import ImageClassificationModelForm
-from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.web.answers import services
 from digits.web.forms import DigitsForm
+from digits.web.kind import JobKind
 
-FORMS: dict[str, type[DigitsForm]] = {
-    ImageClassificationDatasetJob.type_name: ImageClassificationDatasetForm,
-    ImageClassificationModelJob.type_name: ImageClassificationModelForm,
-}
-# Settings that no field of a form asks for.
-OTHER_TITLES = {
-    "use_gpu": "Trained on a GPU",
-    "caffe_root": "Caffe",
-    "caffe_version": "Version of Caffe",
-    "previous_snapshot": "Snapshot of the previous network",
-}
-# What has a place of its own on the job's page.
-SHOWN_ELSEWHERE = ("weights_report",)
 LONGEST_SHOWN = 300
 
 
@@ -49,23 +34,25 @@ class _Field:
 
 def settings_table(job: Job) -> list[Setting]:
     """Every setting of a job, in the order of its form.  Needs a request, as forms do."""
-    fields = _fields(job.type_name) if job.type_name in FORMS else {}
+    kind = services().kinds.of(job)
+    # mypy asks whether a form could be hashed, but it is the class that is.
+    fields = _fields(kind.form) if kind.form else {}  # type: ignore[arg-type]
     order = [name for name in fields if name in job.settings]
-    rest = [n for n in job.settings if n not in fields and n not in SHOWN_ELSEWHERE]
-    return [_setting(name, job.settings[name], fields.get(name)) for name in [*order, *rest]]
+    rest = [n for n in job.settings if n not in fields and n not in kind.shown_elsewhere]
+    return [_setting(kind, name, job.settings[name], fields.get(name)) for name in [*order, *rest]]
 
 
-def _setting(name: str, value: Any, field: _Field | None) -> Setting:
+def _setting(kind: JobKind, name: str, value: Any, field: _Field | None) -> Setting:
     if field is None:
-        title = OTHER_TITLES.get(name, name.replace("_", " ").capitalize())
+        title = kind.setting_titles.get(name, name.replace("_", " ").capitalize())
         return Setting(name, title, _words(value, {}), None)
     is_default = _plain(value) == _plain(field.default)
     return Setting(name, field.title, _words(value, field.choices), is_default)
 
 
-@lru_cache(maxsize=8)
-def _fields(job_type_name: str) -> dict[str, _Field]:
-    form = FORMS[job_type_name](formdata=None, meta={"csrf": False})
+@lru_cache(maxsize=32)
+def _fields(form_type: type[DigitsForm]) -> dict[str, _Field]:
+    form = form_type(formdata=None, meta={"csrf": False})
     twice = _titles_used_twice(form)
     return {
         field.name: _Field(

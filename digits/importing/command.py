@@ -23,9 +23,8 @@ from digits.base import devices
 from digits.config import CONFIG_FILE, load_config
 from digits.errors import DigitsError
 from digits.images import ResizeMode
-from digits.importing.jobs import Importer, describe_problem
+from digits.importing.jobs import JOB_TYPES, Importer, describe_problem
 from digits.jobs.store import JobStore
-from digits.kinds import JOB_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,8 +13,12 @@ from digits.importing.old_files import has_dataset, is_model, read_info
 from digits.importing.old_model import OldModel, import_model, read_model
 from digits.jobs.job import Job
 from digits.jobs.store import JobStore
+from digits.model.images.classification.job import ImageClassificationModelJob
 
 log = logging.getLogger(__name__)
+
+# The original DIGITS knew no other jobs.
+JOB_TYPES = (ImageClassificationDatasetJob, ImageClassificationModelJob)
 
 
 class Importer:

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
@@ -34,8 +34,6 @@ class ModelJob(Job):
 
     category = "model"
     task_types = (TrainTask,)
-    page_template: ClassVar[str]
-    dataset_type: ClassVar[type[DatasetJob]]  # what it is trained on
 
     def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(job_dir, name, settings)
@@ -120,7 +118,7 @@ class ModelJob(Job):
 
     @classmethod
     def source_to_draw(cls, net: NetParameter, text: str, dataset: DatasetJob) -> NetSource:
-        """What to draw of a network, where `dataset` (of the `dataset_type`) is to train it."""
+        """What to draw of a network, where `dataset`, which it can learn from, trains it."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:

@@ -34,15 +34,15 @@ blueprint = Blueprint("models", __name__)
 def show(job_id: str) -> ResponseReturnValue:
     """A model's page, or the same as JSON.
 
-    The template (`models/images/classification/show.html`) gets
-    - `job`, an ImageClassificationModelJob whose log has been read; `job.dataset` is None when the
-      dataset is gone; `job.train_task` has `update_data("combined_graph" | "lr_graph" |
-      "snapshots" | "pace")` and `plan` (None before the training's files are written);
+    The template of its kind gets
+    - `job`, a ModelJob whose log has been read; `job.dataset` is None when the dataset is gone;
+      `job.train_task` has `update_data("combined_graph" | "lr_graph" | "snapshots" | "pace")` and
+      `plan` (None before the training's files are written);
     - `snapshots`, [[epoch, "Epoch #1"], ...], oldest first;
     - `snapshot_table`, a SnapshotFacts for each of them, and `prunable`, how many of them can go;
     - `files`, [(title, name in the job's folder), ...] of those that exist;
     - `extensions`, the kinds of archives to download;
-    - `classifications`, the jobs that classified many pictures with it, the newest first;
+    - `parts`, the jobs that belong to it, such as evaluations, the newest first;
     - `described`, its settings, and `results`, what came of it, both as (title, words).
     """
     job = find_model(job_id)
@@ -56,7 +56,7 @@ def show(job_id: str) -> ResponseReturnValue:
         **job.facts(),
     }
     return answer(
-        job.page_template,
+        services().kinds.of(job).template,
         data,
         job=job,
         snapshots=job.train_task.update_data(Update.SNAPSHOTS),
@@ -66,7 +66,7 @@ def show(job_id: str) -> ResponseReturnValue:
         extensions=list(archives.KINDS),
         results=result_pairs(job),
         described=job.settings_in_words({each.id: each.name for each in scheduler().jobs}),
-        classifications=scheduler().parts(job_id)[::-1],
+        parts=scheduler().parts(job_id)[::-1],
     )
 
 
@@ -212,9 +212,9 @@ def source_to_draw(net: NetParameter, text: str, dataset_id: str) -> NetSource:
     """What to draw: the network as a dataset trains it when that is Done, else as it was given."""
     dataset = next((job for job in scheduler().jobs if job.id == dataset_id), None)
     if isinstance(dataset, DatasetJob) and dataset.status is Status.DONE:
-        for kind in scheduler().store.job_types.values():
-            if issubclass(kind, ModelJob) and isinstance(dataset, kind.dataset_type):
-                return kind.source_to_draw(net, text, dataset)
+        for kind in services().kinds:
+            if issubclass(kind.job_type, ModelJob) and kind.can_learn_from(dataset):
+                return kind.job_type.source_to_draw(net, text, dataset)
     return NetSource(text)
 
 

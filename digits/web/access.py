@@ -1,7 +1,9 @@
-"""What each address needs of whoever asks: the one table of it, an entry for every endpoint.
+"""What each address needs of whoever asks.
 
-In: an endpoint's name, its values, a user.  Out: a Verdict.  Nothing is asked of anybody while
-there are no users.  An endpoint that is missing here is for admins alone, and fails a test.
+In: an endpoint's name, its values, a user, and the one table of what every endpoint needs: it joins
+what is no kind's (`POLICIES`) with the rows of every kind of job (`kind.py`), and docs/security.md
+shows it whole.  Out: a Verdict.  Nothing is asked of anybody while there are no users.  An endpoint
+that is missing in the table is for admins alone, and fails a test.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Verdict(Enum):
     REFUSED = 403
 
 
+# What stands for jobs of any kind, or for none.
 POLICIES: dict[str, Access] = {
     "static": Access.PUBLIC,
     # What a log-in page and a proxy need.
@@ -55,25 +58,11 @@ POLICIES: dict[str, Access] = {
     "files.serve_file": Access.SEE,
     "datasets.show": Access.SEE,
     "datasets.summary": Access.SEE,
-    "explore_datasets.show": Access.SEE,
-    "explore_datasets.show_samples": Access.SEE,
-    "explore_datasets.picture": Access.SEE,
     "models.show": Access.SEE,
     "models.history_as_csv": Access.SEE,
     "models.history_as_json": Access.SEE,
     "models.download": Access.SEE,
     "compare.compare_models": Access.SEE,
-    "classification_models.large_graph": Access.SEE,
-    "classification_models.evaluation": Access.SEE,
-    "classification_models.evaluation_classifications": Access.SEE,
-    "classification_models.evaluation_thumbnail": Access.SEE,
-    "classification_models.evaluation_top_n": Access.SEE,
-    # Trying a model changes nothing; where it becomes a job, the view asks for more.
-    "classification_models.classify_one": Access.SEE,
-    "classification_models.layer_pictures": Access.SEE,
-    "classification_models.explain": Access.SEE,
-    "classification_models.classify_many": Access.SEE,
-    "classification_models.top_n": Access.SEE,
     # Forms, what they ask while they are filled in, and what they make.
     "home.clone_job": Access.MAKE,
     "home.make_sample": Access.MAKE,
@@ -83,10 +72,6 @@ POLICIES: dict[str, Access] = {
     "files.autocomplete_path": Access.MAKE,
     "jobs.preview_notes": Access.MAKE,
     "image_datasets.resize_example": Access.MAKE,
-    "classification_datasets.new": Access.MAKE,
-    "classification_datasets.create": Access.MAKE,
-    "classification_models.new": Access.MAKE,
-    "classification_models.create": Access.MAKE,
     "models.customize": Access.MAKE,
     "models.visualize_network": Access.MAKE,
     "models.visualize_lr": Access.MAKE,
@@ -104,13 +89,18 @@ POLICIES: dict[str, Access] = {
 
 
 def verdict(
-    user: User | None, endpoint: str | None, values: Mapping[str, Any], scheduler: Scheduler
+    user: User | None,
+    endpoint: str | None,
+    values: Mapping[str, Any],
+    policies: Mapping[str, Access],
+    scheduler: Scheduler,
 ) -> Verdict:
     """Whether `user` (None: nobody is logged in) may ask for an endpoint with these values.
 
-    An address that does not exist has no endpoint; strangers are not told that.
+    `policies` is the table of every endpoint.  An address that does not exist has no endpoint;
+    strangers are not told that.
     """
-    need = Access.SEE if endpoint is None else POLICIES.get(endpoint, Access.ADMIN)
+    need = Access.SEE if endpoint is None else policies.get(endpoint, Access.ADMIN)
     if need is Access.PUBLIC:
         return Verdict.ALLOWED
     if user is None:

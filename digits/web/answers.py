@@ -24,6 +24,7 @@ from digits.web.policies import Policies
 
 if TYPE_CHECKING:
     from digits.inference.pool import Pool
+    from digits.web.kind import Kinds
 
 
 P = ParamSpec("P")
@@ -39,6 +40,7 @@ class Services:
     pool: Pool
     policies: Policies
     devices: Devices
+    kinds: Kinds
 
     @property
     def paths(self) -> PathPolicy:

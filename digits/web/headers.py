@@ -23,6 +23,7 @@ from digits.errors import ConfigError
 from digits.sources.downloads import MAX_PICTURE_BYTES
 from digits.web.answers import services
 from digits.web.error_pages import error_answer
+from digits.web.kind import Body
 
 # Everything comes from this server; pictures also from data: addresses, as routes promise.
 CONTENT_SECURITY_POLICY = (
@@ -47,17 +48,6 @@ MEGABYTE = 1024 * 1024
 FORM_BYTES = 16 * MEGABYTE
 # A picture that is tried is held in memory; it may be as large as one that is fetched.
 PICTURE_BYTES = MAX_PICTURE_BYTES
-# The endpoints that take files onto the disk; they have the setting `max_upload_mb`.
-TAKE_UPLOADS = frozenset({"classification_datasets.create", "classification_models.create"})
-TAKE_PICTURES = frozenset(
-    {
-        "classification_models.classify_one",
-        "classification_models.layer_pictures",
-        "classification_models.explain",
-        "classification_models.classify_many",
-        "classification_models.top_n",
-    }
-)
 
 
 class SecureBehindTls(SecureCookieSessionInterface):
@@ -142,9 +132,10 @@ class Hosts:
 
 def limit_body() -> None:
     """Only what takes files reads large bodies, and only what puts them on the disk huge ones."""
-    if request.endpoint in TAKE_PICTURES:
+    body = services().kinds.body_of(request.endpoint)
+    if body is Body.PICTURE:
         request.max_content_length = min(PICTURE_BYTES, request.max_content_length or PICTURE_BYTES)
-    elif request.endpoint not in TAKE_UPLOADS:
+    elif body is Body.FORM:
         request.max_content_length = FORM_BYTES
 
 

@@ -104,7 +104,7 @@ def check() -> ResponseReturnValue:
     uri = request.headers.get("X-Original-URI", "")
     method = request.headers.get("X-Original-Method", "GET")
     endpoint, values = endpoint_of(uri, method)
-    found = access.verdict(g.user, endpoint, values, scheduler())
+    found = access.verdict(g.user, endpoint, values, services().kinds.policies, scheduler())
     if g.user is not None and endpoint is None:
         found = Verdict.REFUSED
     return "", found.value
@@ -140,7 +140,8 @@ def enforce() -> ResponseReturnValue | None:
     if not services().accounts.are_on:
         return None
     g.user = identify()
-    found = access.verdict(g.user, request.endpoint, request.view_args or {}, scheduler())
+    values, policies = request.view_args or {}, services().kinds.policies
+    found = access.verdict(g.user, request.endpoint, values, policies, scheduler())
     if found is Verdict.ALLOWED:
         return None
     if found is Verdict.LOG_IN:

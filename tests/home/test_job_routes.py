@@ -55,12 +55,22 @@ def test_an_unknown_job_is_not_found(client: FlaskClient, what: str) -> None:
     assert client.get(f"/models/20150421-140640-d697/{what}").status_code in (404, 405)
 
 
-def test_cloning_leads_to_the_form(client: FlaskClient, scheduler: Scheduler) -> None:
-    job = started(scheduler)
-    answer = client.get(f"/clone/{job.id}")
+def test_cloning_leads_to_the_form_of_the_jobs_kind(client: FlaskClient, tmp_path: Path) -> None:
+    form = {"dataset_name": "One", "folder_train": str(tmp_path)}
+    made = client.post("/datasets/images/classification.json", data=form).json
+    assert made is not None
+    answer = client.get(f"/clone/{made['id']}")
     assert answer.status_code == 302
-    assert answer.location.endswith(f"/datasets/images/classification/new?clone={job.id}")
+    assert answer.location.endswith(f"/datasets/images/classification/new?clone={made['id']}")
     assert client.get("/clone/20150421-140640-d697").status_code == 404
+
+
+def test_what_no_form_makes_is_not_cloned(client: FlaskClient, scheduler: Scheduler) -> None:
+    job = started(scheduler)
+    answer = client.get(f"/clone/{job.id}", headers={"Accept": "application/json"})
+    assert answer.status_code == 403
+    assert answer.json is not None
+    assert "no form makes such a job" in answer.json["error"]["message"]
 
 
 def test_the_home_page_shows_who_holds_what_and_who_waits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from digits.jobs.job import Job
-from digits.web.access import POLICIES, Access
+from digits.web.access import Access
+from digits.web.kind import Kinds
 from tests.apps import running_app
+from tests.security.access_table import access_table
 from tests.security.people import add_people, bearer
 
 # Who may what, said once more and independently of the code.
@@ -57,20 +59,36 @@ def make_job(app: Flask, tokens: dict[str, str]) -> Job:
     return job
 
 
+def policies(app: Flask) -> Mapping[str, Access]:
+    """What every endpoint asks: the table that the application itself looks at."""
+    kinds = app.extensions["digits"].kinds
+    assert isinstance(kinds, Kinds)
+    return kinds.policies
+
+
 def rules(app: Flask) -> list[Rule]:
     return sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule)
 
 
 def test_every_endpoint_has_a_policy(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in rules(app)}
-    missing = endpoints - set(POLICIES)
-    assert missing == set(), "say in POLICIES of digits/web/access.py who may ask for these"
-    stale = set(POLICIES) - endpoints
-    assert stale == set(), "these endpoints are gone: take them out of digits/web/access.py"
+    missing = endpoints - set(policies(app))
+    assert missing == set(), "say who may ask for these: in their kind's routes, or in POLICIES"
+    stale = set(policies(app)) - endpoints
+    assert stale == set(), "these endpoints are gone: take out what is said of them"
+
+
+def test_the_guide_shows_the_whole_table(tmp_path: Path) -> None:
+    with running_app(tmp_path / "jobs") as app:
+        table = access_table(app)
+    guide = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    assert table in guide, f"put this table into docs/security.md:\n{table}"
+    words = [f"| {need.name.lower()} | {need.value} |" for need in Access]
+    assert [line for line in words if line not in guide] == []
 
 
 def test_what_changes_a_job_names_it_in_its_address(app: Flask) -> None:
-    changing = [rule for rule in rules(app) if POLICIES.get(rule.endpoint) is Access.CHANGE]
+    changing = [rule for rule in rules(app) if policies(app).get(rule.endpoint) is Access.CHANGE]
     assert changing
     assert all("job_id" in rule.arguments for rule in changing)
 
@@ -88,7 +106,7 @@ def test_only_reading_is_open_to_readers(app: Flask) -> None:
     changing = {
         rule.endpoint
         for rule in rules(app)
-        if POLICIES.get(rule.endpoint) is Access.SEE
+        if policies(app).get(rule.endpoint) is Access.SEE
         and (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}
     }
     assert changing <= harmless
@@ -100,7 +118,7 @@ def test_every_route_answers_everybody_as_its_policy_says(
     client = app.test_client()
     wrong = []
     for rule in rules(app):
-        need = POLICIES.get(rule.endpoint, Access.ADMIN)
+        need = policies(app).get(rule.endpoint, Access.ADMIN)
         if rule.endpoint in ("home.delete_job", "logins.check", "home.make_sample"):
             # A job can be deleted once, a check answers for another address: both below.  Making
             # the sample starts programs; that strangers cannot is asked below as well.

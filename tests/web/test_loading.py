@@ -20,6 +20,7 @@ from digits.jobs.status import Status
 from digits.jobs.store import JobStore
 from digits.web.policies import Policies
 from digits.webapp import create_app
+from tests.apps import KINDS
 from tests.conftest import SchedulerMaker, wait_for_status, wait_until
 from tests.program_jobs import ProgramJob, program
 
@@ -38,7 +39,7 @@ def starting(jobs_dir: Path) -> Iterator[Flask]:
     )
     scheduler.open()
     pool = Pool(PoolSettings(workers=1))
-    yield create_app(config, scheduler, pool, policies)
+    yield create_app(config, scheduler, pool, policies, kinds=KINDS)
     pool.close()
     scheduler.stop(keep_tasks=False)
 

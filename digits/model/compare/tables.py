@@ -51,8 +51,11 @@ def chosen_models(text: str, jobs: Iterable[Job]) -> list[ModelJob]:
         )
     chosen = [known[job_id] for job_id in ids]
     models = [job for job in chosen if isinstance(job, ModelJob)]
-    if others := [job.name for job in chosen if not isinstance(job, ModelJob)]:
-        raise NotComparable(f"{_quoted(others)} cannot be compared: only models can.")
+    if others := [job for job in chosen if not isinstance(job, ModelJob)]:
+        is_trained_otherwise = any(job.category == ModelJob.category for job in others)
+        which = "models that Caffe trains" if is_trained_otherwise else "models"
+        names = _quoted([job.name for job in others])
+        raise NotComparable(f"{names} cannot be compared: only {which} can.")
     return models
 
 
@@ -68,12 +71,12 @@ def short_names(models: Sequence[ModelJob]) -> list[str]:
 def differing(descriptions: Sequence[Sequence[tuple[str, str]]]) -> tuple[list[Row], list[Row]]:
     """Rows of the settings in which models differ, and of those that they share.
 
-    A description is a model's settings, (title, words), all with the same titles.
+    A description is a model's settings, (title, words); models of several kinds have other titles,
+    and what a model does not have is empty.
     """
-    rows = [
-        Row(pairs[0][0], tuple(words for _, words in pairs))
-        for pairs in zip(*descriptions, strict=True)
-    ]
+    settings = [dict(pairs) for pairs in descriptions]
+    titles = dict.fromkeys(title for pairs in settings for title in pairs)
+    rows = [Row(title, tuple(pairs.get(title, "") for pairs in settings)) for title in titles]
     return [r for r in rows if len(set(r.words)) > 1], [r for r in rows if len(set(r.words)) == 1]
 
 

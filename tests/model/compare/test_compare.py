@@ -194,6 +194,17 @@ def test_settings_are_told_apart_by_their_words() -> None:
     assert [row.title for row in shared] == ["Scale"]
 
 
+def test_models_of_kinds_with_other_settings_are_compared_in_all_of_them() -> None:
+    rows, shared = differing(
+        [[("Solver", "Adam"), ("Scale", "1")], [("Scale", "1"), ("Outputs", "3")]]
+    )
+    assert [(row.title, row.words) for row in rows] == [
+        ("Solver", ("Adam", "")),
+        ("Outputs", ("", "3")),
+    ]
+    assert [row.title for row in shared] == ["Scale"]
+
+
 def test_validation_is_shown_at_first_and_training_where_there_is_none() -> None:
     assert shown_at_first(["accuracy (val)", "loss (val)", "loss (train)"]) == [
         "accuracy (val)",

@@ -51,7 +51,6 @@ class RecordedModel(ModelJob):
 
     type_name = "recorded-model"
     title = "Recorded model"
-    page_template = ""
 
     def required_jobs(self) -> list[str]:
         return []

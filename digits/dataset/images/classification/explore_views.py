@@ -6,18 +6,17 @@ The pictures come from a worker process; nothing is read or decoded here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.dataset.views import find_dataset
-from digits.errors import FormError, JobRefused
+from digits.errors import FormError, JobNotFound, JobRefused
 from digits.inference.classify import Database
 from digits.inference.exploring import Page, Thumbnail, explore, samples, whole_picture
 from digits.jobs.status import Status
-from digits.web.answers import answer, services
+from digits.web.answers import answer, scheduler, services
 
 PAGE_SIZE = 60
 MOST_SAMPLED_CLASSES = 100
@@ -136,7 +135,10 @@ def _page(
 
 
 def _dataset(job_id: str) -> ImageClassificationDatasetJob:
-    return cast(ImageClassificationDatasetJob, find_dataset(job_id))
+    job = scheduler().job(job_id)
+    if not isinstance(job, ImageClassificationDatasetJob):
+        raise JobNotFound(job_id)
+    return job
 
 
 def _split(job: ImageClassificationDatasetJob) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digits.base.formatting import count
 from digits.dataset.job import DatasetJob
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE, CreateDbTask
 from digits.dataset.tasks.extract_archive import ExtractArchiveTask
@@ -33,7 +34,6 @@ class ImageClassificationDatasetJob(DatasetJob):
 
     type_name = "image-classification-dataset"
     title = "Image Classification Dataset"
-    page_template = "datasets/images/classification/show.html"
     task_types = (ExtractArchiveTask, ParseFolderTask, ParseTextfileTask, CreateDbTask)
 
     # What others need to know of it -------------------------------------------------------------
@@ -142,6 +142,18 @@ class ImageClassificationDatasetJob(DatasetJob):
             "skipped": self.skipped_count,
             "databases": {task.split: task.facts() for task in self.database_tasks()},
         }
+
+    def in_words(self) -> list[tuple[str, str]]:
+        counts = [
+            (task.name, f"{count(self.picture_count(task.split))} images")
+            for task in self.database_tasks()
+        ]
+        return [
+            ("Image size", f"{self.width} × {self.height}"),
+            ("Image type", "Color" if self.channels == 3 else "Grayscale"),
+            *counts,
+            ("Encoding", self.encoding),
+        ]
 
     # Tasks --------------------------------------------------------------------------------------
 

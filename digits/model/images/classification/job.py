@@ -33,8 +33,6 @@ class ImageClassificationModelJob(ModelJob):
 
     type_name = "image-classification-model"
     title = "Image Classification Model"
-    page_template = "models/images/classification/show.html"
-    dataset_type = ImageClassificationDatasetJob
 
     @property
     def image_dataset(self) -> ImageClassificationDatasetJob:

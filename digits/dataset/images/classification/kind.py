@@ -1,0 +1,32 @@
+"""What classification datasets are, for every list and menu."""
+
+from digits.dataset.images.classification import explore_views, views
+from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.jobs.kind import Record
+from digits.web.access import Access
+from digits.web.kind import Body, JobKind, MenuEntry, Route, Routes
+
+KIND = JobKind(
+    job_type=ImageClassificationDatasetJob,
+    record=Record(input="picture", target="category"),
+    page="datasets.show",
+    template="datasets/images/classification/show.html",
+    form=ImageClassificationDatasetForm,
+    new="classification_datasets.new",
+    menu=MenuEntry("Images", "Classification", "Image classification dataset", "images"),
+    routes=(
+        Routes(
+            views.blueprint,
+            {"new": Route(Access.MAKE), "create": Route(Access.MAKE, Body.FILES)},
+        ),
+        Routes(
+            explore_views.blueprint,
+            {
+                "show": Route(Access.SEE),
+                "show_samples": Route(Access.SEE),
+                "picture": Route(Access.SEE),
+            },
+        ),
+    ),
+)

@@ -1,0 +1,47 @@
+"""What classification models are, for every list and menu."""
+
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.model.images.classification import views
+from digits.model.images.classification.forms import ImageClassificationModelForm
+from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.web.access import Access
+from digits.web.kind import Body, JobKind, MenuEntry, Route, Routes
+
+KIND = JobKind(
+    job_type=ImageClassificationModelJob,
+    learns_from=ImageClassificationDatasetJob,
+    page="models.show",
+    template="models/images/classification/show.html",
+    form=ImageClassificationModelForm,
+    new="classification_models.new",
+    menu=MenuEntry("Images", "Classification", "Image classification model", "diagram-3"),
+    routes=(
+        Routes(
+            views.blueprint,
+            {
+                "new": Route(Access.MAKE),
+                "create": Route(Access.MAKE, Body.FILES),
+                "large_graph": Route(Access.SEE),
+                # Trying a model changes nothing; where it becomes a job, the view asks for more.
+                "classify_one": Route(Access.SEE, Body.PICTURE),
+                "layer_pictures": Route(Access.SEE, Body.PICTURE),
+                "explain": Route(Access.SEE, Body.PICTURE),
+                "classify_many": Route(Access.SEE, Body.PICTURE),
+                "top_n": Route(Access.SEE, Body.PICTURE),
+                # What came of many pictures.
+                "evaluation": Route(Access.SEE),
+                "evaluation_classifications": Route(Access.SEE),
+                "evaluation_thumbnail": Route(Access.SEE),
+                "evaluation_top_n": Route(Access.SEE),
+            },
+        ),
+    ),
+    setting_titles={
+        "use_gpu": "Trained on a GPU",
+        "caffe_root": "Caffe",
+        "caffe_version": "Version of Caffe",
+        "previous_snapshot": "Snapshot of the previous network",
+    },
+    # It has a place of its own on the model's page.
+    shown_elsewhere=("weights_report",),
+)
