@@ -29,13 +29,15 @@ KINDS = Kinds([*BUILT_IN, JobKind(job_type=ProgramJob, page="datasets.show")])
 
 
 @contextmanager
-def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any) -> Iterator[Flask]:
+def running_app(
+    jobs_dir: Path, devices: Devices | None = None, kinds: Kinds = KINDS, **settings: Any
+) -> Iterator[Flask]:
     """An application with its scheduler and pool started; it fetches from servers of the tests."""
     settings = {"url_allow": ("127.0.0.1",), **settings}
     config = Config(jobs_dir=jobs_dir, **settings)
     policies = Policies(config, Accounts(jobs_dir, in_thread))
     scheduler = Scheduler(
-        JobStore(jobs_dir, KINDS.job_types),
+        JobStore(jobs_dir, kinds.job_types),
         Resources.of(),
         LocalLauncher(),
         environment=policies.environment,
@@ -44,7 +46,7 @@ def running_app(jobs_dir: Path, devices: Devices | None = None, **settings: Any)
     pool = Pool(PoolSettings(workers=1))
     scheduler.start()
     try:
-        app = create_app(config, scheduler, pool, policies, devices, KINDS)
+        app = create_app(config, scheduler, pool, policies, devices, kinds)
         app.testing = True
         yield app
     finally:

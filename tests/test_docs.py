@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from digits.config import Config
+from digits.web.kind import JobKind
 from tests.apps import running_app
 
 TOP = Path(__file__).parent.parent
+QUOTED = (".py", ".html", ".toml")
 
 
 def test_every_route_is_in_the_rest_guide(tmp_path: Path) -> None:
@@ -37,3 +39,19 @@ def test_links_between_pages_lead_somewhere(document: str) -> None:
     text = (TOP / document).read_text()
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
     assert [link for link in links if not (TOP / document).parent.joinpath(link).exists()] == []
+
+
+def test_the_guide_to_new_kinds_quotes_the_package_that_is_tested() -> None:
+    blocks = re.findall(
+        r"^```\w+\n(.*?)^```$", (TOP / "docs" / "extend.md").read_text(), re.S | re.M
+    )
+    plugin = TOP / "tests" / "plugin"
+    sources = [path.read_text() for path in plugin.rglob("*.*") if path.suffix in QUOTED]
+    assert len(blocks) > 8
+    assert [block for block in blocks if not any(block in source for source in sources)] == []
+
+
+def test_the_guide_to_new_kinds_names_every_field_of_a_kind() -> None:
+    guide = (TOP / "docs" / "extend.md").read_text()
+    fields = [field.name for field in dataclasses.fields(JobKind)]
+    assert [name for name in fields if f"`{name}`" not in guide] == []

@@ -34,6 +34,9 @@ ROOMS = (
     "docs",
     "scripts",
     "templates/models/images/classification",
+    "tests/plugin",
+    "tests/plugin/digits_lines/points",
+    "tests/plugin/digits_lines/templates",
 )
 FILE = re.compile(r"(?<![\w./<*{-])((?:[\w-]+/)*[\w-]+\.(?:py|html|js|css|md|toml))\b(?![\w(*])")
 FOLDER = re.compile(

@@ -10,11 +10,13 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from digits.jobs.job import Job
+from digits.kinds import with_packages
 from digits.web.access import Access
 from digits.web.kind import Kinds
 from tests.apps import running_app
 from tests.security.access_table import access_table
 from tests.security.people import add_people, bearer
+from tests.test_kinds import LINES, PLUGIN
 
 # Who may what, said once more and independently of the code.
 ALLOWED = {
@@ -35,7 +37,11 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def app(tokens: dict[str, str]) -> Iterator[Flask]:
-    with running_app(Path(tokens["jobs_dir"])) as app:
+    """With the kinds of a package beside those that are built in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PLUGIN)
+        kinds = with_packages([LINES])
+    with running_app(Path(tokens["jobs_dir"]), kinds=kinds) as app:
         yield app
 
 

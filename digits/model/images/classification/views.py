@@ -8,7 +8,8 @@ from typing import Any
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from digits.errors import FormError, StorageError
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.errors import FormError, JobNotFound, StorageError
 from digits.inference.errors import InferenceError
 from digits.jobs.job import Job
 from digits.jobs.status import Status
@@ -30,7 +31,6 @@ from digits.web.logins import owner_name
 __all__ = ["blueprint", "evaluation_views", "inference_views"]
 
 FORM_PAGE = "models/images/classification/new.html"
-DATASET_TYPE = "image-classification-dataset"
 # Of thousands of jobs the form would weigh megabytes; a link names an older one.
 MOST_OFFERED = 200
 # What a link to the form may fill in: fields of one plain value.
@@ -168,13 +168,16 @@ def _previous_models(form: ImageClassificationModelForm) -> list[ImageClassifica
 
 def _is_usable_dataset(job: Job) -> bool:
     """Whether it is a dataset that is there, or will be."""
-    return job.type_name == DATASET_TYPE and (job.status is Status.DONE or job.status.is_active)
+    is_usable = job.status is Status.DONE or job.status.is_active
+    return isinstance(job, ImageClassificationDatasetJob) and is_usable
 
 
 def _cloned_settings(job_id: str | None) -> dict[str, Any]:
     if job_id is None:
         return {}
-    job = find_model(job_id)
+    job = scheduler().job(job_id)
+    if not isinstance(job, ImageClassificationModelJob):
+        raise JobNotFound(job_id)
     settings = {**job.settings, "model_name": f"{job.name} copy"}
     if job.settings["method"] == "custom":
         settings["custom_network"] = job.network_text()

@@ -1,0 +1,1 @@
+"""A kind of dataset and a kind of model for DIGITS, in a package of their own."""

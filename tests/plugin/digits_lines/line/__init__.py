@@ -1,0 +1,1 @@
+"""Models that lay a straight line through the points of a dataset."""

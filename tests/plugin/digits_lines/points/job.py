@@ -1,0 +1,88 @@
+"""A dataset of points near a straight line, and the task that draws them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from digits.dataset.job import DatasetJob
+from digits.dataset.tasks.program_task import ProgramTask
+from digits.jobs.resources import CREATE_DB, Need
+from digits.jobs.task import Task
+
+POINTS_FILE = "points.csv"
+
+
+class DrawPointsTask(ProgramTask):
+    """Runs the program that writes the points; its log says how far it is."""
+
+    type_name = "draw-points"
+
+    def __init__(
+        self,
+        job_dir: Path,
+        task_id: str,
+        depends_on: Any = (),
+        *,
+        count: int,
+        slope: float,
+        intercept: float,
+        noise: float,
+    ) -> None:
+        super().__init__(job_dir, task_id, depends_on)
+        self.count = count
+        self.slope = slope
+        self.intercept = intercept
+        self.noise = noise
+
+    @property
+    def name(self) -> str:
+        return "Draw points"
+
+    @property
+    def log_name(self) -> str:
+        return f"{self.id}.log"
+
+    def need(self) -> Need:
+        return Need(CREATE_DB)
+
+    def arguments(self) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "digits_lines.points.program",
+            POINTS_FILE,
+            *(f"--{name}={value}" for name, value in self.settings().items()),
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "slope": self.slope,
+            "intercept": self.intercept,
+            "noise": self.noise,
+        }
+
+
+class PointsJob(DatasetJob):
+    """Points; settings: `count`, `slope`, `intercept`, `noise`."""
+
+    type_name = "points-dataset"
+    title = "Points"
+    task_types = (DrawPointsTask,)
+
+    @property
+    def points_path(self) -> Path:
+        """A point a line, `x,y`; there when the job is Done."""
+        return self.dir / POINTS_FILE
+
+    def create_tasks(self) -> list[Task]:
+        names = ("count", "slope", "intercept", "noise")
+        return [DrawPointsTask(self.dir, "draw", **{name: self.settings[name] for name in names})]
+
+    def facts(self) -> dict[str, Any]:
+        return {"points": self.settings["count"], "file": POINTS_FILE}
+
+    def in_words(self) -> list[tuple[str, str]]:
+        return [("Points", f"{self.settings['count']:,}")]
