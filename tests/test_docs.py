@@ -41,14 +41,21 @@ def test_links_between_pages_lead_somewhere(document: str) -> None:
     assert [link for link in links if not (TOP / document).parent.joinpath(link).exists()] == []
 
 
+def pressed(text: str) -> str:
+    """A text without its white space: a part of a class is quoted further to the left."""
+    return "".join(text.split())
+
+
 def test_the_guide_to_new_kinds_quotes_the_package_that_is_tested() -> None:
     blocks = re.findall(
         r"^```\w+\n(.*?)^```$", (TOP / "docs" / "extend.md").read_text(), re.S | re.M
     )
     plugin = TOP / "tests" / "plugin"
-    sources = [path.read_text() for path in plugin.rglob("*.*") if path.suffix in QUOTED]
+    sources = [pressed(path.read_text()) for path in plugin.rglob("*.*") if path.suffix in QUOTED]
     assert len(blocks) > 8
-    assert [block for block in blocks if not any(block in source for source in sources)] == []
+    assert [
+        block for block in blocks if not any(pressed(block) in source for source in sources)
+    ] == []
 
 
 def test_the_guide_to_new_kinds_names_every_field_of_a_kind() -> None:

@@ -55,6 +55,16 @@ KIND = JobKind(
     routes=(Routes(blueprint, ROWS),),
 )
 """
+# Blueprints in blueprints are looked into as well.
+INNER = """
+inner = Blueprint("inner", __name__)
+
+@inner.get("/sounds/inside")
+def inside():
+    return "deep inside"
+
+blueprint.register_blueprint(inner)
+"""
 Announced = Callable[[str], EntryPoint]
 _numbers = itertools.count()
 
@@ -123,6 +133,7 @@ def test_this_installation_adds_nothing() -> None:
             '"show": Route(Access.SEE), "delete": Route(Access.SEE)}',
             "sounds.delete",
         ),
+        ("class SoundsJob", f"{INNER}\nclass SoundsJob", "ask for sounds.inner.inside"),
         ("<job_id>/play", "<sound>/play", "has no <job_id> in its address"),
         ('page="sounds.show"', 'page="sounds.page"', "'sounds.page', but there is no such"),
         ('page="sounds.show"', 'page=""', "has no page"),

@@ -84,7 +84,7 @@ def _app_of(kinds: Sequence[JobKind], known: Sequence[JobKind]) -> Flask:
 def _rules_of(kind: JobKind, app: Flask) -> Iterator[Rule]:
     names = {part.blueprint.name for part in kind.routes}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint.rpartition(".")[0] in names:
+        if rule.endpoint.partition(".")[0] in names:
             yield rule
 
 
