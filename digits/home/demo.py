@@ -104,11 +104,6 @@ def write_pictures(folder: Path) -> None:
         raise TaskFailed(f"The sample pictures could not be written: {reason}")
 
 
-def sample_of(scheduler: Scheduler) -> Job | None:
-    """The sample dataset, when it is there."""
-    return _find_job(scheduler, DATASET_NAME)
-
-
 def _find_job(scheduler: Scheduler, name: str) -> Job | None:
     lost = (Status.ERROR, Status.ABORTED)
     jobs = (job for job in scheduler.jobs if job.name == name and job.status not in lost)

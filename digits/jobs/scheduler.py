@@ -188,12 +188,8 @@ class Scheduler:
         """The jobs that belong to this one, oldest first."""
         return [job for job in self.jobs if job.belongs_to == job_id]
 
-    def queue(self) -> list[Task]:
-        """The tasks that wait for a slot or GPU, in the order in which they get it."""
-        return [task for _, task in self.waiting()]
-
     def waiting(self) -> list[tuple[Job, Task]]:
-        """The same as `queue`, each task with its job."""
+        """The tasks that wait for a slot or GPU, each with its job, in the order of their turns."""
         return queue.waiting_tasks(self._jobs.by_id)
 
     def holdings(self) -> list[Holding]:

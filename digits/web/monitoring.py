@@ -96,12 +96,6 @@ def _checks(scheduler: Scheduler) -> Iterator[Check]:
     )
 
 
-def _why_it_rests(scheduler: Scheduler) -> str:
-    if not scheduler.is_loaded:
-        return "the jobs are still being read"
-    return "its thread has ended; start the server again"
-
-
 def free_bytes(folder: Path) -> int:
     """Bytes that this user may still write where `folder` is; 0 when it is gone."""
     try:

@@ -59,7 +59,7 @@ class Commands:
         return self.scheduler.rescan()
 
     def queue(self) -> list[str]:
-        return [task.job_id for task in self.scheduler.queue()]
+        return [task.job_id for _, task in self.scheduler.waiting()]
 
     def problem(self) -> str | None:
         return self.scheduler.store.problem

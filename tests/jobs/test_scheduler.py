@@ -119,7 +119,7 @@ def test_abort_of_a_waiting_job_takes_it_out_of_the_queue(make_scheduler: Schedu
     first = scheduler.add_job(ProgramJob, "first", program(UNTIL_GO))
     wait_for_line(scheduler, first.id, "started")
     second = scheduler.add_job(ProgramJob, "second", program("touch ran"))
-    assert [task.job_id for task in scheduler.queue()] == [second.id]
+    assert [task.job_id for _, task in scheduler.waiting()] == [second.id]
     scheduler.abort_job(second.id)
     go(first)
     wait_for_status(scheduler, first.id, Status.DONE)
@@ -197,7 +197,7 @@ def test_slots_limit_how_many_run_and_are_given_first_come_first_served(
     jobs = [scheduler.add_job(ProgramJob, str(n), program(UNTIL_GO)) for n in range(4)]
     wait_for_line(scheduler, jobs[0].id, "started")
     wait_for_line(scheduler, jobs[1].id, "started")
-    assert [task.job_id for task in scheduler.queue()] == [jobs[2].id, jobs[3].id]
+    assert [task.job_id for _, task in scheduler.waiting()] == [jobs[2].id, jobs[3].id]
     go(jobs[1])
     wait_for_line(scheduler, jobs[2].id, "started")
     assert jobs[3].status is Status.WAITING

@@ -239,10 +239,10 @@ def test_a_job_between_two_of_its_tasks_waits_in_its_old_place(
     early = scheduler.add_job(ProgramJob, "early", settings)
     holder = started(scheduler, kind=CREATE_DB)
     late = scheduler.add_job(ProgramJob, "late", program("true", kind=CREATE_DB))
-    assert [task.job_id for task in scheduler.queue()] == [late.id]
+    assert [task.job_id for _, task in scheduler.waiting()] == [late.id]
     (early.dir / "go").touch()
     wait_for_status(scheduler, early.id, Status.WAITING)
-    assert [task.job_id for task in scheduler.queue()] == [early.id, late.id]
+    assert [task.job_id for _, task in scheduler.waiting()] == [early.id, late.id]
     (holder.dir / "go").touch()
     wait_for_status(scheduler, early.id, Status.DONE)
     wait_for_status(scheduler, late.id, Status.DONE)
