@@ -20,20 +20,18 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import psutil
 import requests
-from flask import Flask
 
-from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.jobs.job import Job
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
-from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.settings import ImageClassificationModelSettings
 
 PAGES = (
     "/",
@@ -65,7 +63,9 @@ def make_jobs(folder: Path, count: int) -> None:
     """Write `count` finished jobs, half of them datasets, as the forms' defaults make them."""
     store = JobStore(folder, JOB_TYPES, sync=lambda descriptor: None)  # nobody minds losing them
     store.open()
-    dataset_settings, model_settings = default_settings()
+    dataset_settings = ImageClassificationDatasetSettings(
+        folder_train="/data/pictures/flowers", seed=1
+    )
     dataset: Job | None = None
     for number in range(count // 2):
         name = f"flowers {number}"
@@ -73,22 +73,11 @@ def make_jobs(folder: Path, count: int) -> None:
         finish(store, made)
         if dataset is None or number % MODELS_PER_DATASET == 0:
             dataset = made
-        settings = {**model_settings, "dataset": dataset.id}
+        settings = ImageClassificationModelSettings(dataset=dataset.id)
         model = store.create(ImageClassificationModelJob, f"alexnet on {name}", settings)
         model.link({dataset.id: dataset})
         finish(store, model)
     store.close()
-
-
-def default_settings() -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the forms of a dataset and of a model give when they are left as they are."""
-    with Flask("benchmark").test_request_context():
-        dataset = ImageClassificationDatasetForm(meta={"csrf": False}).settings()
-        form = ImageClassificationModelForm(meta={"csrf": False})
-        form.offer([], {}, [])
-        model = form.settings()
-    dataset |= {"folder_train": "/data/pictures/flowers", "seed": 1, "backend": "lmdb"}
-    return dataset, {**model, "caffe_root": ""}
 
 
 def finish(store: JobStore, job: Job) -> None:

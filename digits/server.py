@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         if options.demo:
-            demo.start(server.app, server.scheduler)
+            demo.start(server.app.extensions["digits"])
         serve(server)
     except ConfigError as error:
         log.error("%s", error)

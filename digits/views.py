@@ -23,7 +23,7 @@ from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.status import Status
 from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.forms import DigitsForm, submitted_values
-from digits.web.logins import may_change
+from digits.web.logins import may_change, owner_name
 
 blueprint = Blueprint("home", __name__)
 
@@ -120,7 +120,8 @@ def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
 def make_sample() -> ResponseReturnValue:
     """Make the sample dataset, unless it is there; the home page then offers the next step."""
     _require_token()
-    return created(sample_dataset(scheduler()), url_for("home.home"))
+    job = sample_dataset(scheduler(), services().paths, owner_name())
+    return created(job, url_for("home.home"))
 
 
 @blueprint.get("/jobs/delete")

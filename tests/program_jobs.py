@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from digits.errors import TaskFailed
 from digits.jobs.job import Job
 from digits.jobs.log_follower import ATTEMPT_MARK
 from digits.jobs.resources import CREATE_DB, Need
+from digits.jobs.settings import JobSettings, optional
 from digits.jobs.task import Task
 
 
@@ -80,21 +83,36 @@ class ProgramTask(Task):
         }
 
 
-class ProgramJob(Job):
-    """Settings: `tasks`, a list of a task's constructor arguments; `requires`, ids of jobs."""
+@dataclass(frozen=True, kw_only=True)
+class ProgramSettings(JobSettings):
+    """The constructor arguments of each task, and the ids of jobs that are needed."""
 
+    tasks: tuple[dict[str, Any], ...] = ()
+    requires: tuple[str, ...] = ()
+    whole: str | None = optional()  # the job that this one is a part of
+
+
+class ProgramJob(Job):
+    """A job of scripts; its settings may be given as JSON."""
+
+    settings_type = ProgramSettings
+    settings: ProgramSettings
     type_name = "program"
     title = "Program"
     category = "dataset"
     task_types = (ProgramTask,)
 
+    def __init__(self, job_dir: Path, name: str, settings: Any) -> None:
+        given = isinstance(settings, ProgramSettings)
+        super().__init__(job_dir, name, settings if given else ProgramSettings.from_json(settings))
+
     def create_tasks(self) -> list[Task]:
-        return [ProgramTask(self.dir, **task) for task in self.settings["tasks"]]
+        return [ProgramTask(self.dir, **task) for task in self.settings.tasks]
 
     def required_jobs(self) -> list[str]:
-        return list(self.settings.get("requires", []))
+        return list(self.settings.requires)
 
 
 def program(script: str, **more: Any) -> dict[str, Any]:
-    """The settings of a job with one task."""
+    """The settings of a job with one task, as JSON."""
     return {"tasks": [{"task_id": "main", "script": script, **more}]}

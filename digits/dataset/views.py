@@ -30,7 +30,7 @@ def show(job_id: str) -> ResponseReturnValue:
         **job_summary(job),
         "type": job.title,
         "error": job.error,
-        "settings": job.settings,
+        "settings": job.settings.to_json(),
         "progress": job.progress,
         **({"record": asdict(kind.record)} if kind.record else {}),
         **job.facts(),

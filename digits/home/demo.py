@@ -10,19 +10,19 @@ import logging
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
-from flask import Flask
-from werkzeug.datastructures import ImmutableMultiDict
-
-from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
-from digits.dataset.images.classification.views import create_job
-from digits.errors import DigitsError, FormError, TaskFailed
+from digits.dataset.images.classification.creation import create_dataset
+from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
+from digits.errors import DigitsError, TaskFailed
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
-from digits.sources.paths import SAMPLE_FOLDER
-from digits.web.logins import FROM_SERVER
+from digits.model.images.classification.creation import create_model
+from digits.model.images.classification.settings import ImageClassificationModelSettings
+from digits.sources.paths import SAMPLE_FOLDER, PathPolicy
+from digits.web.answers import Services
 
 log = logging.getLogger(__name__)
 
@@ -31,53 +31,41 @@ MODEL_NAME = "LeNet on handwritten digits (sample)"
 # Beside the jobs; hidden, so that it is not taken for one.
 PICTURES_FOLDER = SAMPLE_FOLDER
 
-DATASET = {
-    "dataset_name": DATASET_NAME,
-    "resize_channels": "1",
-    "resize_width": "28",
-    "resize_height": "28",
-    "seed": "1",
-}
-MODEL = {
-    "model_name": MODEL_NAME,
-    "standard_networks": "lenet",
-    "train_epochs": "15",
-    "use_mean": "y",
-    "random_seed": "1",
-}
+DATASET = ImageClassificationDatasetSettings(
+    resize_channels="1", resize_width=28, resize_height=28, seed=1
+)
+# Of a dataset whose id is not known yet.
+MODEL = ImageClassificationModelSettings(
+    dataset="", standard_networks="lenet", train_epochs=15, random_seed=1
+)
 
 # Two who ask at the same time get one dataset.
 _making = threading.Lock()
 
 
-def start(app: Flask, scheduler: Scheduler) -> threading.Thread:
+def start(services: Services) -> threading.Thread:
     """Begin to make the sample jobs, in a thread of its own."""
-    thread = threading.Thread(target=make_jobs, args=(app, scheduler), name="demo", daemon=True)
+    thread = threading.Thread(target=make_jobs, args=(services,), name="demo", daemon=True)
     thread.start()
     return thread
 
 
-def make_jobs(app: Flask, scheduler: Scheduler) -> None:
+def make_jobs(services: Services) -> None:
     """The sample dataset and the model on it, unless they are there already."""
-    scheduler.wait_until_loaded()
+    services.scheduler.wait_until_loaded()
     try:
-        with app.test_request_context():
-            dataset = sample_dataset(scheduler)
+        dataset = sample_dataset(services.scheduler, services.paths)
     except DigitsError as error:
         log.error("the sample dataset could not be made: %s", error)
         return
-    if _find_job(scheduler, MODEL_NAME) is None:
-        answer = app.test_client().post(
-            "/models/images/classification.json",
-            data={**MODEL, "dataset": dataset.id},
-            environ_overrides={FROM_SERVER: True},
-        )
-        if answer.status_code != 200:
-            log.error("the sample model could not be made: %s", answer.get_data(as_text=True))
+    try:
+        sample_model(services, dataset)
+    except DigitsError as error:
+        log.error("the sample model could not be made: %s", error)
 
 
-def sample_dataset(scheduler: Scheduler) -> Job:
-    """The sample dataset, made now when it is not there; called in a request of the application.
+def sample_dataset(scheduler: Scheduler, paths: PathPolicy, owner: str = "") -> Job:
+    """The sample dataset, made now for the user `owner` when it is not there.
 
     Takes a few seconds, in which a process writes the pictures.  Raises StorageError without room,
     TaskFailed when the pictures cannot be written.
@@ -88,11 +76,27 @@ def sample_dataset(scheduler: Scheduler) -> Job:
         scheduler.store.require_room()
         pictures = scheduler.store.jobs_dir / PICTURES_FOLDER
         write_pictures(pictures)
-        values = ImmutableMultiDict({**DATASET, "folder_train": str(pictures)})
-        form = ImageClassificationDatasetForm(formdata=values, meta={"csrf": False})
-        if not form.validate():
-            raise FormError(form.all_errors)
-        return create_job(form)
+        settings = replace(DATASET, folder_train=str(pictures))
+        return create_dataset(scheduler, paths, DATASET_NAME, settings, owner=owner)
+
+
+def sample_model(services: Services, dataset: Job) -> Job:
+    """LeNet on the sample dataset, made now when it is not there.
+
+    Raises StorageError without room, FormError or InferenceError when LeNet cannot be checked.
+    """
+    scheduler, config = services.scheduler, services.config
+    if (job := _find_job(scheduler, MODEL_NAME)) is not None:
+        return job
+    return create_model(
+        scheduler,
+        services.pool,
+        MODEL_NAME,
+        replace(MODEL, dataset=dataset.id),
+        "",
+        config.caffe_root,
+        python_layers=config.python_layers,
+    )
 
 
 def write_pictures(folder: Path) -> None:

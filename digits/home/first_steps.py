@@ -37,7 +37,8 @@ class FirstSteps:
         """What the form of the model is filled in with: for the sample, all that makes it learn."""
         if self.dataset is None:
             return {}
-        sample = demo.MODEL if self.dataset.name == demo.DATASET_NAME else {}
+        is_sample = self.dataset.name == demo.DATASET_NAME
+        sample = {"model_name": demo.MODEL_NAME, **demo.MODEL.changed()} if is_sample else {}
         return {**sample, "dataset": self.dataset.id}
 
 

@@ -37,9 +37,10 @@ def settings_table(job: Job) -> list[Setting]:
     kind = services().kinds.of(job)
     # mypy asks whether a form could be hashed, but it is the class that is.
     fields = _fields(kind.form) if kind.form else {}  # type: ignore[arg-type]
-    order = [name for name in fields if name in job.settings]
-    rest = [n for n in job.settings if n not in fields and n not in kind.shown_elsewhere]
-    return [_setting(kind, name, job.settings[name], fields.get(name)) for name in [*order, *rest]]
+    values = job.settings.to_json()
+    order = [name for name in fields if name in values]
+    rest = [n for n in values if n not in fields and n not in kind.shown_elsewhere]
+    return [_setting(kind, name, values[name], fields.get(name)) for name in [*order, *rest]]
 
 
 def _setting(kind: JobKind, name: str, value: Any, field: _Field | None) -> Setting:

@@ -32,9 +32,9 @@ class Importer:
         self.resize_mode = resize_mode
         # Datasets that were imported before, by the name of the folder that they come from.
         self._datasets = {
-            str(job.settings["imported_from"]): job
+            job.settings.imported_from: job
             for job in store.load_all(())
-            if isinstance(job, ImageClassificationDatasetJob) and "imported_from" in job.settings
+            if isinstance(job, ImageClassificationDatasetJob) and job.settings.imported_from
         }
 
     def run(self, folder: Path, name: str = "", dataset: Path | None = None) -> Iterator[Job]:

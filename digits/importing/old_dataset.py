@@ -58,12 +58,10 @@ def import_dataset(store: JobStore, old: OldDataset, name: str) -> ImageClassifi
         resize_mode=old.resize_mode,
         encoding=old.encoding,
         splits=old.counts,
+        imported_from=old.folder.name,
     )
     job = cast(
-        ImageClassificationDatasetJob,
-        store.create(
-            ImageClassificationDatasetJob, name, {**settings, "imported_from": old.folder.name}
-        ),
+        ImageClassificationDatasetJob, store.create(ImageClassificationDatasetJob, name, settings)
     )
     try:
         _take_files(old, job.dir)

@@ -32,11 +32,9 @@ from digits.model.network.errors import NetworkError
 from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.snapshots import newest_state, snapshot_weights
-from digits.model.training.solver import SNAPSHOT_PREFIX
+from digits.model.training.solver import SNAPSHOT_PREFIX, SolverOptions
 
 PHASES = {"train": graph.TRAIN, "val": graph.VAL}
-# What the form's defaults would have been; for a solver.prototxt that is missing.
-USUAL_EPOCHS = 30
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def read_model(folder: Path) -> OldModel:
         if (folder / SOLVER_FILE).is_file():
             solver = upgrade.read_solver(folder / SOLVER_FILE)
         else:
-            solver = SolverParameter(base_lr=0.01, lr_policy="fixed", max_iter=max(weights))
+            solver = _usual_solver(max(weights))
         data = data_layer(train_val, graph.TRAIN)
     except (CaffeError, NetworkError, OSError) as error:
         raise ToolError(f"{folder} cannot be imported: {error}") from error
@@ -100,10 +98,9 @@ def import_model(
         crop_size=transform.crop_size or None,
         use_mean=transform.HasField("mean_file"),
         use_gpu=use_gpu,
+        imported_from=old.folder.name,
     )
-    job = store.create(
-        ImageClassificationModelJob, name, {**settings, "imported_from": old.folder.name}
-    )
+    job = store.create(ImageClassificationModelJob, name, settings)
     try:
         _write_files(old, dataset, job.dir, use_gpu)
         plan.write(job.dir)
@@ -124,7 +121,7 @@ def training_plan(old: OldModel, dataset: ImageClassificationDatasetJob) -> Trai
     batches = {name: _batch_size(net, state) for name, state in PHASES.items()}
     images = {name: dataset.picture_count(name) for name in PHASES}
     # The original took snapshots and validated once an epoch by default.
-    guess = solver.snapshot or solver.test_interval or solver.max_iter // USUAL_EPOCHS
+    guess = solver.snapshot or solver.test_interval or solver.max_iter // SolverOptions.train_epochs
     counted = -(-images["train"] // batches["train"])
     main_accuracy, main_loss = graph.main_measures(net)
     accuracies = [
@@ -187,6 +184,12 @@ def _point_to(net: NetParameter, dataset: ImageClassificationDatasetJob) -> None
         layer.data_param.source = f"{beside}/{split}_db"
         if layer.transform_param.HasField("mean_file") and dataset.mean_path.is_file():
             layer.transform_param.mean_file = f"{beside}/{MEAN_FILE}"
+
+
+def _usual_solver(iterations: int) -> SolverParameter:
+    """What the form's defaults would have made, in place of a solver.prototxt that is missing."""
+    rate = SolverOptions.learning_rate
+    return SolverParameter(base_lr=rate, lr_policy="fixed", max_iter=iterations)
 
 
 def _solver_here(solver: SolverParameter, use_gpu: bool) -> SolverParameter:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from digits.base.atomic import SyncCall, write_text
 from digits.jobs.recent_logs import RecentLogs
+from digits.jobs.settings import JobSettings
 from digits.jobs.status import Status, StatusHistory
 from digits.jobs.task import Task
 
@@ -30,23 +31,24 @@ class Job:
     """What a user asked for; subclasses are the kinds of datasets and models.
 
     `type_name` is the kind in job.json, `title` the same on pages, `category` is "dataset", "model"
-    or "evaluation" and decides the page's address.  `task_types` lists the classes of its tasks.
+    or "evaluation" and decides the page's address.  `settings_type` is the class of its settings,
+    `task_types` lists those of its tasks.
     """
 
     type_name: ClassVar[str]
     title: ClassVar[str]
     category: ClassVar[str]
+    settings_type: ClassVar[type[JobSettings]]
     task_types: ClassVar[Sequence[type[Task]]] = ()
 
-    def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, job_dir: Path, name: str, settings: JobSettings) -> None:
         self.dir = job_dir
         self.id = job_dir.name
         self.name = name
         self.notes = ""
         # The user who made it; empty without logins, and then it is the admins'.
         self.owner = ""
-        # What was asked for, as plain JSON under the form's field names.
-        self.settings = dict(settings)
+        self.settings = settings
         self.history = StatusHistory()
         self.tasks: list[Task] = []
         # The store gives all of its jobs the same: what reads the tasks' logs, and flushes files.
@@ -138,20 +140,24 @@ class Job:
             "notes": self.notes,
             "owner": self.owner,
             "history": self.history.to_json(),
-            "settings": self.settings,
+            "settings": self.settings.to_json(),
             "tasks": [task.to_json() for task in self.tasks],
         }
 
     @classmethod
     def from_json(cls, job_dir: Path, data: Mapping[str, Any]) -> Job:
-        """A job as `to_json` wrote it; LookupError, TypeError or ValueError when it is not."""
-        name, notes, settings = data["name"], data["notes"], data["settings"]
-        owner = data.get("owner", "")  # jobs of earlier versions have none
+        """A job as `to_json` wrote it.
+
+        LookupError, TypeError or ValueError when it is not, FormError for wrong settings.
+        """
+        name, settings = data["name"], data["settings"]
+        # Jobs of earlier versions have none.
+        notes, owner = data.get("notes", ""), data.get("owner", "")
         if not isinstance(owner, str):
             raise TypeError("owner must be text")
         if not (isinstance(name, str) and isinstance(notes, str) and isinstance(settings, dict)):
             raise TypeError("name and notes must be text, settings an object")
-        job = cls(job_dir, name, settings)
+        job = cls(job_dir, name, cls.settings_type.from_json(settings))
         job.notes, job.owner = notes, owner
         job.history = StatusHistory.from_json(data["history"])
         types = {task_type.type_name: task_type for task_type in cls.task_types}

@@ -17,7 +17,6 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, StorageError
 from digits.jobs import queue, signals
@@ -26,6 +25,7 @@ from digits.jobs.journal import Journal
 from digits.jobs.launcher import Launcher
 from digits.jobs.resources import Resources
 from digits.jobs.running import SETTLE_S, RunningTasks
+from digits.jobs.settings import JobSettings
 from digits.jobs.signals import announce
 from digits.jobs.status import Status
 from digits.jobs.store import JobStore
@@ -211,7 +211,7 @@ class Scheduler:
         self,
         job_type: type[Job],
         name: str,
-        settings: Mapping[str, Any],
+        settings: JobSettings,
         fill: Callable[[Job], None] | None = None,
         owner: str = "",
     ) -> Job:

@@ -17,16 +17,16 @@ import re
 import secrets
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from digits.base.atomic import SyncCall
-from digits.errors import DigitsError, StorageError
+from digits.errors import DigitsError, FormError, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
 from digits.jobs.recent_logs import RecentLogs
+from digits.jobs.settings import JobSettings
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class JobStore:
 
     # Jobs ---------------------------------------------------------------------------------------
 
-    def create(self, job_type: type[Job], name: str, settings: Mapping[str, Any]) -> Job:
+    def create(self, job_type: type[Job], name: str, settings: JobSettings) -> Job:
         """A new job with its folder, not saved yet; StorageError when there is no disk."""
         self.require_room()
         with self._all_errors():
@@ -212,7 +212,7 @@ class JobStore:
             return self._ours(self.job_types[data["type"]].from_json(folder, data))
         except FileNotFoundError:
             self._ignore(folder, f"it has no {JOB_FILE}")
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, FormError) as error:
             self._ignore(folder, f"its {JOB_FILE} cannot be used: {error}")
         except (LookupError, AttributeError, RecursionError, DigitsError) as error:
             self._ignore(folder, f"its {JOB_FILE} is none of ours: {type(error).__name__} {error}")

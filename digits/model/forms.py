@@ -70,10 +70,10 @@ class UploadField(FileField):  # type: ignore[misc]
 
 
 class NumberListField(StringField):  # type: ignore[misc]
-    """Up to `most` finite numbers with commas between them; its data is a tuple, empty at first."""
+    """Up to `most` finite numbers with commas between them; its data is a tuple."""
 
     def __init__(self, label: str, *, most: int, low: float, high: float, **options: Any) -> None:
-        super().__init__(label, default=(), **options)
+        super().__init__(label, **options)
         self.most, self.low, self.high = most, low, high
 
     def process_formdata(self, valuelist: list[Any]) -> None:
@@ -109,61 +109,63 @@ class LearningRateForm(DigitsForm):
     """The fields of a learning rate; steps are percent of the training."""
 
     learning_rate = NumberField(
-        "Base learning rate", above=0, high=LARGEST_RATE, default=0.01,
+        "Base learning rate", above=0, high=LARGEST_RATE, default=LearningRate.learning_rate,
         description="How far weights move at each iteration, at the start. 0.01 suits SGD; Adam "
         "and RMSProp want about 0.001, AdaDelta about 1.",
     )  # fmt: skip
     lr_policy = ChoiceField(
         "Policy",
         choices=list(POLICY_TITLES.items()),
-        default="step",
+        default=LearningRate.lr_policy,
         description="How the rate changes while the network learns. Step down, the default, lets "
         "it settle in three stages.",
     )
     lr_step_size = _step(
-        "Step size (%)", 33,
+        "Step size (%)", LearningRate.lr_step_size,
         "The share of the training after which the rate falls, again and again. 33, the default, "
         "gives three stages.",
     )  # fmt: skip
     lr_step_gamma = _gamma(
-        "Gamma", 0.1,
+        "Gamma", LearningRate.lr_step_gamma,
         "What the rate is multiplied by at each step. A tenth, the default, is the usual step.",
     )  # fmt: skip
     lr_multistep_values = PercentListField(
-        "Steps (%)", default=(50.0, 85.0),
+        "Steps (%)", default=LearningRate.lr_multistep_values,
         description="The shares of the training after which the rate falls, with commas between "
         "them. 50,85 by default: half of the training at full speed, two short stages to settle.",
     )  # fmt: skip
     lr_multistep_gamma = _gamma(
-        "Gamma", 0.5, "What the rate is multiplied by at each step. Half by default."
-    )
+        "Gamma", LearningRate.lr_multistep_gamma,
+        "What the rate is multiplied by at each step. Half by default.",
+    )  # fmt: skip
     lr_exp_gamma = _gamma(
         "Gamma",
-        0.95,
+        LearningRate.lr_exp_gamma,
         "What the rate is multiplied by at each percent of the training. 0.95, the default, ends "
         "below a hundredth of the base.",
     )
     lr_inv_gamma = _gamma(
-        "Gamma", 0.1,
+        "Gamma", LearningRate.lr_inv_gamma,
         "How soon the rate falls: base * (1 + gamma * t) ^ -power, t in percent of the training. "
         "With 0.1, the default, it has fallen to a third at the end.",
     )  # fmt: skip
     lr_inv_power = _power(
-        "Power", 0.5, "How steeply the rate falls. 0.5, the default, is the root of the time."
-    )
+        "Power", LearningRate.lr_inv_power,
+        "How steeply the rate falls. 0.5, the default, is the root of the time.",
+    )  # fmt: skip
     lr_poly_power = _power(
-        "Power", 3,
+        "Power", LearningRate.lr_poly_power,
         "1 is a straight line down to zero; above, the rate falls sooner. 3, the default, leaves a "
         "long quiet end.",
     )  # fmt: skip
     lr_sigmoid_step = _step(
-        "Step (%)", 50,
+        "Step (%)", LearningRate.lr_sigmoid_step,
         "The share of the training at which the rate is half its base. 50, the default: in the "
         "middle.",
     )  # fmt: skip
     lr_sigmoid_gamma = _gamma(
         "Gamma",
-        0.1,
+        LearningRate.lr_sigmoid_gamma,
         "How steeply the rate falls there. 0.1, the default, spreads it over half of the training.",
     )
 
@@ -182,8 +184,7 @@ class LearningRateForm(DigitsForm):
 
     def rate(self) -> LearningRate:
         """The learning rate that a valid form describes."""
-        names = (name for name in self._fields if name.startswith(("learning_rate", "lr_")))
-        return LearningRate.of({name: self[name].data for name in names})
+        return LearningRate(**self.values_of(LearningRate))
 
     def _forget_other_policies(self) -> None:
         """What stands in a field that does not apply must not keep the form from being sent."""

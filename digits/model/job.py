@@ -1,7 +1,7 @@
 """What all models have in common: a dataset, a training, and snapshots that can be used.
 
-Settings are the form's fields by name, and `use_gpu` and `caffe_root` as they were at the time.
 The folder holds `original.prototxt`, the network as it was given, and what the training made of it.
+Elsewhere: what was asked for (`settings.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from digits.dataset.job import DatasetJob
 from digits.errors import FormError, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
+from digits.jobs.settings import JobSettings
 from digits.jobs.task import Task
 from digits.model.download.archives import Member
+from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
 
@@ -33,9 +35,11 @@ class ModelJob(Job):
     """A job that trains one network on one dataset."""
 
     category = "model"
+    settings_type = ModelSettings
+    settings: ModelSettings
     task_types = (TrainTask,)
 
-    def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, job_dir: Path, name: str, settings: JobSettings) -> None:
         super().__init__(job_dir, name, settings)
         # None when the dataset's folder is gone.
         self.dataset: DatasetJob | None = None
@@ -46,7 +50,7 @@ class ModelJob(Job):
 
     @property
     def dataset_id(self) -> str:
-        return str(self.settings["dataset"])
+        return self.settings.dataset
 
     def required_jobs(self) -> list[str]:
         return [self.dataset_id]
@@ -92,8 +96,8 @@ class ModelJob(Job):
         copied = self.dir / PRETRAINED_FILE
         if copied.exists():
             return Path(PRETRAINED_FILE)
-        given = self.settings["custom_network_snapshot"]
-        return Path(given) if self.settings["method"] == "custom" and given else None
+        given = self.settings.custom_network_snapshot
+        return Path(given) if self.settings.method == "custom" and given else None
 
     def keep_weights(self, weights: Path) -> None:
         """Keep another model's weights in this job's folder, so that it stands for itself."""

@@ -51,7 +51,7 @@ def show(job_id: str) -> ResponseReturnValue:
         **job_summary(job),
         "type": job.title,
         "error": job.error,
-        "settings": job.settings,
+        "settings": job.settings.to_json(),
         "progress": job.progress,
         **job.facts(),
     }
@@ -141,7 +141,7 @@ def _delete_snapshots(job: ModelJob, epochs: list[float | int]) -> ResponseRetur
 def _epochs_in_use(job: ModelJob) -> dict[float | int, str]:
     """The epochs whose weights a model that has not ended was told to start from, and its name."""
     users = {
-        other.settings.get("custom_network_snapshot"): other.name
+        other.settings.custom_network_snapshot: other.name
         for other in scheduler().jobs
         if isinstance(other, ModelJob) and other.status.is_active
     }

@@ -6,11 +6,12 @@ names.  Messages say what was received and what would do.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flask import request
 from flask_wtf import FlaskForm
@@ -22,6 +23,9 @@ from wtforms.fields.choices import SelectChoice
 from digits.errors import FormError
 from digits.sources.paths import PathNotAllowed
 from digits.web.answers import services, wants_json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Validator = Callable[[Any, Field], None]
 
@@ -75,6 +79,12 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
     def submitted(cls) -> Self:
         """The form with the values of this request."""
         return cls(formdata=submitted_values(), meta={"csrf": cls.needs_token and not wants_json()})
+
+    def values_of(self, settings_type: type[DataclassInstance]) -> dict[str, Any]:
+        """What stands in the fields that `settings_type` has, by name."""
+        names = [each.name for each in dataclasses.fields(settings_type) if each.name in self]
+        values = {name: self[name].data for name in names}
+        return {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
 
     def add_error(self, field: str, message: str) -> None:
         """Put a message at a field, after validation."""

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 from wtforms import HiddenField, PasswordField, StringField
 
 from digits.accounts.sessions import session_id
-from digits.accounts.users import Role, User
+from digits.accounts.users import User
 from digits.errors import LoginRefused, TooManyTries
 from digits.jobs import signals
 from digits.jobs.job import Job
@@ -38,9 +38,6 @@ logged_out = Signal("a login ended")
 # What the session's cookie holds the secret under.
 SECRET = "login"  # noqa: S105 - a key, not a secret
 BEARER = "bearer "
-# In the environment of requests that the server sends to itself; no header can set it.
-FROM_SERVER = "digits.from_server"
-_SERVER_ITSELF = User("", Role.ADMIN, "")
 
 
 class LoginForm(DigitsForm):
@@ -156,8 +153,6 @@ def enforce() -> ResponseReturnValue | None:
 def identify() -> User | None:
     """Who sends this request, by its token or its cookie."""
     accounts = services().accounts
-    if request.environ.get(FROM_SERVER):
-        return _SERVER_ITSELF
     header = request.headers.get("Authorization", "")
     if header.lower().startswith(BEARER):
         # A wrong token is no login, whoever else the browser is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from flask import Flask
 
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.home.settings_table import Setting, settings_table
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
@@ -29,9 +31,9 @@ def by_name(rows: list[Setting]) -> dict[str, Setting]:
 @pytest.mark.usefixtures("app")
 def test_values_are_written_as_the_form_says_them_and_defaults_are_known(tmp_path: Path) -> None:
     form = ImageClassificationDatasetForm(formdata=None, meta={"csrf": False})
-    settings = {**form.settings(), "resize_width": 28, "seed": 7}
+    settings = replace(form.settings(), resize_width=28, seed=7)
     rows = by_name(settings_table(ImageClassificationDatasetJob(tmp_path, "One", settings)))
-    assert rows.keys() == settings.keys()
+    assert rows.keys() == settings.to_json().keys()
     assert rows["resize_width"] == Setting("resize_width", "Width", "28", False)
     assert rows["resize_height"].is_default
     assert rows["textfile_shuffle"].value == "yes"
@@ -40,12 +42,18 @@ def test_values_are_written_as_the_form_says_them_and_defaults_are_known(tmp_pat
 
 
 @pytest.mark.usefixtures("app")
+def test_a_dataset_form_that_is_left_as_it_is_asks_for_the_defaults_of_the_settings() -> None:
+    form = ImageClassificationDatasetForm(formdata=None, meta={"csrf": False})
+    assert form.settings() == ImageClassificationDatasetSettings()
+
+
+@pytest.mark.usefixtures("app")
 def test_a_models_settings_are_all_there_with_names_that_tell_them_apart(tmp_path: Path) -> None:
     form = ImageClassificationModelForm(formdata=None, meta={"csrf": False})
     form.offer([], {}, [])
-    settings = {**form.settings(), "dataset": "x", "weights_report": {}, "lr_step_gamma": 0.5}
+    settings = replace(form.settings(), dataset="x", weights_report={}, lr_step_gamma=0.5)
     rows = by_name(settings_table(ImageClassificationModelJob(tmp_path, "One", settings)))
-    assert rows.keys() == settings.keys() - {"weights_report"}
+    assert rows.keys() == settings.to_json().keys() - {"weights_report"}
     titles = [row.title for row in rows.values()]
     assert len(titles) == len(set(titles))
     assert rows["lr_multistep_values"].is_default

@@ -73,10 +73,10 @@ def test_a_model_brings_its_dataset_its_curves_and_its_snapshots(
     assert (model.name, model.status) == (f"Imported {MODEL_ID}", Status.DONE)
     assert model.dataset is dataset
     assert list(model.snapshots()) == [1, 2, 3, 4]
-    assert model.settings["train_epochs"] == 4
-    assert model.settings["solver_type"] == "NESTEROV"
-    assert model.settings["lr_step_size"] == pytest.approx(100 * 10 / MAX_ITER, rel=1e-4)
-    assert model.settings["batch_size"] == BATCH_SIZE
+    assert model.settings.train_epochs == 4
+    assert model.settings.solver_type == "NESTEROV"
+    assert model.settings.lr_step_size == pytest.approx(100 * 10 / MAX_ITER, rel=1e-4)
+    assert model.settings.batch_size == BATCH_SIZE
     assert model.train_task.curves.val.iterations == [0, 7, 14, 21, 28]
     text = (model.dir / "train_val.prototxt").read_text()
     assert f'source: "../{dataset.id}/train_db"' in text
@@ -91,7 +91,7 @@ def test_a_whole_directory_is_imported_each_dataset_once(old_jobs: Path, jobs_di
     jobs = JobStore(jobs_dir, JOB_TYPES).load_all(())
     assert sorted(job.category for job in jobs) == ["dataset", "model", "model"]
     [dataset] = [job for job in jobs if job.category == "dataset"]
-    assert all(job.settings["dataset"] == dataset.id for job in jobs if job.category == "model")
+    assert all(job.settings.dataset == dataset.id for job in jobs if job.category == "model")
     # They stand where they were in time.
     assert all(job.history.created_s < 1.5e9 for job in jobs)
 
@@ -123,7 +123,7 @@ def test_an_archive_of_a_model_can_classify_though_it_has_no_pictures(
     jobs = imported(jobs_dir, archive)
     assert jobs["model"].status is Status.DONE
     assert jobs["dataset"].tasks == []
-    assert jobs["dataset"].settings["resize_width"] == 16
+    assert jobs["dataset"].settings.resize_width == 16
     with running_app(jobs_dir) as app:
         client = app.test_client()
         for job in jobs.values():
@@ -175,7 +175,7 @@ def test_an_imported_model_classifies_and_is_trained_further(
     with running_app(jobs_dir) as app:
         client = app.test_client()
         models = {
-            job.settings["imported_from"]: job
+            job.settings.imported_from: job
             for job in app.extensions["digits"].scheduler.jobs
             if job.category == "model"
         }
@@ -194,7 +194,7 @@ def test_an_imported_model_classifies_and_is_trained_further(
 
         # The other one's last snapshot is where a new training starts.
         form = {
-            "model_name": "further", "dataset": done.settings["dataset"], "method": "previous",
+            "model_name": "further", "dataset": done.settings.dataset, "method": "previous",
             "previous_networks": done.id, f"{done.id}-snapshot": "4", "train_epochs": "1",
             "crop_size": "12", "use_mean": "y",
         }  # fmt: skip

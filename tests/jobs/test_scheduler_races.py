@@ -50,7 +50,7 @@ class GatedJob(ProgramJob):
     task_types = (GatedTask,)
 
     def create_tasks(self) -> list[Task]:
-        return [GatedTask(self.dir, **task) for task in self.settings["tasks"]]
+        return [GatedTask(self.dir, **task) for task in self.settings.tasks]
 
 
 class NeighbourJob(ProgramJob):

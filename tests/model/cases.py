@@ -11,7 +11,7 @@ from pathlib import Path
 from digits.caffe.formats import prototxt
 from digits.model.network.text import network_to_text, parse_network, standard_network_text
 from digits.model.network.training import DatasetFacts, NetworkOptions, make_networks
-from digits.model.training.solver import LearningRate, SolverOptions, TrainingSize, make_solver
+from digits.model.training.solver import SolverOptions, TrainingSize, make_solver
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -38,7 +38,7 @@ class Case:
     network: str
     facts: DatasetFacts
     options: NetworkOptions = field(default_factory=NetworkOptions)
-    solver: SolverOptions = field(default_factory=lambda: SolverOptions(LearningRate(0.01, "step")))
+    solver: SolverOptions = field(default_factory=SolverOptions)
 
     def generate(self) -> dict[str, str]:
         """The text of each generated file by its name."""
@@ -64,7 +64,13 @@ CASES = {
         "lenet",
         facts(side=32, val=False),
         NetworkOptions(use_mean=False),
-        SolverOptions(LearningRate(0.02, "exp"), "NESTEROV", 5, random_seed=7),
+        SolverOptions(
+            learning_rate=0.02,
+            lr_policy="exp",
+            solver_type="NESTEROV",
+            train_epochs=5,
+            random_seed=7,
+        ),
     ),
     "alexnet_colour": Case("alexnet", facts(labels=3)),
     "alexnet_grey_crop_batch_no_mean": Case(
@@ -72,7 +78,11 @@ CASES = {
         facts(channels=1, labels=12),
         NetworkOptions(batch_size=50, crop_size=200, use_mean=False),
         SolverOptions(
-            LearningRate(0.01, "multistep"), "ADAM", 10, snapshot_interval=2, val_interval=0.5
+            lr_policy="multistep",
+            solver_type="ADAM",
+            train_epochs=10,
+            snapshot_interval=2,
+            val_interval=0.5,
         ),
     ),
     "googlenet_colour_four_labels": Case("googlenet", facts(labels=4)),
@@ -80,7 +90,7 @@ CASES = {
         "googlenet",
         facts(channels=1, labels=100, val=False),
         NetworkOptions(batch_size=8),
-        SolverOptions(LearningRate(0.01, "sigmoid"), "ADAGRAD", snapshot_interval=0),
+        SolverOptions(lr_policy="sigmoid", solver_type="ADAGRAD", snapshot_interval=0),
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from digits.dataset.images.settings import ImageDatasetSettings as Defaults
 from digits.images import MAX_SIDE
 from digits.web.forms import ChoiceField, DigitsForm, WholeNumberField
 
@@ -24,8 +25,10 @@ class ResizeExampleForm(DigitsForm):
 
     needs_token = False
 
-    width = WholeNumberField("Width", low=1, high=MAX_SIDE, default=256)
-    height = WholeNumberField("Height", low=1, high=MAX_SIDE, default=256)
-    channels = ChoiceField("Image type", choices=CHANNEL_CHOICES, default="3")
-    resize_mode = ChoiceField("Resize transformation", choices=MODE_CHOICES, default="squash")
-    encoding = ChoiceField("Image encoding", choices=ENCODING_CHOICES, default="png")
+    width = WholeNumberField("Width", low=1, high=MAX_SIDE, default=Defaults.resize_width)
+    height = WholeNumberField("Height", low=1, high=MAX_SIDE, default=Defaults.resize_height)
+    channels = ChoiceField("Image type", choices=CHANNEL_CHOICES, default=Defaults.resize_channels)
+    resize_mode = ChoiceField(
+        "Resize transformation", choices=MODE_CHOICES, default=Defaults.resize_mode
+    )
+    encoding = ChoiceField("Image encoding", choices=ENCODING_CHOICES, default=Defaults.encoding)

@@ -53,7 +53,7 @@ def compare_models() -> ResponseReturnValue:
         chart=chart,
         measures=measures,
         shown=tables.shown_at_first(measures),
-        epochs=max(model.settings["train_epochs"] for model in models),
+        epochs=max(model.settings.train_epochs for model in models),
     )
 
 

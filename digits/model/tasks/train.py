@@ -15,6 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from digits.jobs.resources import GPU, TRAIN, Need
 from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.jobs.task import Task
+from digits.model.settings import ModelSettings
 from digits.model.training import charts, snapshots
 from digits.model.training.caffe_log import (
     Event,
@@ -51,7 +53,7 @@ MEMORY_EVERY_S = 5.0
 class Trainable(Protocol):
     """What the task needs of its job."""
 
-    settings: dict[str, Any]
+    settings: ModelSettings
 
     def write_training_files(self) -> TrainingPlan:
         """Write solver and networks into the job's folder; TaskFailed when they cannot be made."""
@@ -107,15 +109,14 @@ class TrainTask(Task):
     def need(self) -> Need:
         """One or more GPUs where the server has some, else a training slot."""
         settings = self.job.settings
-        if not settings["use_gpu"]:
+        if not settings.use_gpu:
             return Need(TRAIN)
-        chosen = tuple(settings["select_gpus"])
-        if chosen:
-            return Need(GPU, len(chosen), chosen)
-        if settings["select_gpu_count"]:
-            return Need(GPU, settings["select_gpu_count"])
-        if settings["select_gpu"] != "next":
-            return Need(GPU, 1, (settings["select_gpu"],))
+        if settings.select_gpus:
+            return Need(GPU, len(settings.select_gpus), settings.select_gpus)
+        if settings.select_gpu_count:
+            return Need(GPU, settings.select_gpu_count)
+        if settings.select_gpu != "next":
+            return Need(GPU, 1, (settings.select_gpu,))
         return Need(GPU)
 
     def prepare(self) -> None:
@@ -126,22 +127,22 @@ class TrainTask(Task):
 
     def _find_real_caffe(self) -> None:
         """Note the version of a configured Caffe, in the settings and in the log."""
-        settings = self.job.settings
-        root = settings["caffe_root"]
+        root = self.job.settings.caffe_root
         if not root:
             return
-        settings["caffe_version"] = caffe_version(root)
+        version = caffe_version(root)
+        self.job.settings = replace(self.job.settings, caffe_version=version)
         with self.log_path.open("a", encoding="utf-8") as file:
             program = caffe_command(root)[0]
-            file.write(f"Training by Caffe {settings['caffe_version']}: {program}\n")
+            file.write(f"Training by Caffe {version}: {program}\n")
 
     def arguments(self) -> list[str]:
         command = [
-            *caffe_command(self.job.settings["caffe_root"]),
+            *caffe_command(self.job.settings.caffe_root),
             "train",
             f"--solver={SOLVER_FILE}",
         ]
-        if self.job.settings.get("python_layers") and not self.job.settings["caffe_root"]:
+        if self.job.settings.python_layers and not self.job.settings.caffe_root:
             command.append("--allow_python")
         state = snapshots.newest_state(self.job_dir)
         weights = self.job.pretrained_weights()
@@ -149,7 +150,7 @@ class TrainTask(Task):
             command.append(f"--snapshot={state.name}")
         elif weights is not None:
             command.append(f"--weights={weights}")
-        if self.job.settings["use_gpu"]:
+        if self.job.settings.use_gpu:
             command.append(f"--gpu={','.join(self.allocation)}")
         return command
 

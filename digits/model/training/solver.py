@@ -10,9 +10,7 @@ Elsewhere: what the rate is at an iteration (`digits/caffe/solving/lr_policy.py`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.lr_policy import learning_rate
@@ -60,50 +58,31 @@ PREVIEW_POINTS = 101
 
 @dataclass(frozen=True)
 class LearningRate:
-    """A learning-rate policy; only the fields of `policy` count.  Steps are percent."""
+    """A learning-rate policy; only the fields of `lr_policy` count.  Steps are percent."""
 
-    base: float
-    policy: str = "fixed"
-    step_size: float = 33.0
-    step_gamma: float = 0.1
-    multistep_values: tuple[float, ...] = (50.0, 85.0)
-    multistep_gamma: float = 0.5
-    exp_gamma: float = 0.95
-    inv_gamma: float = 0.1
-    inv_power: float = 0.5
-    poly_power: float = 3.0
-    sigmoid_step: float = 50.0
-    sigmoid_gamma: float = 0.1
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> LearningRate:
-        """The learning rate of a form's settings."""
-        return cls(
-            base=settings["learning_rate"],
-            policy=settings["lr_policy"],
-            step_size=settings["lr_step_size"],
-            step_gamma=settings["lr_step_gamma"],
-            multistep_values=tuple(settings["lr_multistep_values"]),
-            multistep_gamma=settings["lr_multistep_gamma"],
-            exp_gamma=settings["lr_exp_gamma"],
-            inv_gamma=settings["lr_inv_gamma"],
-            inv_power=settings["lr_inv_power"],
-            poly_power=settings["lr_poly_power"],
-            sigmoid_step=settings["lr_sigmoid_step"],
-            sigmoid_gamma=settings["lr_sigmoid_gamma"],
-        )
+    learning_rate: float = 0.01
+    lr_policy: str = "step"
+    lr_step_size: float = 33
+    lr_step_gamma: float = 0.1
+    lr_multistep_values: tuple[float, ...] = (50.0, 85.0)
+    lr_multistep_gamma: float = 0.5
+    lr_exp_gamma: float = 0.95
+    lr_inv_gamma: float = 0.1
+    lr_inv_power: float = 0.5
+    lr_poly_power: float = 3
+    lr_sigmoid_step: float = 50
+    lr_sigmoid_gamma: float = 0.1
 
 
-@dataclass(frozen=True)
-class SolverOptions:
+@dataclass(frozen=True, kw_only=True)
+class SolverOptions(LearningRate):
     """The form's solver fields; intervals are in epochs, 0 stands for never."""
 
-    learning_rate: LearningRate
-    solver_type: str = "SGD"
     train_epochs: int = 30
-    snapshot_interval: float = 1.0
-    val_interval: float = 1.0
+    snapshot_interval: float = 1
+    val_interval: float = 1
     random_seed: int | None = None
+    solver_type: str = "SGD"
 
 
 @dataclass(frozen=True)
@@ -135,7 +114,7 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
     if options.snapshot_interval > 0:
         solver.snapshot = _interval(options.snapshot_interval, epoch)
     solver.display = display_interval(size)
-    _set_learning_rate(solver, options.learning_rate)
+    _set_learning_rate(solver, options)
     solver.type = SOLVER_TYPES[options.solver_type]
     if options.solver_type not in WITHOUT_MOMENTUM:
         solver.momentum = MOMENTUM
@@ -180,26 +159,28 @@ def _interval(epochs: float, epoch_iterations: int) -> int:
 
 def _set_learning_rate(solver: SolverParameter, rate: LearningRate) -> None:
     """Write the policy in iterations; `solver.max_iter` must be set."""
-    solver.base_lr = rate.base
-    solver.lr_policy = rate.policy
+    solver.base_lr = rate.learning_rate
+    solver.lr_policy = rate.lr_policy
     scale = solver.max_iter / 100  # iterations in one percent
-    if rate.policy == "step":
-        solver.stepsize = _steps(rate.step_size, solver.max_iter)
-        solver.gamma = rate.step_gamma
-    elif rate.policy == "multistep":
-        solver.stepvalue.extend(_steps(value, solver.max_iter) for value in rate.multistep_values)
-        solver.gamma = rate.multistep_gamma
-    elif rate.policy == "exp":
-        solver.gamma = math.pow(rate.exp_gamma, 1 / scale)
-    elif rate.policy == "inv":
-        solver.gamma = rate.inv_gamma / scale
-        solver.power = rate.inv_power
-    elif rate.policy == "poly":
-        solver.power = rate.poly_power
-    elif rate.policy == "sigmoid":
+    if rate.lr_policy == "step":
+        solver.stepsize = _steps(rate.lr_step_size, solver.max_iter)
+        solver.gamma = rate.lr_step_gamma
+    elif rate.lr_policy == "multistep":
+        solver.stepvalue.extend(
+            _steps(value, solver.max_iter) for value in rate.lr_multistep_values
+        )
+        solver.gamma = rate.lr_multistep_gamma
+    elif rate.lr_policy == "exp":
+        solver.gamma = math.pow(rate.lr_exp_gamma, 1 / scale)
+    elif rate.lr_policy == "inv":
+        solver.gamma = rate.lr_inv_gamma / scale
+        solver.power = rate.lr_inv_power
+    elif rate.lr_policy == "poly":
+        solver.power = rate.lr_poly_power
+    elif rate.lr_policy == "sigmoid":
         # Negative: the rate falls, as one expects of a training.
-        solver.gamma = -rate.sigmoid_gamma / scale
-        solver.stepsize = _steps(rate.sigmoid_step, solver.max_iter)
+        solver.gamma = -rate.lr_sigmoid_gamma / scale
+        solver.stepsize = _steps(rate.lr_sigmoid_step, solver.max_iter)
 
 
 def _steps(percent: float, max_iter: int) -> int:

@@ -87,7 +87,7 @@ def test_the_chart_holds_the_curves_of_each_model(
         own = model.train_task.update_data("combined_graph")
         expected = {f"{number}:{name}": values for name, *values in own["columns"]}
         assert {name: columns[name] for name in expected} == expected
-        assert columns[f"{number}:rate:lr"][0] == pytest.approx(model.settings["learning_rate"])
+        assert columns[f"{number}:rate:lr"][0] == pytest.approx(model.settings.learning_rate)
         assert chart["epoch_iterations"][f"{number}:train_epochs"] == (
             model.train_task.epoch_iterations
         )

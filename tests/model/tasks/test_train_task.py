@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.jobs.store import JobStore
 from digits.model.job import ModelJob
+from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.program import caffe_command, caffe_version
@@ -35,15 +37,7 @@ PLAN = TrainingPlan(
     val_batch_size=20,
     accuracies=("accuracy",),
 )
-SETTINGS: dict[str, Any] = {
-    "dataset": "",
-    "method": "standard",
-    "custom_network_snapshot": "",
-    "use_gpu": False,
-    "select_gpu": "next",
-    "select_gpus": [],
-    "select_gpu_count": None,
-}
+SETTINGS = ModelSettings(dataset="")
 
 
 class RecordedModel(ModelJob):
@@ -86,7 +80,7 @@ def caffe_that(tmp_path: Path, script: str, version: str = "caffe version 1.0.0"
 
 
 def add(scheduler: Scheduler, caffe_root: str, **settings: Any) -> RecordedModel:
-    wanted = {**SETTINGS, "caffe_root": caffe_root, **settings}
+    wanted = replace(SETTINGS, caffe_root=caffe_root, **settings)
     job: Job = scheduler.add_job(RecordedModel, "a model", wanted)
     assert isinstance(job, RecordedModel)
     return job
@@ -185,7 +179,7 @@ def test_pretrained_weights_are_kept_in_the_folder_and_given(
         assert isinstance(job, RecordedModel)
         job.keep_weights(weights)
 
-    settings = {**SETTINGS, "caffe_root": caffe, "method": "previous"}
+    settings = replace(SETTINGS, caffe_root=caffe, method="previous")
     job = scheduler.add_job(RecordedModel, "a model", settings, keep)
     wait_for_status(scheduler, job.id, Status.DONE)
     assert (job.dir / "arguments").read_text().split()[-1] == "--weights=pretrained.caffemodel"
@@ -204,7 +198,7 @@ def test_the_version_of_a_configured_caffe_is_noted_and_written_into_the_log(
     caffe = caffe_that(tmp_path, f'{SNAPSHOTS} cat "$LOGS/train_ok.log" >&2', "caffe version 1.2.3")
     job = add(scheduler, caffe)
     wait_for_status(scheduler, job.id, Status.DONE)
-    assert job.settings["caffe_version"] == "1.2.3"
+    assert job.settings.caffe_version == "1.2.3"
     first = (job.dir / "caffe_output.log").read_text().splitlines()[0]
     assert first == f"Training by Caffe 1.2.3: {caffe}/bin/caffe"
 
@@ -221,7 +215,7 @@ def test_a_program_that_is_no_caffe_is_an_error_that_says_what_it_said(
 
 
 def attached(tmp_path: Path, **settings: Any) -> TrainTask:
-    job = RecordedModel(tmp_path, "x", {**SETTINGS, "caffe_root": "", **settings})
+    job = RecordedModel(tmp_path, "x", replace(SETTINGS, **settings))
     [task] = job.create_tasks()
     assert isinstance(task, TrainTask)
     return task
@@ -233,7 +227,7 @@ def attached(tmp_path: Path, **settings: Any) -> TrainTask:
         ({}, Need(TRAIN)),
         ({"use_gpu": True}, Need(GPU)),
         ({"use_gpu": True, "select_gpu": "1"}, Need(GPU, 1, ("1",))),
-        ({"use_gpu": True, "select_gpus": ["0", "2"]}, Need(GPU, 2, ("0", "2"))),
+        ({"use_gpu": True, "select_gpus": ("0", "2")}, Need(GPU, 2, ("0", "2"))),
         ({"use_gpu": True, "select_gpu_count": 3}, Need(GPU, 3)),
     ],
 )

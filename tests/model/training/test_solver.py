@@ -24,8 +24,7 @@ SIZE = TrainingSize(1000, 100, 250, 100)
 
 
 def solver(size: TrainingSize = SIZE, use_gpu: bool = False, **options: object) -> SolverParameter:
-    rate = options.pop("learning_rate", LearningRate(0.01))
-    return make_solver(SolverOptions(rate, **options), size, use_gpu=use_gpu)  # type: ignore[arg-type]
+    return make_solver(SolverOptions(**options), size, use_gpu=use_gpu)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +135,8 @@ def test_preview_is_the_policys_formula_over_percent(policy: str) -> None:
 @pytest.mark.parametrize("policy", LR_POLICIES)
 @pytest.mark.parametrize("epochs", [10, 73])  # 100 iterations, and 730
 def test_the_curve_that_is_drawn_is_the_one_that_is_trained(policy: str, epochs: int) -> None:
-    rate = LearningRate(0.01, policy)
-    made = solver(learning_rate=rate, train_epochs=epochs)
-    drawn = preview(rate)
+    made = solver(lr_policy=policy, train_epochs=epochs)
+    drawn = preview(LearningRate(0.01, policy))
     for percent in range(101):
         iteration = math.ceil(percent * made.max_iter / 100)
         exact = percent * made.max_iter % 100 == 0
@@ -147,14 +145,14 @@ def test_the_curve_that_is_drawn_is_the_one_that_is_trained(policy: str, epochs:
 
 
 def test_steps_fall_on_the_first_iteration_at_their_percentage() -> None:
-    made = solver(learning_rate=LearningRate(0.01, "multistep"), train_epochs=1)
+    made = solver(lr_policy="multistep", train_epochs=1)
     assert list(made.stepvalue) == [5, 9]
-    assert solver(learning_rate=LearningRate(0.01, "step"), train_epochs=1).stepsize == 4
-    assert solver(learning_rate=LearningRate(0.01, "step", 0.001), train_epochs=1).stepsize == 1
+    assert solver(lr_policy="step", train_epochs=1).stepsize == 4
+    assert solver(lr_policy="step", lr_step_size=0.001, train_epochs=1).stepsize == 1
 
 
 def test_sigmoid_falls() -> None:
-    made = solver(learning_rate=LearningRate(0.01, "sigmoid"))
+    made = solver(lr_policy="sigmoid")
     assert made.gamma < 0
     rates = preview(LearningRate(0.01, "sigmoid"))
     assert rates == sorted(rates, reverse=True)

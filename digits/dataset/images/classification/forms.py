@@ -1,6 +1,7 @@
 """The form of a new classification dataset: its fields, and which of them matter when.
 
-Field names and defaults are a public interface.  A checkbox that is absent from a POST is off.
+Field names and defaults are a public interface; the defaults stand in `settings.py`.  A checkbox
+that is absent from a POST is off.
 """
 
 from __future__ import annotations
@@ -8,11 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from flask_wtf.file import FileField
+from werkzeug.datastructures import FileStorage
 from wtforms import BooleanField, StringField, ValidationError
 
+from digits.base.progress import printable
+from digits.dataset.images.classification.creation import LARGEST_SEED
 from digits.dataset.images.classification.job import ARCHIVE_FILE
+from digits.dataset.images.classification.settings import (
+    ImageClassificationDatasetSettings as Settings,
+)
 from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_CHOICES
-from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
 from digits.images import MAX_SIDE
 from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
 from digits.sources.picture_list import LABELS_FILE, is_url
@@ -27,7 +33,7 @@ from digits.web.forms import (
 )
 
 MOST_PER_CLASS = 100_000_000
-LARGEST_SEED = 2**32 - 1
+LONGEST_FILE_NAME = 200
 
 
 def _folder_fields(which: str, title: str) -> dict[str, Any]:
@@ -43,7 +49,7 @@ def _folder_fields(which: str, title: str) -> dict[str, Any]:
             low=1,
             high=MOST_PER_CLASS,
             optional=True,
-            default=2,
+            default=Settings().source(which).min_per_class,
             description="Categories with fewer pictures are left out. Two by default, so that "
             "there is one to train with and one to check with.",
         ),
@@ -88,7 +94,7 @@ class ImageClassificationDatasetForm(DigitsForm):
             ("archive", "Upload an archive"),
             ("textfile", "Use text files"),
         ],
-        default="folder",
+        default=Settings.method,
         description="Where the pictures come from. A folder on the server, the default, is read "
         "where it is; an archive comes from your computer; text files name each picture and its "
         "label.",
@@ -97,37 +103,37 @@ class ImageClassificationDatasetForm(DigitsForm):
     resize_channels = ChoiceField(
         "Image type",
         choices=CHANNEL_CHOICES,
-        default="3",
+        default=Settings.resize_channels,
         description="Color, the default, suits photographs. Grayscale has one channel: right for "
         "scans and handwriting, and three times smaller.",
     )
     resize_width = WholeNumberField(
-        "Width", low=1, high=MAX_SIDE, default=256,
+        "Width", low=1, high=MAX_SIDE, default=Settings.resize_width,
         description="Pixels. 256 suits AlexNet and GoogLeNet, which look at a part of it; LeNet "
         "wants 28.",
     )  # fmt: skip
     resize_height = WholeNumberField(
-        "Height", low=1, high=MAX_SIDE, default=256,
+        "Height", low=1, high=MAX_SIDE, default=Settings.resize_height,
         description="Pixels. 256 by default, as the width: the standard networks look at squares.",
     )  # fmt: skip
     resize_mode = ChoiceField(
         "Resize transformation",
         choices=MODE_CHOICES,
-        default="squash",
+        default=Settings.resize_mode,
         description="What happens to pictures of another shape. Squash, the default, keeps all of "
         "the picture and distorts it.",
     )
     encoding = ChoiceField(
         "Image encoding",
         choices=ENCODING_CHOICES,
-        default="png",
+        default=Settings.encoding,
         description="How pictures are stored. PNG, the default, is exact; JPEG is several times "
         "smaller; none is the largest and the fastest to read.",
     )
     backend = ChoiceField(
         "Database",
         choices=[("lmdb", "LMDB"), ("hdf5", "HDF5")],
-        default="lmdb",
+        default=Settings.backend,
         description="LMDB, the default, is what the standard networks read.",
     )
     seed = WholeNumberField(
@@ -137,7 +143,7 @@ class ImageClassificationDatasetForm(DigitsForm):
     )  # fmt: skip
 
     max_skipped_pct = NumberField(
-        "% of broken pictures allowed", low=0, high=100, default=round(100 * MAX_SKIPPED_SHARE),
+        "% of broken pictures allowed", low=0, high=100, default=Settings.max_skipped_pct,
         description="Pictures that cannot be read are left out and listed. When more than this "
         "share of a set is broken, the dataset fails: something else must be wrong. 50 by default; "
         "0: every picture must be sound.",
@@ -149,12 +155,12 @@ class ImageClassificationDatasetForm(DigitsForm):
     )
 
     folder_pct_val = NumberField(
-        "% for validation", low=0, high=100, default=25,
+        "% for validation", low=0, high=100, default=Settings.folder_pct_val,
         description="The share of each category that is kept to check the network with while it "
         "learns. 25 by default: enough to measure with, and three quarters to learn from.",
     )  # fmt: skip
     folder_pct_test = NumberField(
-        "% for testing", low=0, high=100, default=0,
+        "% for testing", low=0, high=100, default=Settings.folder_pct_test,
         description="The share of each category that training never sees. 0 by default: keep some "
         "when you choose between models by their validation.",
     )  # fmt: skip
@@ -175,7 +181,7 @@ class ImageClassificationDatasetForm(DigitsForm):
         "uploaded from your computer.",
     )
     textfile_use_val = BooleanField(
-        "Validation set", default=True,
+        "Validation set", default=Settings.textfile_use_val,
         description="A second text file, to check the network with while it learns. On by default: "
         "without it there is no accuracy.",
     )  # fmt: skip
@@ -188,7 +194,7 @@ class ImageClassificationDatasetForm(DigitsForm):
     )
     textfile_local_labels_file = StringField("Labels", description="The file's path on the server.")
     textfile_shuffle = BooleanField(
-        "Shuffle lines", default=True,
+        "Shuffle lines", default=Settings.textfile_shuffle,
         description="On by default: networks learn badly from pictures that come category by "
         "category.",
     )  # fmt: skip
@@ -205,14 +211,12 @@ class ImageClassificationDatasetForm(DigitsForm):
             self._check_lists()
         return good and not self.all_errors
 
-    def settings(self) -> dict[str, Any]:
-        """What was asked for, as plain JSON under the fields' names; uploads are left out."""
-        skipped = {"csrf_token", "dataset_name"}
-        return {
-            name: field.data
-            for name, field in self._fields.items()
-            if name not in skipped and not isinstance(field, FileField)
-        }
+    def settings(self) -> Settings:
+        """What was asked for; uploads are left out."""
+        upload = self.archive_file.data if self.method.data == "archive" else None
+        return Settings(
+            **self.values_of(Settings), archive_name=_shown_name(upload) if upload else None
+        )
 
     def given_files(self) -> dict[str, Any]:
         """The files that the dataset is made from, by the names they get in its folder.
@@ -294,6 +298,11 @@ class ImageClassificationDatasetForm(DigitsForm):
             self[name].data = str(server_path(text, folder=folder))
         except ValidationError as error:
             self.add_error(name, str(error))
+
+
+def _shown_name(upload: FileStorage) -> str:
+    """What an upload is called, fit for a page and a command line."""
+    return printable(upload.filename or "")[-LONGEST_FILE_NAME:]
 
 
 def _has_upload(data: Any) -> bool:

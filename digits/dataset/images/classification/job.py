@@ -2,8 +2,8 @@
 
 The folder holds `train.txt val.txt test.txt labels.txt`, `train_db/ val_db/ test_db/`,
 `mean.binaryproto`, `mean.jpg` and each task's log; `skipped.txt` if a picture was left out; and
-`pictures/` with what an uploaded archive held.  Settings are the form's fields, by name, and
-`data_roots`, the folders that could be read when the job was made (none: all).
+`pictures/` with what an uploaded archive held.
+Elsewhere: what was asked for (`settings.py`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from digits.base.formatting import count
+from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.dataset.job import DatasetJob
-from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE, CreateDbTask
+from digits.dataset.tasks.create_db import CreateDbTask
 from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.task import Task
-from digits.sources.picture_list import LABELS_FILE, SPLITS
+from digits.sources.picture_list import LABELS_FILE
 from digits.tools.skipped import SKIPPED_FILE
 
 MEAN_FILE = "mean.binaryproto"
@@ -34,6 +35,8 @@ class ImageClassificationDatasetJob(DatasetJob):
 
     type_name = "image-classification-dataset"
     title = "Image Classification Dataset"
+    settings_type = ImageClassificationDatasetSettings
+    settings: ImageClassificationDatasetSettings
     task_types = (ExtractArchiveTask, ParseFolderTask, ParseTextfileTask, CreateDbTask)
 
     # What others need to know of it -------------------------------------------------------------
@@ -41,42 +44,41 @@ class ImageClassificationDatasetJob(DatasetJob):
     @property
     def width(self) -> int:
         """Pixels of a stored picture."""
-        return int(self.settings["resize_width"])
+        return self.settings.resize_width
 
     @property
     def height(self) -> int:
         """Pixels of a stored picture."""
-        return int(self.settings["resize_height"])
+        return self.settings.resize_height
 
     @property
     def channels(self) -> int:
         """3 for colour, 1 for grey."""
-        return int(self.settings["resize_channels"])
+        return int(self.settings.resize_channels)
 
     @property
     def resize_mode(self) -> str:
-        return str(self.settings["resize_mode"])
+        return self.settings.resize_mode
 
     @property
     def encoding(self) -> str:
         """png, jpg or none."""
-        return str(self.settings["encoding"])
+        return self.settings.encoding
 
     @property
     def backend(self) -> str:
         """lmdb or hdf5."""
-        return str(self.settings["backend"])
+        return self.settings.backend
 
     @property
     def shuffled(self) -> bool:
         """Whether the pictures are stored in random order; those of folders always are."""
-        return self.settings["method"] != "textfile" or bool(self.settings["textfile_shuffle"])
+        return self.settings.method != "textfile" or self.settings.textfile_shuffle
 
     @property
     def max_skipped_share(self) -> float:
         """Which share of a set, 0 to 1, may be left out before the job fails."""
-        percent = self.settings.get("max_skipped_pct")
-        return MAX_SKIPPED_SHARE if percent is None else float(percent) / 100
+        return self.settings.max_skipped_pct / 100
 
     @property
     def labels_path(self) -> Path:
@@ -158,9 +160,9 @@ class ImageClassificationDatasetJob(DatasetJob):
     # Tasks --------------------------------------------------------------------------------------
 
     def create_tasks(self) -> list[Task]:
-        method = self.settings["method"]
+        method = self.settings.method
         if method == "textfile":
-            splits = self.listed_splits(self.settings)
+            splits = self.settings.list_splits
             lists = self._lists_task(splits)
             return [lists, *(self.database_task(split, [lists.id]) for split in splits)]
         archive = [self._archive_task()] if method == "archive" else []
@@ -169,11 +171,6 @@ class ImageClassificationDatasetJob(DatasetJob):
             self.database_task(split, [task.id]) for task in parse for split in task.splits
         ]
         return [*archive, *parse, *databases]
-
-    @staticmethod
-    def listed_splits(settings: Mapping[str, Any]) -> list[str]:
-        """For which of train, val and test there is a text file."""
-        return ["train", *(split for split in SPLITS[1:] if settings[f"textfile_use_{split}"])]
 
     def database_task(self, split: str, depends_on: Sequence[str]) -> CreateDbTask:
         """The task that writes the database of train, val or test."""
@@ -189,14 +186,14 @@ class ImageClassificationDatasetJob(DatasetJob):
             encoding=self.encoding,
             backend=self.backend,
             shuffle=self.shuffled,
-            seed=self.settings["seed"],
+            seed=self._seed,
             max_skipped_share=self.max_skipped_share,
-            data_roots=self._data_roots,
+            data_roots=self.settings.data_roots,
         )
 
     @property
-    def _data_roots(self) -> list[str]:
-        return list(self.settings.get("data_roots", []))
+    def _seed(self) -> int:
+        return self.settings.seed or 0  # drawn where none was asked for (`creation.py`)
 
     def _archive_task(self) -> ExtractArchiveTask:
         return ExtractArchiveTask(
@@ -204,41 +201,41 @@ class ImageClassificationDatasetJob(DatasetJob):
             "extract_archive",
             archive=ARCHIVE_FILE,
             folder=PICTURES_FOLDER,
-            uploaded_name=self.settings["archive_name"],
+            uploaded_name=self.settings.archive_name or "",
         )
 
     def _lists_task(self, splits: Sequence[str]) -> ParseTextfileTask:
         return ParseTextfileTask(
             self.dir,
             "parse_textfile",
-            folders={split: self.settings[f"textfile_{split}_folder"] or "" for split in splits},
-            data_roots=self._data_roots,
+            folders={split: self.settings.source(split).list_folder for split in splits},
+            data_roots=self.settings.data_roots,
         )
 
     def _parse_tasks(self, after: Sequence[Task]) -> list[ParseFolderTask]:
         settings = self.settings
-        val = 0 if settings["has_val_folder"] else settings["folder_pct_val"]
-        test = 0 if settings["has_test_folder"] else settings["folder_pct_test"]
+        val = 0 if settings.has_val_folder else settings.folder_pct_val
+        test = 0 if settings.has_test_folder else settings.folder_pct_test
         shares = {"train": 100 - val - test, "val": val, "test": test}
         tasks = [self._parse_task("train", {k: v for k, v in shares.items() if v > 0}, after)]
-        for split in SPLITS[1:]:
-            if settings[f"has_{split}_folder"]:
-                # Its categories must be those of the training folder.
-                tasks.append(self._parse_task(split, {split: 100}, after=tasks[:1]))
+        for split in settings.folder_splits[1:]:
+            # Its categories must be those of the training folder.
+            tasks.append(self._parse_task(split, {split: 100}, after=tasks[:1]))
         return tasks
 
     def _parse_task(
-        self, which: str, shares: Mapping[str, float], after: Sequence[Task]
+        self, split: str, shares: Mapping[str, float], after: Sequence[Task]
     ) -> ParseFolderTask:
-        unpacked = which == "train" and self.settings["method"] == "archive"
+        source = self.settings.source(split)
+        unpacked = split == "train" and self.settings.method == "archive"
         return ParseFolderTask(
             self.dir,
-            f"parse_folder_{which}",
+            f"parse_folder_{split}",
             [task.id for task in after],
-            folder=PICTURES_FOLDER if unpacked else self.settings[f"folder_{which}"],
+            folder=PICTURES_FOLDER if unpacked else source.folder,
             shares=shares,
-            min_per_class=self.settings[f"folder_{which}_min_per_class"],
-            max_per_class=self.settings[f"folder_{which}_max_per_class"],
-            seed=self.settings["seed"],
-            data_roots=self._data_roots,
+            min_per_class=source.min_per_class,
+            max_per_class=source.max_per_class,
+            seed=self._seed,
+            data_roots=self.settings.data_roots,
         )

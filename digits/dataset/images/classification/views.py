@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
-from digits.base.progress import printable
-from digits.dataset.images.classification.forms import (
-    LARGEST_SEED,
-    ImageClassificationDatasetForm,
-)
-from digits.dataset.images.classification.job import (
-    PICTURES_FOLDER,
-    ImageClassificationDatasetJob,
-)
+from digits.dataset.images.classification.creation import Writer, create_dataset
+from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
+from digits.dataset.images.classification.job import PICTURES_FOLDER
+from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.errors import StorageError
 from digits.jobs.job import Job
 from digits.web.answers import created, form_errors, scheduler, services, wants_json
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 from digits.web.uploads import keep
-
-LONGEST_FILE_NAME = 200
 
 blueprint = Blueprint("classification_datasets", __name__)
 
@@ -51,7 +45,7 @@ def create() -> ResponseReturnValue:
             return form_errors(form.all_errors)
         return render_template("datasets/images/classification/new.html", form=form), 400
     try:
-        job = create_job(form)
+        job = _create_job(form)
     except StorageError as error:
         if wants_json():
             raise
@@ -60,43 +54,25 @@ def create() -> ResponseReturnValue:
     return created(job, url_for("datasets.show", job_id=job.id))
 
 
-def create_job(form: ImageClassificationDatasetForm) -> Job:
+def _create_job(form: ImageClassificationDatasetForm) -> Job:
     """The job that a valid form asks for, in the queue."""
-    settings = form.settings()
-    if settings["seed"] is None:
-        # Drawn here and kept, so that the same dataset can be made again.
-        settings["seed"] = secrets.randbelow(LARGEST_SEED + 1)
-    settings["data_roots"] = [str(root) for root in services().paths.roots]
-    if settings["method"] == "archive":
-        settings["archive_name"] = _shown_name(form.archive_file.data)
-
-    def save_files(job: Job) -> None:
-        for name, source in form.given_files().items():
-            if isinstance(source, str):
-                shutil.copyfile(source, job.dir / name)
-            else:
-                keep(source, job.dir / name)
-
-    return scheduler().add_job(
-        ImageClassificationDatasetJob,
-        form.dataset_name.data,
-        settings,
-        save_files,
-        owner=owner_name(),
-    )
+    files = {name: _writer(source) for name, source in form.given_files().items()}
+    name, paths = form.dataset_name.data, services().paths
+    return create_dataset(scheduler(), paths, name, form.settings(), files, owner_name())
 
 
-def _shown_name(upload: FileStorage) -> str:
-    """What an upload is called, fit for a page and a command line."""
-    return printable(upload.filename or "")[-LONGEST_FILE_NAME:]
+def _writer(source: FileStorage | str) -> Writer:
+    """What makes a file of an upload, or of a file on the server."""
+    return partial(shutil.copyfile, source) if isinstance(source, str) else partial(keep, source)
 
 
 def _cloned_settings(job_id: str | None) -> dict[str, Any] | None:
     if job_id is None:
         return None
     job = scheduler().job(job_id)
-    settings = {**job.settings, "dataset_name": f"{job.name} copy"}
-    if settings.get("method") == "archive":
+    settings = job.settings
+    if isinstance(settings, ImageClassificationDatasetSettings) and settings.method == "archive":
         # A browser cannot be told to upload a file again, but the pictures are there.
-        settings |= {"method": "folder", "folder_train": str(job.dir / PICTURES_FOLDER)}
-    return settings
+        pictures = str(job.dir / PICTURES_FOLDER)
+        settings = replace(settings, method="folder", folder_train=pictures)
+    return {**settings.to_json(), "dataset_name": f"{job.name} copy"}

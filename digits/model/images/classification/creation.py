@@ -1,8 +1,8 @@
-"""Make a classification model from a valid form: its network, checked as a whole, and its job.
+"""Make a classification model from its settings: its network, checked as a whole, and its job.
 
-In: the form's settings and the network's text.  Out: a job in the queue, or a FormError that puts
-what is wrong at its field.  While the dataset is still being made, only what does not depend on it
-can be checked; the rest is when the training starts.
+In: settings that a form has checked, or a program has made, and the network's text.  Out: a job in
+the queue, or a FormError that puts what is wrong at its field.  While the dataset is still being
+made, only what does not depend on it can be checked; the rest is when the training starts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.net_sources import net_sources
+from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
@@ -55,7 +57,7 @@ def create_model(
     scheduler: Scheduler,
     pool: Pool,
     name: str,
-    settings: Mapping[str, Any],
+    settings: Settings,
     custom_network: str,
     caffe_root: str,
     uploaded: Path | None = None,
@@ -63,23 +65,24 @@ def create_model(
     owner: str = "",
     python_layers: bool = False,
 ) -> Job:
-    """The job of the user `owner` that a form's `settings` ask for, in the queue.
+    """The job of the user `owner` that `settings` ask for, in the queue.
 
     `uploaded` are weights for a custom network, in a file that is needed no longer afterwards.
     Raises FormError with what is wrong with the network, or that it could not be checked within
     `check_s` seconds; JobNotFound when a job has just gone.
     """
     deadline = time.monotonic() + check_s
-    settings = {
-        **settings,
-        "caffe_root": caffe_root,
-        "python_layers": python_layers,
-        "weights_report": None,
-    }
-    dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings["dataset"]))
+    settings = replace(
+        settings,
+        use_gpu=bool(scheduler.resources.gpus),
+        caffe_root=caffe_root,
+        python_layers=python_layers,
+        weights_report=None,
+    )
+    dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     text = given_network(scheduler, settings, custom_network)
     weights = given_weights(scheduler, settings, uploaded)
-    field = NETWORK_FIELDS[settings["method"]]
+    field = NETWORK_FIELDS[settings.method]
     try:
         net = parse_given(pool, text)
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
@@ -89,13 +92,12 @@ def create_model(
         raise FormError({"dataset": [str(error)]}) from error
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
-        settings["weights_report"] = check_whole(
-            pool, networks, dataset, settings, text, weights, left_s
-        )
+        report = check_whole(pool, networks, dataset, settings, text, weights, left_s)
+        settings = replace(settings, weights_report=report)
 
     def write_network(job: Job) -> None:
         job.write_text(ORIGINAL_FILE, text)
-        if weights is not None and (weights == uploaded or settings["method"] == "previous"):
+        if weights is not None and (weights == uploaded or settings.method == "previous"):
             cast(ImageClassificationModelJob, job).keep_weights(weights)
 
     return scheduler.add_job(
@@ -103,26 +105,24 @@ def create_model(
     )
 
 
-def given_network(scheduler: Scheduler, settings: Mapping[str, Any], custom_network: str) -> str:
+def given_network(scheduler: Scheduler, settings: Settings, custom_network: str) -> str:
     """The text of the network that was chosen."""
-    if settings["method"] == "standard":
-        return standard_network_text(settings["standard_networks"])
-    if settings["method"] == "previous":
+    if settings.method == "standard":
+        return standard_network_text(settings.standard_networks)
+    if settings.method == "previous":
         return _previous(scheduler, settings).network_text()
     # Browsers send line ends as CR LF.
     return custom_network.replace("\r\n", "\n")
 
 
-def given_weights(
-    scheduler: Scheduler, settings: Mapping[str, Any], uploaded: Path | None
-) -> Path | None:
+def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | None) -> Path | None:
     """The file of the weights that were chosen."""
-    if settings["method"] == "custom" and uploaded is not None:
+    if settings.method == "custom" and uploaded is not None:
         return uploaded
-    if settings["method"] == "previous" and settings["previous_snapshot"]:
-        return _previous(scheduler, settings).snapshot(str(settings["previous_snapshot"]))[1]
-    if settings["method"] == "custom" and settings["custom_network_snapshot"]:
-        return Path(settings["custom_network_snapshot"])
+    if settings.method == "previous" and settings.previous_snapshot:
+        return _previous(scheduler, settings).snapshot(str(settings.previous_snapshot))[1]
+    if settings.method == "custom" and settings.custom_network_snapshot:
+        return Path(settings.custom_network_snapshot)
     return None
 
 
@@ -130,7 +130,7 @@ def fitted_networks(
     net: NetParameter,
     dataset: ImageClassificationDatasetJob,
     jobs_dir: Path,
-    settings: Mapping[str, Any],
+    settings: Settings,
 ) -> Networks:
     """The networks that would be trained; of an unfinished dataset the labels are not known yet."""
     if dataset.backend != "lmdb":
@@ -156,7 +156,7 @@ def check_whole(
     pool: Pool,
     networks: Networks,
     dataset: ImageClassificationDatasetJob,
-    settings: Mapping[str, Any],
+    settings: Settings,
     text: str,
     weights: Path | None,
     timeout_s: float = CHECK_S,
@@ -166,7 +166,7 @@ def check_whole(
     Answers what becomes of the weights; None without any, or when nobody had time to check.
     """
     nets = net_sources(networks, dataset)
-    field = NETWORK_FIELDS[settings["method"]]
+    field = NETWORK_FIELDS[settings.method]
     try:
         result = check_network(pool, nets, weights, timeout_s)
     except WorkerTimeout as error:
@@ -188,7 +188,7 @@ def check_whole(
 def _refuse_problems(
     problems: Sequence[NetProblem],
     report: Report | None,
-    settings: Mapping[str, Any],
+    settings: Settings,
     text: str,
     weights: Path | None,
 ) -> None:
@@ -198,7 +198,7 @@ def _refuse_problems(
     errors: dict[str, list[str]] = {}
     for problem in problems[:MOST_PROBLEMS]:
         is_of_weights = problem.net == "weights"
-        about = weights_field if is_of_weights else NETWORK_FIELDS[settings["method"]]
+        about = weights_field if is_of_weights else NETWORK_FIELDS[settings.method]
         line = lines.get(problem.layer or "")
         message = f"Line {line}: {problem.message}" if line else problem.message
         if message not in errors.setdefault(about, []):
@@ -213,11 +213,11 @@ def _refuse_problems(
     raise FormError(errors)
 
 
-def _weights_field(settings: Mapping[str, Any]) -> str:
+def _weights_field(settings: Settings) -> str:
     """Where the weights were chosen."""
-    if settings["method"] == "previous":
+    if settings.method == "previous":
         return "previous_networks"
-    by_path = settings["custom_network_snapshot"]
+    by_path = settings.custom_network_snapshot
     return "custom_network_snapshot" if by_path else "custom_network_weights"
 
 
@@ -243,5 +243,5 @@ def _check_outputs(
         )
 
 
-def _previous(scheduler: Scheduler, settings: Mapping[str, Any]) -> ImageClassificationModelJob:
-    return cast(ImageClassificationModelJob, scheduler.job(settings["previous_networks"]))
+def _previous(scheduler: Scheduler, settings: Settings) -> ImageClassificationModelJob:
+    return cast(ImageClassificationModelJob, scheduler.job(settings.previous_networks or ""))

@@ -45,7 +45,7 @@ def model_info(
     """What `info.json` says: where the model is from, and how its pictures are prepared."""
     dataset = job.image_dataset
     transform = job.transformation()
-    caffe_root = job.settings["caffe_root"]
+    caffe_root = job.settings.caffe_root
     return {
         "job_id": job.id,
         "name": job.name,
@@ -64,7 +64,7 @@ def model_info(
             "mean_values": list(transform.mean_value),
             "scale": transform.scale,
         },
-        "framework": {"name": "Caffe", "version": job.settings.get("caffe_version", caffe_root)}
+        "framework": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},
         "dataset": {"id": dataset.id, "name": dataset.name},

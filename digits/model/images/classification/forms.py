@@ -1,6 +1,7 @@
 """The form of a new classification model.
 
-Field names and defaults are a public interface.  A checkbox that is absent from a POST is off.
+Field names and defaults are a public interface; the defaults stand in `settings.py`.  A checkbox
+that is absent from a POST is off.
 What a field is for stands in its description, and why its default is what it is.
 """
 
@@ -19,6 +20,7 @@ from wtforms import (
 )
 
 from digits.model.forms import LearningRateForm, NumberListField, UploadField
+from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.network.training import MAX_BATCH_SIZE
 from digits.model.training.solver import SOLVER_TITLES
@@ -63,14 +65,14 @@ class ImageClassificationModelForm(LearningRateForm):
             ("previous", "Previous networks"),
             ("custom", "Custom network"),
         ],
-        default="standard",
+        default=Settings.method,
         description="Where the network comes from. A standard one, the default, needs nothing "
         "else; a previous one brings its weights along; a custom one is your own prototxt.",
     )
     standard_networks = ChoiceField(
         "Standard network",
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
-        default="alexnet",
+        default=Settings.standard_networks,
         description="LeNet suits small grey pictures and a CPU. AlexNet, the default, suits color "
         "photographs; GoogLeNet is more accurate and slower. Both want a GPU.",
     )
@@ -96,17 +98,19 @@ class ImageClassificationModelForm(LearningRateForm):
     )
 
     train_epochs = WholeNumberField(
-        "Training epochs", low=1, high=MOST_EPOCHS, default=30,
+        "Training epochs", low=1, high=MOST_EPOCHS, default=Settings.train_epochs,
         description="How often every training image is seen. 30, the default, is enough to see "
         "how well a network does.",
     )  # fmt: skip
     snapshot_interval = NumberField(
-        "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS, default=1,
+        "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS,
+        default=Settings.snapshot_interval,
         description="Epochs between snapshots of the weights; fractions are allowed. 1 by default: "
         "little is lost when something breaks. 0: only one, at the end.",
     )  # fmt: skip
     val_interval = NumberField(
-        "Validation interval (in epochs)", low=0, high=MOST_EPOCHS, default=1,
+        "Validation interval (in epochs)", low=0, high=MOST_EPOCHS,
+        default=Settings.val_interval,
         description="Epochs between passes over the validation set; fractions are allowed. 1 by "
         "default: a point of the graph for each snapshot. 0: never.",
     )  # fmt: skip
@@ -121,7 +125,7 @@ class ImageClassificationModelForm(LearningRateForm):
     solver_type = ChoiceField(
         "Solver type",
         choices=list(SOLVER_TITLES.items()),
-        default="SGD",
+        default=Settings.solver_type,
         description="How weights are changed. SGD, the default, does well with every network here.",
     )
 
@@ -131,13 +135,14 @@ class ImageClassificationModelForm(LearningRateForm):
         "Empty: as the network has it.",
     )  # fmt: skip
     use_mean = BooleanField(
-        "Subtract mean file", default=True,
+        "Subtract mean file", default=Settings.use_mean,
         description="On by default: centers the pixels around zero, which networks learn from "
         "faster.",
     )  # fmt: skip
 
     mean_value = NumberListField(
         "Mean values", most=MOST_CHANNELS, low=-LARGEST_MEAN, high=LARGEST_MEAN,
+        default=Settings.mean_value,
         description="Subtracted from the pixels instead of the mean file: one number, or one for "
         "each of blue, green and red with commas between them. Empty: as in the network.",
     )  # fmt: skip
@@ -149,20 +154,21 @@ class ImageClassificationModelForm(LearningRateForm):
     mirror = ChoiceField(
         "Mirror",
         choices=[("", "As in the network"), ("on", "On"), ("off", "Off")],
-        default="",
+        default=Settings.mirror,
         description="On: training sees half of the pictures mirrored, so that left and right make "
         "no difference. Not for letters and digits. By default the network says.",
     )
 
     select_gpu = ChoiceField(
         "GPU",
-        default="next",
+        default=Settings.select_gpu,
         validate_choice=False,
         description="Next available, the default: "
         "whichever is free first, so that nobody waits for a busy one.",
     )
     select_gpus = SelectMultipleField(
         "GPUs",
+        default=Settings.select_gpus,
         validate_choice=False,
         description="Several share each batch. None chosen: one is enough for most networks.",
     )
@@ -198,22 +204,15 @@ class ImageClassificationModelForm(LearningRateForm):
         self._check_gpus()
         return not self.all_errors
 
-    def settings(self) -> dict[str, Any]:
-        """What was asked for, as plain JSON under the fields' names; the network is kept apart."""
-        skipped = {"csrf_token", "model_name", "custom_network", "custom_network_weights"}
-        values = {name: field.data for name, field in self._fields.items() if name not in skipped}
+    def settings(self) -> Settings:
+        """What was asked for; the network is kept apart."""
+        values = self.values_of(Settings)
         # What stands in the fields of other methods was neither looked at nor asked for.
         for method, name in METHOD_FIELDS.items():
             if method != self.method.data:
                 values[name] = ""
-        return {
-            **values,
-            "lr_multistep_values": list(self.lr_multistep_values.data or ()),
-            "mean_value": list(self.mean_value.data or ()),
-            "select_gpus": list(self.select_gpus.data or []),
-            "previous_snapshot": self.previous_snapshot if self.method.data == "previous" else None,
-            "use_gpu": bool(self.gpus),
-        }
+        is_previous = self.method.data == "previous"
+        return Settings(**values, previous_snapshot=self.previous_snapshot if is_previous else None)
 
     @property
     def previous_snapshot(self) -> float | int:

@@ -1,6 +1,6 @@
 """A classification model: writes the files of its training, and says how its pictures are made.
 
-Settings are the form's fields, by name; see `forms.py`.
+Elsewhere: what was asked for (`settings.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from digits.inference import NetSource
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members
 from digits.model.images.classification.net_sources import source_to_draw
+from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
 from digits.model.images.classification.training_files import make_files
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE, ModelJob, needed_dataset
@@ -33,6 +34,8 @@ class ImageClassificationModelJob(ModelJob):
 
     type_name = "image-classification-model"
     title = "Image Classification Model"
+    settings_type = ImageClassificationModelSettings
+    settings: ImageClassificationModelSettings
 
     @property
     def image_dataset(self) -> ImageClassificationDatasetJob:

@@ -1,6 +1,6 @@
-"""What a form's settings make of a network and a dataset: networks, solver, and their plan.
+"""What a model's settings make of a network and a dataset: networks, solver, and their plan.
 
-In: a network, a dataset that is Done, the form's settings.  Out: what a training needs, not
+In: a network, a dataset that is Done, the settings.  Out: what a training needs, not
 written yet.  Elsewhere: writing it (`job.py`), the networks (`model/network/training.py`), the
 solver (`model/training/solver.py`).
 """
@@ -8,19 +8,18 @@ solver (`model/training/solver.py`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import TaskFailed
+from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.network import graph
 from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
 from digits.model.training.plan import TrainingPlan
-from digits.model.training.solver import LearningRate, SolverOptions, TrainingSize, make_solver
+from digits.model.training.solver import TrainingSize, make_solver
 
 # The form's choices; None leaves it to the network.
 MIRROR = {"": None, "on": True, "off": False}
@@ -39,7 +38,7 @@ def make_files(
     given: NetParameter,
     dataset: ImageClassificationDatasetJob,
     job_dir: Path,
-    settings: Mapping[str, Any],
+    settings: ImageClassificationModelSettings,
 ) -> TrainingFiles:
     """What `settings` make of a network and a dataset that is Done.
 
@@ -53,7 +52,7 @@ def make_files(
         val_images=dataset.picture_count("val") if facts.val_db else None,
         val_batch_size=networks.val_batch_size,
     )
-    solver = make_solver(solver_options(settings), size, use_gpu=settings["use_gpu"])
+    solver = make_solver(settings, size, use_gpu=settings.use_gpu)
     main_accuracy, main_loss = graph.main_measures(networks.train_val)
     plan = TrainingPlan(
         max_iter=solver.max_iter,
@@ -89,30 +88,17 @@ def dataset_facts(dataset: ImageClassificationDatasetJob, job_dir: Path) -> Data
     )
 
 
-def network_options(settings: Mapping[str, Any]) -> NetworkOptions:
+def network_options(settings: ImageClassificationModelSettings) -> NetworkOptions:
     """The settings that change the network."""
     return NetworkOptions(
-        batch_size=settings["batch_size"],
-        crop_size=settings["crop_size"],
-        use_mean=settings["use_mean"],
-        # Models of earlier versions were made without these.
-        mirror=MIRROR[settings.get("mirror") or ""],
-        scale=settings.get("scale"),
-        mean_values=tuple(settings.get("mean_value") or ()),
-        retrain=settings["method"] == "previous" and settings["previous_snapshot"] != 0,
-        python_layers=settings.get("python_layers", False),
-    )
-
-
-def solver_options(settings: Mapping[str, Any]) -> SolverOptions:
-    """The settings of the solver."""
-    return SolverOptions(
-        learning_rate=LearningRate.of(settings),
-        solver_type=settings["solver_type"],
-        train_epochs=settings["train_epochs"],
-        snapshot_interval=settings["snapshot_interval"],
-        val_interval=settings["val_interval"],
-        random_seed=settings["random_seed"],
+        batch_size=settings.batch_size,
+        crop_size=settings.crop_size,
+        use_mean=settings.use_mean,
+        mirror=MIRROR[settings.mirror],
+        scale=settings.scale,
+        mean_values=settings.mean_value,
+        retrain=settings.method == "previous" and settings.previous_snapshot != 0,
+        python_layers=settings.python_layers,
     )
 
 

@@ -59,7 +59,7 @@ def new() -> ResponseReturnValue:
     and `most_offered`, how many of the newest datasets and models there are to choose from.
     """
     linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
-    values = {**_cloned_settings(request.args.get("clone")), **linked}
+    values = {**_cloned_values(request.args.get("clone")), **linked}
     form = ImageClassificationModelForm(data=values)
     offer_choices(form)
     chosen = {f"{values.get('previous_networks')}-snapshot": values.get("previous_snapshot")}
@@ -172,16 +172,16 @@ def _is_usable_dataset(job: Job) -> bool:
     return isinstance(job, ImageClassificationDatasetJob) and is_usable
 
 
-def _cloned_settings(job_id: str | None) -> dict[str, Any]:
+def _cloned_values(job_id: str | None) -> dict[str, Any]:
     if job_id is None:
         return {}
     job = scheduler().job(job_id)
     if not isinstance(job, ImageClassificationModelJob):
         raise JobNotFound(job_id)
-    settings = {**job.settings, "model_name": f"{job.name} copy"}
-    if job.settings["method"] == "custom":
-        settings["custom_network"] = job.network_text()
+    values = {**job.settings.to_json(), "model_name": f"{job.name} copy"}
+    if job.settings.method == "custom":
+        values["custom_network"] = job.network_text()
         weights = job.dir / PRETRAINED_FILE
         if weights.exists():  # they were uploaded
-            settings["custom_network_snapshot"] = str(weights)
-    return settings
+            values["custom_network_snapshot"] = str(weights)
+    return values

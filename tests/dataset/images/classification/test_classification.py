@@ -59,7 +59,7 @@ def test_a_seed_is_drawn_and_kept_when_none_is_given(
     app: Flask, client: FlaskClient, pictures: Path
 ) -> None:
     job = made(app, post(client, folder_train=str(pictures)))
-    assert isinstance(job.settings["seed"], int)
+    assert isinstance(job.settings.seed, int)
 
 
 def test_separate_folders_for_validation_and_test(

@@ -76,7 +76,7 @@ def test_fields_of_other_methods_are_not_kept(
         previous_networks=HUGE,
     )
     assert answer.status_code == 200, answer.text
-    assert "999" not in json.dumps(models.job(answer.json["id"]).settings)
+    assert "999" not in json.dumps(models.job(answer.json["id"]).settings.to_json())
     models.abort_job(answer.json["id"])
 
 

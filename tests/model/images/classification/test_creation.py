@@ -213,7 +213,7 @@ def test_what_fits_and_what_does_not_is_said_with_the_misfit_and_kept_with_the_m
     job = finished(
         models, create(client, dataset.id, **custom(renamed, custom_network_snapshot=weights))
     )
-    report = job.settings["weights_report"]
+    report = job.settings.weights_report
     assert report["loaded"] == ["conv"]
     assert [layer for layer, _ in report["skipped"]] == ["ip", "scores"]
     page = client.get(f"/models/{job.id}").text
@@ -234,7 +234,7 @@ def test_a_custom_network_starts_from_uploaded_weights(
     job = finished(models, create(client, dataset.id, **custom(), **uploaded(weights)))
     assert (job.dir / "pretrained.caffemodel").read_bytes() == weights.read_bytes()
     assert "Finetuning from pretrained.caffemodel" in (job.dir / "caffe_output.log").read_text()
-    assert job.settings["weights_report"]["loaded"] == ["conv", "ip"]
+    assert (job.settings.weights_report or {})["loaded"] == ["conv", "ip"]
     page = client.get(f"/models/images/classification/new?clone={job.id}").text
     assert str(job.dir / "pretrained.caffemodel") in page
 
@@ -426,8 +426,8 @@ def test_a_model_is_made_by_a_json_body(
         "use_mean": False,
     }
     job = finished(models, client.post(ROUTE, json=body))
-    assert job.settings["lr_multistep_values"] == [20, 40]
-    assert job.settings["use_mean"] is False
+    assert job.settings.lr_multistep_values == (20, 40)
+    assert job.settings.use_mean is False
     net = prototxt.read_net(job.dir / "train_val.prototxt")
     assert not net.layer[0].transform_param.HasField("mean_file")
 

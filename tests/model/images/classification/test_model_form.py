@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.model.forms import parse_percents
 from digits.model.images.classification import forms
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.views import offered
 from tests.model.requests import ROUTE, TINY, create, errors, token
 
@@ -55,6 +57,17 @@ def test_defaults_are_the_promised_ones(app: Flask) -> None:
     with app.test_request_context():
         form = forms.ImageClassificationModelForm()
         assert {name: form[name].data for name in DEFAULTS} == DEFAULTS
+
+
+def test_a_form_that_is_left_as_it_is_asks_for_the_defaults_of_the_settings(app: Flask) -> None:
+    with app.test_request_context():
+        form = forms.ImageClassificationModelForm()
+        form.offer([], {}, [])
+        asked = replace(form.settings(), dataset="")
+    # Of methods that were not chosen nothing is asked.
+    assert (asked.previous_networks, asked.custom_network_snapshot) == ("", "")
+    asked = replace(asked, previous_networks=None, custom_network_snapshot=None)
+    assert asked == ImageClassificationModelSettings(dataset="")
 
 
 def test_every_field_is_explained(app: Flask) -> None:

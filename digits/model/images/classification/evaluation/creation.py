@@ -16,6 +16,7 @@ from digits.model.images.classification.evaluation.job import (
     LIST_FILE,
     ImageClassificationEvaluationJob,
 )
+from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.evaluation.tasks import REQUEST_FILE
 from digits.model.job import ModelJob
 from digits.sources.paths import PathPolicy
@@ -98,14 +99,14 @@ def create_evaluation(
     scheduler: Scheduler, config: Config, paths: PathPolicy, request: EvaluationRequest
 ) -> Job:
     """Put the job into the queue; it may read what `paths` allows now.  Raises StorageError."""
-    settings = {
-        "model": request.model.id,
-        "model_name": request.model.name,
-        "epoch": request.epoch,
-        "source": request.source.words,
-        "limit": request.limit,
-        "top_n": request.top_n,
-    }
+    settings = EvaluationSettings(
+        model=request.model.id,
+        model_name=request.model.name,
+        epoch=request.epoch,
+        source=request.source.words,
+        limit=request.limit,
+        top_n=request.top_n,
+    )
 
     def fill(job: Job) -> None:
         written = {

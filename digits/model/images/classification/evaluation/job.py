@@ -1,8 +1,8 @@
 """An evaluation: a snapshot of a model classifies a list, a folder or a database.
 
 The folder holds `request.json`, what the program was asked for, an uploaded list as `list.txt`, and
-the files of `digits.inference.evaluation`.  Settings say the same in the form's words: `model`
-(id), `model_name`, `epoch`, `source` (in words), `limit` and `top_n`.
+the files of `digits.inference.evaluation`.
+Elsewhere: what was asked for, in the form's words (`settings.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, cast
 from digits.jobs.job import Job
 from digits.jobs.task import Task
 from digits.model.images.classification.evaluation.reading import Evaluation
+from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.evaluation.tasks import ClassifyTask
 
 LIST_FILE = "list.txt"
@@ -23,11 +24,13 @@ class ImageClassificationEvaluationJob(Job):
     type_name = "image-classification-evaluation"
     title = "Image Classification Evaluation"
     category = "evaluation"
+    settings_type = EvaluationSettings
+    settings: EvaluationSettings
     task_types = (ClassifyTask,)
 
     @property
     def belongs_to(self) -> str | None:
-        return str(self.settings["model"])
+        return self.settings.model
 
     @property
     def classify_task(self) -> ClassifyTask:
@@ -44,9 +47,9 @@ class ImageClassificationEvaluationJob(Job):
         """What it was asked for and what came of it, as plain JSON."""
         results = self.results()
         return {
-            "model": self.settings["model"],
-            "epoch": self.settings["epoch"],
-            "source": self.settings["source"],
+            "model": self.settings.model,
+            "epoch": self.settings.epoch,
+            "source": self.settings.source,
             "count": len(results),
             "unreadable": results.unreadable_count,
             **results.accuracy().to_json(),

@@ -105,7 +105,7 @@ def evaluation_top_n(job_id: str) -> ResponseReturnValue:
     job = find_evaluation(job_id)
     job.read_logs()
     classes = job.results().best_of_each_class() or []
-    n = job.settings["top_n"]
+    n = job.settings.top_n
     shown = [
         (label, [_grid_picture(job, each) for each in best])
         for label, best in classes[: max(1, MOST_GRID_PICTURES // n)]

@@ -22,6 +22,7 @@ from digits.model.images.classification.evaluation.creation import (
     create_evaluation,
 )
 from digits.model.images.classification.evaluation.reading import Choice
+from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.try_out import asking
 from digits.model.images.classification.try_out.requests import (
     Chosen,
@@ -38,7 +39,6 @@ from digits.web.forms import shown, submitted_values
 from digits.web.logins import may_make, owner_name
 
 FOLDER = "models/images/classification"
-DEFAULT_TOP_N = 9
 MOST_TOP_N = 100
 # No network has more layers, or more arrays in one of them; no index of a class is larger.
 MOST_BLOBS = 100_000
@@ -129,7 +129,7 @@ def classify_many() -> ResponseReturnValue:
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
     if not isinstance(pictures, UploadedList):
-        return _created_evaluation(chosen, pictures, limit, DEFAULT_TOP_N, "evaluation")
+        return _created_evaluation(chosen, pictures, limit, EvaluationSettings.top_n, "evaluation")
     accuracy = Accuracy.of(chosen.labels)
     if pictures.count > services().config.inference_direct_images:
         return _streamed(chosen, pictures.kept(), accuracy)
@@ -153,7 +153,7 @@ def top_n() -> ResponseReturnValue:
     (`try_out/top_n.html`) gets `job`, `epoch`, `n` and `grids`, a Grids.
     """
     chosen = chosen_snapshot()
-    n = number_of("top_n", MOST_TOP_N) or DEFAULT_TOP_N
+    n = number_of("top_n", MOST_TOP_N) or EvaluationSettings.top_n
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
     if not isinstance(pictures, UploadedList):

@@ -22,6 +22,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob
 from digits.model.images.classification.evaluation.reading import Choice, Evaluation
+from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.job import ImageClassificationModelJob
 from tests.apps import running_app
 from tests.conftest import SchedulerMaker, wait_for_status
@@ -280,7 +281,7 @@ class PartOfAnother(ProgramJob):
 
     @property
     def belongs_to(self) -> str | None:
-        return str(self.settings["whole"])
+        return str(self.settings.whole)
 
 
 def test_it_goes_with_its_model(make_scheduler: SchedulerMaker) -> None:
@@ -298,7 +299,7 @@ def test_it_goes_with_its_model(make_scheduler: SchedulerMaker) -> None:
 
 
 def test_an_evaluation_without_its_model_is_still_shown(tmp_path: Path) -> None:
-    settings = {"model": "gone", "model_name": "m", "epoch": 1, "source": "x", "limit": None}
+    settings = EvaluationSettings(model="gone", model_name="m", epoch=1, source="x")
     job = ImageClassificationEvaluationJob(tmp_path, "name", settings)
     assert job.facts()["count"] == 0
 

@@ -1,0 +1,18 @@
+"""What any dataset of pictures was asked for: how they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from digits.jobs.settings import JobSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDatasetSettings(JobSettings):
+    """How pictures are stored; sizes in pixels."""
+
+    resize_channels: str = "3"  # or "1", for grey ones
+    resize_width: int = 256
+    resize_height: int = 256
+    resize_mode: str = "squash"
+    encoding: str = "png"
