@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, Self, cast, get_args, get_origin, get_type_hints
 
@@ -22,6 +22,8 @@ from digits.errors import FormError
 # Beyond these a number is a slip, and printing or calculating with it would fail.
 MOST_BITS = 63
 LONGEST_RECEIVED = 60
+
+Reader = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class JobSettings:
         for name, each in known.items():
             try:
                 if (value := data.get(name)) is not None:
-                    values[name] = _read(value, each.kind)
+                    values[name] = each.read(value)
                 elif name in data and each.may_be_none:
                     values[name] = None
                 elif each.is_required:
@@ -101,7 +103,7 @@ def plain(value: Any) -> Any:
 class _JsonField:
     """What a dataclass says of a field that stands in the JSON."""
 
-    kind: Any
+    read: Reader
     default: Any
     may_be_none: bool
     is_required: bool
@@ -127,8 +129,10 @@ def _looked_up(settings_type: Any) -> Mapping[str, _JsonField]:
 
 def _described(each: Field[Any], kind: Any) -> _JsonField:
     may_be_none = isinstance(kind, UnionType)
+    if may_be_none:
+        kind = next(each for each in get_args(kind) if each is not type(None))
     return _JsonField(
-        kind=next(k for k in get_args(kind) if k is not type(None)) if may_be_none else kind,
+        read=_reader_of(kind),
         default=each.default,
         may_be_none=may_be_none,
         is_required=each.default is MISSING,
@@ -139,15 +143,21 @@ def _described(each: Field[Any], kind: Any) -> _JsonField:
 # Values -------------------------------------------------------------------------------------------
 
 
-def _read(value: Any, kind: Any) -> Any:
-    """A value, not null, as its field has it; ValueError says what was received instead."""
-    if kind is Any:
-        return value
+def _reader_of(kind: Any) -> Reader:
+    """What reads a value, not null, of this kind; ValueError says what was received instead."""
     if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{_received(value)} is not a list.")
-        return tuple(_read(item, get_args(kind)[0]) for item in value)
-    return _READERS[get_origin(kind) or kind](value)
+        return partial(_list, _reader_of(get_args(kind)[0]))
+    return _READERS[get_origin(kind) or kind]
+
+
+def _list(read: Reader, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(map(read, value))
+    raise ValueError(f"{_received(value)} is not a list.")
+
+
+def _anything(value: Any) -> Any:
+    return value
 
 
 def _flag(value: Any) -> bool:
@@ -204,8 +214,8 @@ def _object(value: Any) -> dict[str, Any]:
     raise ValueError(f"{_received(value)} is not an object.")
 
 
-_READERS: Mapping[Any, Callable[[Any], Any]] = {
-    bool: _flag, int: _whole_number, float: _number, str: _text, dict: _object,
+_READERS: Mapping[Any, Reader] = {
+    bool: _flag, int: _whole_number, float: _number, str: _text, dict: _object, Any: _anything,
 }  # fmt: skip
 
 
