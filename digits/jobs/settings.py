@@ -4,8 +4,7 @@ In: an object of job.json, or of a script.  Out: typed fields, whose names are t
 whose defaults stand in the dataclass alone; and the same JSON again.  What jobs of earlier versions
 lack is filled in here, what a newer version has added is kept.
 
-Elsewhere: the kinds (`settings.py` beside each kind's `job.py`), what a user may choose (`forms.py`
-there).
+Elsewhere: the settings of a kind, and its form (beside the kind's job).
 """
 
 from __future__ import annotations

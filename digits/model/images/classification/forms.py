@@ -168,7 +168,6 @@ class ImageClassificationModelForm(LearningRateForm):
     )
     select_gpus = SelectMultipleField(
         "GPUs",
-        default=Settings.select_gpus,
         validate_choice=False,
         description="Several share each batch. None chosen: one is enough for most networks.",
     )
@@ -207,6 +206,7 @@ class ImageClassificationModelForm(LearningRateForm):
     def settings(self) -> Settings:
         """What was asked for; the network is kept apart."""
         values = self.values_of(Settings)
+        values["select_gpus"] = values["select_gpus"] or Settings.select_gpus
         # What stands in the fields of other methods was neither looked at nor asked for.
         for method, name in METHOD_FIELDS.items():
             if method != self.method.data:
