@@ -154,6 +154,10 @@ def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
     search = Search(ProgressMeter("pictures"), skip, source.paths)
     if is_url(source.place):
         categories = find_categories_at(source.place, search, Downloader(source.urls))
+    elif "://" in source.place and not os.path.isabs(source.place):
+        raise ToolError(
+            f"{source.place} cannot be read: of addresses, those of http and https with a host are."
+        )
     else:
         categories = find_categories(Path(source.place), search)
     search.meter.finish()
