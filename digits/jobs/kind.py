@@ -1,15 +1,15 @@
 """A kind of job, as far as it has nothing to do with pages.
 
-In: classes of jobs and settings.  Out: a `Kind`, which says what belongs together.
+In: classes of jobs.  Out: a `Kind`, which says what belongs together.
 Elsewhere: what a kind shows and asks of a user (`web/kind.py`), which kinds there are (`kinds.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from digits.jobs.job import Job
+from digits.jobs.settings import JobSettings
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,11 @@ class Record:
 class Kind:
     """A kind of job.
 
-    `settings_type` is the class of its jobs' `settings`.  A dataset says what a `record` of it
-    holds; a model, which datasets it `learns_from`: jobs of this class.
+    A dataset says what a `record` of it holds; a model, which datasets it `learns_from`: jobs of
+    this class.
     """
 
     job_type: type[Job]
-    settings_type: type[Any] = dict
     record: Record | None = None
     learns_from: type[Job] | None = None
 
@@ -37,6 +36,11 @@ class Kind:
     def name(self) -> str:
         """The kind's name in job.json."""
         return self.job_type.type_name
+
+    @property
+    def settings_type(self) -> type[JobSettings]:
+        """The class of its jobs' settings."""
+        return self.job_type.settings_type
 
     @property
     def category(self) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.job import Job
 from digits.jobs.resources import TRAIN, Need
+from digits.jobs.settings import JobSettings
 from digits.jobs.task import Task
 from digits_lines.points.job import POINTS_FILE, PointsJob
 
@@ -48,28 +50,38 @@ class FitLineTask(ProgramTask):
         return {"points": self.points, "epochs": self.epochs}
 
 
+@dataclass(frozen=True, kw_only=True)
+class LineSettings(JobSettings):
+    """What was asked for: a dataset, by its id, and how often its points are seen."""
+
+    dataset: str
+    epochs: int = 50
+
+
 class LineJob(Job):
-    """A line; settings: `dataset` (its id) and `epochs`."""
+    """A straight line."""
 
     type_name = "line-model"
     title = "Straight Line"
     category = "model"
+    settings_type = LineSettings
+    settings: LineSettings
     task_types = (FitLineTask,)
 
-    def __init__(self, job_dir: Path, name: str, settings: Mapping[str, Any]) -> None:
+    def __init__(self, job_dir: Path, name: str, settings: LineSettings) -> None:
         super().__init__(job_dir, name, settings)
         self.dataset: PointsJob | None = None
 
     def required_jobs(self) -> list[str]:
-        return [self.settings["dataset"]]
+        return [self.settings.dataset]
 
     def link(self, jobs: Mapping[str, Job]) -> None:
-        dataset = jobs.get(self.settings["dataset"])
+        dataset = jobs.get(self.settings.dataset)
         self.dataset = dataset if isinstance(dataset, PointsJob) else None
 
     def create_tasks(self) -> list[Task]:
-        points = f"../{self.settings['dataset']}/{POINTS_FILE}"
-        return [FitLineTask(self.dir, "fit", points=points, epochs=self.settings["epochs"])]
+        points = f"../{self.settings.dataset}/{POINTS_FILE}"
+        return [FitLineTask(self.dir, "fit", points=points, epochs=self.settings.epochs)]
 
     def line(self) -> dict[str, float] | None:
         """Its `slope` and `intercept`; None before it is found."""

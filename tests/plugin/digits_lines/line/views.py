@@ -13,7 +13,7 @@ from digits.jobs.status import Status
 from digits.web.answers import answer, created, form_errors, job_summary, scheduler, wants_json
 from digits.web.forms import ChoiceField, DigitsForm, WholeNumberField, choice_list, required_name
 from digits.web.logins import owner_name
-from digits_lines.line.job import LineJob
+from digits_lines.line.job import LineJob, LineSettings
 from digits_lines.points.job import PointsJob
 
 MOST_EPOCHS = 1000
@@ -59,7 +59,7 @@ def create() -> ResponseReturnValue:
         if wants_json():
             return form_errors(form.all_errors)
         return render_template("digits_lines/line_new.html", form=form), 400
-    settings = {"dataset": form.dataset.data, "epochs": form.epochs.data}
+    settings = LineSettings(**form.values_of(LineSettings))
     job = scheduler().add_job(LineJob, form.model_name.data, settings, owner=owner_name())
     return created(job, url_for("line_models.show", job_id=job.id))
 
@@ -70,7 +70,7 @@ def show(job_id: str) -> ResponseReturnValue:
     """A line's page, or the same as JSON."""
     job = _line(job_id)
     job.read_logs()
-    data = {**job_summary(job), "settings": job.settings, "line": job.line()}
+    data = {**job_summary(job), "settings": job.settings.to_json(), "line": job.line()}
     return answer("digits_lines/line_show.html", data, job=job, line=job.line())
 
 
@@ -93,4 +93,4 @@ def _cloned(job_id: str | None) -> dict[str, Any]:
     if job_id is None:
         return {}
     job = _line(job_id)
-    return {**job.settings, "model_name": f"{job.name} copy"}
+    return {**job.settings.to_json(), "model_name": f"{job.name} copy"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from digits.dataset.job import DatasetJob
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.resources import CREATE_DB, Need
+from digits.jobs.settings import JobSettings
 from digits.jobs.task import Task
 
 POINTS_FILE = "points.csv"
@@ -65,11 +67,23 @@ class DrawPointsTask(ProgramTask):
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class PointsSettings(JobSettings):
+    """What was asked for: how many points, and what they lie near to."""
+
+    count: int = 1000
+    slope: float = 2.0
+    intercept: float = 1.0
+    noise: float = 0.0
+
+
 class PointsJob(DatasetJob):
-    """Points; settings: `count`, `slope`, `intercept`, `noise`."""
+    """Points near a straight line."""
 
     type_name = "points-dataset"
     title = "Points"
+    settings_type = PointsSettings
+    settings: PointsSettings
     task_types = (DrawPointsTask,)
 
     @property
@@ -78,11 +92,20 @@ class PointsJob(DatasetJob):
         return self.dir / POINTS_FILE
 
     def create_tasks(self) -> list[Task]:
-        names = ("count", "slope", "intercept", "noise")
-        return [DrawPointsTask(self.dir, "draw", **{name: self.settings[name] for name in names})]
+        asked = self.settings
+        return [
+            DrawPointsTask(
+                self.dir,
+                "draw",
+                count=asked.count,
+                slope=asked.slope,
+                intercept=asked.intercept,
+                noise=asked.noise,
+            )
+        ]
 
     def facts(self) -> dict[str, Any]:
-        return {"points": self.settings["count"], "file": POINTS_FILE}
+        return {"points": self.settings.count, "file": POINTS_FILE}
 
     def in_words(self) -> list[tuple[str, str]]:
-        return [("Points", f"{self.settings['count']:,}")]
+        return [("Points", f"{self.settings.count:,}")]

@@ -12,10 +12,11 @@ from digits.errors import JobNotFound
 from digits.web.answers import created, form_errors, scheduler, wants_json
 from digits.web.forms import DigitsForm, NumberField, WholeNumberField, required_name
 from digits.web.logins import owner_name
-from digits_lines.points.job import PointsJob
+from digits_lines.points.job import PointsJob, PointsSettings
 
 MOST_POINTS = 1_000_000
 STEEPEST = 1000.0
+USUAL = PointsSettings()
 
 blueprint = Blueprint("points_datasets", __name__, template_folder="../templates")
 
@@ -24,14 +25,10 @@ class PointsForm(DigitsForm):
     """How many points there are, and what they lie near to."""
 
     dataset_name = StringField("Dataset name", [required_name])
-    count = WholeNumberField("Points", low=2, high=MOST_POINTS, default=1000)
-    slope = NumberField("Slope", low=-STEEPEST, high=STEEPEST, default=2.0)
-    intercept = NumberField("Intercept", low=-STEEPEST, high=STEEPEST, default=1.0)
-    noise = NumberField("Noise", low=0, high=STEEPEST, default=0.0)
-
-    def settings(self) -> dict[str, Any]:
-        """What the job is told."""
-        return {name: self[name].data for name in ("count", "slope", "intercept", "noise")}
+    count = WholeNumberField("Points", low=2, high=MOST_POINTS, default=USUAL.count)
+    slope = NumberField("Slope", low=-STEEPEST, high=STEEPEST, default=USUAL.slope)
+    intercept = NumberField("Intercept", low=-STEEPEST, high=STEEPEST, default=USUAL.intercept)
+    noise = NumberField("Noise", low=0, high=STEEPEST, default=USUAL.noise)
 
 
 @blueprint.get("/points/new")
@@ -50,8 +47,8 @@ def create() -> ResponseReturnValue:
         if wants_json():
             return form_errors(form.all_errors)
         return render_template("digits_lines/points_new.html", form=form), 400
-    name, owner = form.dataset_name.data, owner_name()
-    job = scheduler().add_job(PointsJob, name, form.settings(), owner=owner)
+    settings = PointsSettings(**form.values_of(PointsSettings))
+    job = scheduler().add_job(PointsJob, form.dataset_name.data, settings, owner=owner_name())
     return created(job, url_for("datasets.show", job_id=job.id))
 
 
@@ -61,4 +58,4 @@ def _cloned(job_id: str | None) -> dict[str, Any]:
     job = scheduler().job(job_id)
     if not isinstance(job, PointsJob):
         raise JobNotFound(job_id)
-    return {**job.settings, "dataset_name": f"{job.name} copy"}
+    return {**job.settings.to_json(), "dataset_name": f"{job.name} copy"}
