@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +52,33 @@ def _default(field: FieldDescriptor) -> Any:
     if field.enum_type is not None:
         return field.enum_type.values_by_number[field.default_value].name
     return field.default_value
+
+
+ANOTHER_CAFFE = """
+from google.protobuf import descriptor_pb2, descriptor_pool
+def register():
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe")
+    file.message_type.add(name="NetParameter").field.add(name="theirs", number=1, type=9, label=1)
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+"""
+USE_OURS = """
+from digits.caffe import prototxt
+from digits.caffe.proto import caffe_pb2
+net = caffe_pb2.NetParameter(name="ours")
+assert prototxt.parse_text('name: "ours"', caffe_pb2.NetParameter()) == net
+assert caffe_pb2.NetParameter.FromString(net.SerializeToString()) == net
+"""
+
+
+@pytest.mark.parametrize("order", ["register()\n" + USE_OURS, USE_OURS + "register()\n" + USE_OURS])
+@pytest.mark.parametrize("implementation", ["upb", "python"])
+def test_another_package_may_have_a_caffe_proto_of_its_own(order: str, implementation: str) -> None:
+    environment = os.environ | {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": implementation}
+    command = [sys.executable, "-c", ANOTHER_CAFFE + order]
+    subprocess.run(command, check=True, env=environment)
+
+
+def test_messages_can_be_pickled_and_copied() -> None:
+    net = caffe_pb2.NetParameter(name="net")
+    net.layer.add(name="ip", type="InnerProduct")
+    assert pickle.loads(pickle.dumps(net)) == copy.deepcopy(net) == net

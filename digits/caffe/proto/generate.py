@@ -46,6 +46,24 @@ def generate(table_path: Path, out_dir: Path) -> None:
     )
     if status != 0:
         raise SystemExit(f"protoc ended with status {status}; the generated caffe.proto is wrong")
+    module = out_dir / "caffe_pb2.py"
+    module.write_text(_in_a_pool_of_its_own(module.read_text()))
+
+
+def _in_a_pool_of_its_own(code: str) -> str:
+    """Generated code whose messages live apart from those of other packages in the process.
+
+    A real Caffe, and tools for its files, register a `caffe.proto` of their own; two files of one
+    name cannot be in one pool.  The classes name this package's module, so they can be pickled.
+    """
+    for generated, ours in (
+        ("_descriptor_pool.Default()", "_descriptor_pool.DescriptorPool()"),
+        ("(DESCRIPTOR, 'caffe_pb2', _globals)", "(DESCRIPTOR, __name__, _globals)"),
+    ):
+        if code.count(generated) != 1:
+            raise SystemExit(f"this protoc does not write {generated!r} once; adapt generate.py")
+        code = code.replace(generated, ours)
+    return code
 
 
 def _message_lines(message: dict[str, Any]) -> Iterator[str]:
