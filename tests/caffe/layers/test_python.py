@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,16 +189,70 @@ def test_code_is_told_the_phase(phase: Phase) -> None:
 
 def test_modules_find_this_package_under_pycaffes_name() -> None:
     build_layer(text_of("Batches"), allow_python=True)
-    import caffe  # noqa: PLC0415  # only there once a Python layer was built
-    import caffe.io  # noqa: PLC0415
-
+    theirs = sys.modules["their_layers"]
     import digits.caffe  # noqa: PLC0415
     import digits.caffe.io  # noqa: PLC0415
 
-    assert caffe is digits.caffe
-    assert caffe.io is digits.caffe.io
+    assert theirs.caffe is digits.caffe
+    assert theirs.caffe.io is digits.caffe.io
     assert digits.caffe.__spec__ is not None
     assert digits.caffe.__spec__.name == "digits.caffe"
+
+
+IMPORTS_LATE = """
+import caffe
+import their_helper
+
+class Late(caffe.Layer):
+    def setup(self, bottom, top):
+        import caffe.draw
+        their_helper.check()
+
+    def reshape(self, bottom, top):
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        from caffe.coord_map import crop
+        import caffe
+        top[0].data[...] = not hasattr(caffe, "another")
+"""
+HELPER = """
+import caffe
+
+def check():
+    import caffe.io
+    assert not hasattr(caffe, "another")
+"""
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_the_name_caffe_means_what_it_did_once_a_layer_has_run(
+    another: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "caffe"]:
+        monkeypatch.delitem(sys.modules, name)
+    (tmp_path / "their_layers.py").write_text(IMPORTS_LATE)
+    (tmp_path / "their_helper.py").write_text(HELPER)
+    if another:
+        (tmp_path / "caffe").mkdir()
+        (tmp_path / "caffe" / "__init__.py").write_text("another = True")
+        (tmp_path / "caffe" / "io.py").write_text("another = True")
+        importlib.import_module("caffe.io")
+    finders = list(sys.meta_path)
+    layer = build_layer(text_of("Late"), allow_python=True)
+    for _ in range(2):
+        assert run(layer)[0].tolist() == [1]
+        names = sorted(name for name in sys.modules if name.partition(".")[0] == "caffe")
+        assert names == (["caffe", "caffe.io"] if another else [])
+        assert sys.meta_path == finders
+    sys.modules.pop("their_helper")
+    if another:
+        assert importlib.import_module("caffe").another
+        for name in ("caffe", "caffe.io"):
+            sys.modules.pop(name)
+    else:
+        with pytest.raises(ModuleNotFoundError, match="No module named 'caffe'"):
+            importlib.import_module("caffe")
 
 
 def test_they_are_refused_unless_allowed() -> None:
