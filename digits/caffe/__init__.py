@@ -3,6 +3,8 @@
     net = caffe.Net("deploy.prototxt", caffe.TEST, weights="snapshot.caffemodel")
     solver = caffe.get_solver("solver.prototxt")
 
+What nets and solvers say goes to stderr in glog's form, as in pycaffe (`machine/log.py`).
+
 Names are loaded when they are first used: importing the package alone imports neither PyTorch nor
 anything else that is slow, so `digits.caffe.proto` and `digits.caffe.errors` cost nothing more.
 """
@@ -77,6 +79,13 @@ _NAMES = {
     "solver_rank": "machine.device",
     "to_proto": "net_spec",
 }
+# Who uses these wants to see what nets and solvers log, as pycaffe shows it.
+_LOGGING = frozenset(
+    [
+        "AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "Classifier", "Detector", "NesterovSolver",
+        "Net", "RMSPropSolver", "SGDSolver", "get_solver",
+    ]
+)  # fmt: skip
 # pycaffe's modules; `layers` is its object that makes layers of a NetSpec, too.
 _MODULES = frozenset(
     ["classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto"]
@@ -122,6 +131,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name == "layer_type_list":
         return importlib.import_module(f"{__name__}.layers.registry").layer_types
+    if name in _LOGGING:
+        importlib.import_module(f"{__name__}.log").start_script_logging()
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)

@@ -1,7 +1,9 @@
-"""Caffe's command line: `python -m digits.caffe train|test|time|device_query`.
+"""Caffe's command line: `python -m digits.caffe train|test|time|device_query`, or another program.
 
-Log lines go to stderr in Caffe's form.  The exit status is 0 only if what was asked for was done; a
-message of level F says why not.  Source: caffe.cpp.
+Caffe's tools, examples and Python programs run under their names: `python -m digits.caffe
+convert_imageset ...` (`commands/programs.py`).  Log lines go to stderr in Caffe's form.  The exit
+status is 0 only if what was asked for was done; a message of level F says why not.
+Source: caffe.cpp.
 """
 
 from __future__ import annotations
@@ -13,30 +15,34 @@ import sys
 import traceback
 
 from digits.caffe.commands import flags as command_flags
+from digits.caffe.commands import programs
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats.prototxt import nearest
 from digits.caffe.machine.gflags import UsageError
-from digits.caffe.machine.log import at, start_logging
+from digits.caffe.machine.log import at, end_logging
 from digits.caffe.machine.process import keep_freed_memory, settle_threads
 from digits.caffe.solving.signals import Terminated, end_by_sigterm
 
 log = logging.getLogger("digits.caffe.__main__")
 
-VERSION = "caffe version 1.0.0"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line (without the program's name); the exit status."""
-    start_logging()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    program = programs.named(given[0]) if given else None
+    if program is not None:
+        return programs.run(program, given[1:])
+    line = command_flags.command_line()
+    begun = line.begin(given)
+    if isinstance(begun, int):
+        return begun
     try:
-        flags = command_flags.parse(sys.argv[1:] if arguments is None else arguments)
+        flags = command_flags.flags_of(*begun)
     except UsageError as error:
         print(f"ERROR: {error}", file=sys.stderr)  # noqa: T201  # as gflags does
         return 1
-    if flags.version:
-        print(VERSION)  # noqa: T201
-        return 0
-    if flags.help or not flags.command:
-        print(command_flags.usage())  # noqa: T201
+    if not flags.command:
+        print(line.short_help())  # noqa: T201
         return 0
     return _run(flags)
 
@@ -55,10 +61,13 @@ def _run(flags: command_flags.Flags) -> int:
         return 1
     except Terminated:
         log.warning("Ended by SIGTERM; no snapshot was taken.")
+        end_logging()
         end_by_sigterm()
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        end_logging()
 
 
 def _raised_at(error: CaffeError) -> str:
@@ -71,7 +80,8 @@ def _unknown(command: str) -> int:
     log.error("Available caffe actions:", extra=at("caffe.cpp:78"))
     for name in sorted(command_flags.COMMANDS):
         log.error("\t%s", name, extra=at("caffe.cpp:81"))
-    log.critical("Unknown action: %s", command, extra=at("caffe.cpp:83"))
+    hint = nearest(command, [*command_flags.COMMANDS, *programs.PROGRAMS])
+    log.critical("Unknown action: %s%s", command, hint and f".{hint}", extra=at("caffe.cpp:83"))
     return 1
 
 

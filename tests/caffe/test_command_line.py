@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from digits.caffe.commands.flags import HELP, Flags, parse
+from digits.caffe.__main__ import main
+from digits.caffe.commands.flags import HELP, Flags, command_line, parse
+from digits.caffe.commands.programs import PROGRAMS
 from digits.caffe.machine.gflags import UsageError
 from digits.caffe.solving.solver_state import read_state
 from tests.conftest import wait_until
@@ -258,3 +261,78 @@ def test_mistakes_in_flags_are_named(arguments: list[str], words: str) -> None:
 
 def test_every_flag_has_a_help_text() -> None:
     assert set(HELP) == set(vars(Flags())) - {"command", "help", "version"}
+
+
+def test_every_program_and_flag_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "caffe-engine.md").read_text()
+    flags = [flag.name for flag in command_line().help.flags]
+    assert [name for name in PROGRAMS if f"`{name}`" not in text] == []
+    assert [name for name in flags if not re.search(rf"--(no)?{name}\b", text)] == []
+
+
+def test_python_layers_run_unless_they_are_forbidden(folder: Path) -> None:
+    (folder / "theirs.py").write_text(
+        "import caffe\n\nclass Layer(caffe.Layer):\n"
+        "    def setup(self, bottom, top): print('ran')\n"
+        "    def reshape(self, bottom, top): top[0].reshape(1)\n"
+        "    def forward(self, bottom, top): pass\n"
+        "    def backward(self, top, down, bottom): pass\n"
+    )
+    (folder / "net.prototxt").write_text(
+        'layer { name: "theirs" type: "Python" top: "x" loss_weight: 1 '
+        'python_param { module: "theirs" layer: "Layer" } }'
+    )
+    text = SOLVER.replace("10000000", "1").replace('"snap"', '"snap" snapshot_after_train: false')
+    (folder / "solver.prototxt").write_text(text)
+    arguments = ["train", "--solver=solver.prototxt"]
+    allowed = run(folder, *arguments)
+    assert (allowed.returncode, allowed.stdout) == (0, "ran\n"), allowed.stderr
+    refused = run(folder, *arguments, "--noallow_python")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "not allowed here" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "lines"),
+    [
+        ([], {}, 6),
+        (["--minloglevel=3"], {}, 1),
+        ([], {"GLOG_minloglevel": "3"}, 1),
+        (["--minloglevel=2"], {"GLOG_minloglevel": "9"}, 6),
+        (["-logtostderr"], {}, 6),
+        (["--alsologtostderr=false", "-stderrthreshold", "3", "--log_dir=."], {}, 1),
+        (["--undefok=foo", "--foo"], {}, 6),
+        (["--flagfile=flags"], {}, 0),
+    ],
+)
+def test_flags_and_variables_of_glog_govern_the_log(
+    folder: Path,
+    flags: list[str],
+    variables: dict[str, str],
+    lines: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "flags").write_text("--minloglevel=4\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["fly", *flags]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == lines
+    if "--log_dir=." in flags:
+        assert (folder / "caffe.FATAL").read_text().endswith("] Unknown action: fly\n")
+
+
+def test_a_training_writes_what_it_says_into_files_too(folder: Path) -> None:
+    text = SOLVER.replace("10000000", "2").replace('"snap"', '"snap" snapshot_after_train: false')
+    (folder / "solver.prototxt").write_text(text)
+    (folder / "logs").mkdir()
+    done = run(folder, "train", "--solver=solver.prototxt", "--log_dir=logs")
+    head, _, lines = (folder / "logs" / "caffe.INFO").read_text().partition("file:line] msg\n")
+    assert head.startswith("Log file created at: ")
+    assert lines == done.stderr
+
+
+def test_a_near_miss_of_a_program_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert_imagset"]) == 1
+    assert "Did you mean 'convert_imageset'" in capsys.readouterr().err

@@ -1,14 +1,18 @@
 """The command line of `python -m digits.caffe`: Caffe's own flags, and a few of ours.
 
 Imports nothing heavy: help and mistakes answer at once.  Source: caffe.cpp.
-Elsewhere: how flags are written (`machine/gflags.py`).
+Elsewhere: how flags are written (`machine/gflags.py`), those that all programs take
+(`machine/command_line.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from digits.caffe.commands.programs import PROGRAMS
 from digits.caffe.machine import gflags
+from digits.caffe.machine.command_line import CommandLine
 
 COMMANDS = {
     "train": "train or finetune a model",
@@ -35,7 +39,8 @@ HELP = {
     "weights": "Optional; the pretrained weights to initialize finetuning, separated by ','. "
     "Cannot be set simultaneously with snapshot.",
     "allow_nan": "Optional; go on training after the loss has become nan, as real Caffe does.",
-    "allow_python": "Optional; let layers of type Python run the code that they name.",
+    "allow_python": "Optional; let layers of type Python run the code that they name, as Caffe "
+    "does. Use --noallow_python for networks of others.",
     "compile": "Optional; compile the network with torch.compile (needs a C++ compiler).",
     "precision": "Optional; fp32, tf32 (GPUs) or bf16 for convolutions and matrix products; "
     "weights are float32 always.",
@@ -61,7 +66,7 @@ class Flags:
     stage: str = ""
     weights: str = ""
     allow_nan: bool = False
-    allow_python: bool = False
+    allow_python: bool = True
     compile: bool = False
     precision: str = "fp32"
     processes: int = 1
@@ -74,9 +79,17 @@ class Flags:
         return self.stage.split(",")
 
 
-_DEFAULTS: dict[str, gflags.Value] = {
-    name: value for name, value in asdict(Flags()).items() if name != "command"
-}
+_DEFAULTS: dict[str, gflags.Value] = {name: getattr(Flags(), name) for name in HELP}
+
+
+def command_line() -> CommandLine:
+    """What the program takes, for its environment as it is now."""
+    return CommandLine(
+        "caffe",
+        _usage(),
+        "tools/caffe.cpp",
+        {name: (text, _DEFAULTS[name]) for name, text in HELP.items()},
+    )
 
 
 def parse(arguments: list[str]) -> Flags:
@@ -84,7 +97,15 @@ def parse(arguments: list[str]) -> Flags:
 
     Raises UsageError for an unknown flag, a value that does not fit, a second word.
     """
-    values, words = gflags.parse(arguments, _DEFAULTS)
+    line = command_line()
+    values, words = gflags.parse(arguments, line.defaults, line.name)
+    flags = flags_of(line.own(values), words)
+    flags.help, flags.version = bool(values["help"]), bool(values["version"])
+    return flags
+
+
+def flags_of(values: Mapping[str, gflags.Value], words: Sequence[str]) -> Flags:
+    """The flags of these values and words; UsageError for a second word."""
     if len(words) > 1:
         raise gflags.UsageError(f"one command is expected, received {', '.join(words)}")
     return Flags(*words, **values)  # type: ignore[arg-type]  # each is of its default's type
@@ -95,12 +116,10 @@ def written(flags: Flags) -> list[str]:
     return [flags.command, *(f"--{name}={getattr(flags, name)}" for name in _DEFAULTS)]
 
 
-def usage() -> str:
-    """What `caffe --help` prints."""
+def _usage() -> str:
     width = max(map(len, COMMANDS)) + 4
     lines = ["caffe: command line brew", "usage: caffe <command> <args>", "", "commands:"]
     lines += [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
-    lines += ["", "  Flags of caffe:"]
-    for name, text in sorted(HELP.items()):
-        lines += gflags.describe(name, text, _DEFAULTS[name])
+    width = max(map(len, PROGRAMS)) + 4
+    lines += ["", "programs:", *(f"  {name:<{width}}{text}" for name, text in PROGRAMS.items())]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from digits.caffe.machine.gflags import Value
 from digits.caffe.machine.log import at
 from digits.caffe.tools.program import Program
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("digits.caffe.tools.compute_image_mean")
 
 USAGE = """\
 compute_image_mean: Compute the mean_image of a set of images given by a leveldb/lmdb
@@ -71,7 +71,7 @@ def mean_of(reader: db.Reader) -> npt.NDArray[np.float32]:
     return (total / count).astype(np.float32)
 
 
-PROGRAM = Program(USAGE, FLAGS, range(1, 3), run)
+PROGRAM = Program("tools/compute_image_mean.cpp", USAGE, FLAGS, range(1, 3), run)
 main = PROGRAM.main
 
 if __name__ == "__main__":

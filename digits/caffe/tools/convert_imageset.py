@@ -9,7 +9,9 @@ made for DIGITS use `digits.tools.create_db`.  Source: convert_imageset.cpp, io.
 from __future__ import annotations
 
 import logging
+import os
 import random
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,13 +26,15 @@ from digits.caffe.machine.log import at
 from digits.caffe.proto.caffe_pb2 import Datum
 from digits.caffe.tools.program import Program
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("digits.caffe.tools.convert_imageset")
 
 USAGE = """\
 convert_imageset: Convert a set of images to the leveldb/lmdb
 format used as input for Caffe.
 Usage:
-    convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME"""
+    convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME
+The ImageNet dataset for the training demo is at
+    http://www.image-net.org/download-images"""
 FLAGS: dict[str, tuple[str, Value]] = {
     "backend": ("The backend {lmdb, leveldb} for storing the result", db.LMDB),
     "check_size": ("When this option is on, check that all the datum have the same size", False),
@@ -41,6 +45,8 @@ FLAGS: dict[str, tuple[str, Value]] = {
     "resize_width": ("Width images are resized to", 0),
     "shuffle": ("Randomly shuffle the order of images and their labels", False),
 }
+_LABEL = re.compile(r"\s*[-+]?[0-9]+")
+_INT32 = range(-(1 << 31), 1 << 31)
 _COMMIT_EVERY = 1000
 _AHEAD = 64  # pictures that are read before the first of them is written
 
@@ -94,7 +100,7 @@ def _convert(
                     f"{lines[index][0]}: Incorrect data field size {len(record.data)}, the first "
                     f"picture has {size}; resize the pictures to one size"
                 )
-        writer.put(f"{index:08d}_{lines[index][0]}".encode(), record.SerializeToString())
+        writer.put(os.fsencode(f"{index:08d}_{lines[index][0]}"), record.SerializeToString())
         count += 1
         if count % _COMMIT_EVERY == 0:
             writer.commit()
@@ -116,7 +122,7 @@ def _record_or_none(root: str, line: tuple[str, int], options: Options) -> Datum
     name, label = line
     try:
         return _record(root + name, label, options)
-    except DataError as error:
+    except (DataError, ValueError) as error:  # no picture, or no name that a file can have
         log.error("Could not open or find file %s%s: %s", root, name, error, extra=at("io.cpp:76"))
         return None
 
@@ -140,23 +146,36 @@ def _is_of_kind(path: str, kind: str) -> bool:
 
 
 def _read_list(path: str) -> list[tuple[str, int]]:
+    """A path and a label for each line, as Caffe reads them: a line of neither counts too.
+
+    What stands behind the last blank is the label, up to its last digit, or 0.  So a blank line is
+    a picture that cannot be found, which is said and passed over when its turn comes.  Unlike in
+    Caffe, blanks at the end of a line count for nothing.
+    """
     try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = os.fsdecode(Path(path).read_bytes()).split("\n")
+    except OSError as error:
         raise DataError(f"cannot read the list {path}: {error}") from error
-    entries = []
-    for number, line in enumerate(lines, 1):
-        name, _, label = line.rstrip().rpartition(" ")
-        try:
-            entries.append((name, int(label)))
-        except ValueError as error:
-            raise DataError(
-                f"{path}:{number}: each line must be `PATH LABEL`, received {line!r}"
-            ) from error
-    return entries
+    if not lines[-1]:
+        lines.pop()  # what follows the last newline is no line
+    return [_entry(f"{path}:{number}", line) for number, line in enumerate(lines, 1)]
 
 
-PROGRAM = Program(USAGE, FLAGS, range(3, 4), run)
+def _entry(where: str, line: str) -> tuple[str, int]:
+    name, blank, label = line.rstrip().rpartition(" ")
+    found = _LABEL.match(label)
+    if found is None and label:
+        log.warning(
+            "%s: each line should be `PATH LABEL`, received %r; its label is taken as 0",
+            where, line, extra=at("convert_imageset.cpp:79"),
+        )  # fmt: skip
+    number = int(found[0]) if found else 0
+    if number not in _INT32:
+        raise DataError(f"{where}: the label {number} is too large; labels have 32 bits")
+    return (name if blank else label), number
+
+
+PROGRAM = Program("tools/convert_imageset.cpp", USAGE, FLAGS, range(3, 4), run)
 main = PROGRAM.main
 
 if __name__ == "__main__":

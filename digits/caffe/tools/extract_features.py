@@ -20,7 +20,7 @@ from digits.caffe.machine.log import at
 from digits.caffe.proto.caffe_pb2 import Datum
 from digits.caffe.tools.program import Program
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("digits.caffe.tools.extract_features")
 
 USAGE = """\
 This program takes in a trained network and an input data layer, and then extract features of the
@@ -82,7 +82,7 @@ def run(flags: dict[str, Value], words: list[str]) -> int:
             f"and {len(paths)}"
         )
     device = one_device(_gpu(words[6:]), 38)
-    net = Net(model, Phase.TEST, context=LayerContext(device=device))
+    net = Net(model, Phase.TEST, context=LayerContext(device=device, allow_python=True))
     try:
         net.copy_from(weights)
         for name in names:
@@ -118,7 +118,7 @@ def _gpu(words: list[str]) -> str:
     return words[1].removeprefix("DEVICE_ID=") if len(words) > 1 else "0"
 
 
-PROGRAM = Program(USAGE, {}, range(6, 9), run)
+PROGRAM = Program("tools/extract_features.cpp", USAGE, {}, range(6, 9), run)
 main = PROGRAM.main
 
 if __name__ == "__main__":

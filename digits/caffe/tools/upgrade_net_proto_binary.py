@@ -41,6 +41,7 @@ UPGRADE = Upgrade(
     write=_write,
 )
 PROGRAM = Program(
+    "tools/upgrade_net_proto_binary.cpp",
     "Usage: upgrade_net_proto_binary v0_net_proto_file_in net_proto_file_out",
     {},
     range(2, 3),

@@ -19,6 +19,7 @@ UPGRADE = Upgrade(
     write=prototxt.write_text,
 )
 PROGRAM = Program(
+    "tools/upgrade_net_proto_text.cpp",
     "Usage: upgrade_net_proto_text v0_net_proto_file_in net_proto_file_out",
     {},
     range(2, 3),

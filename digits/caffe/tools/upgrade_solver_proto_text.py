@@ -26,6 +26,7 @@ UPGRADE = Upgrade(
     write=prototxt.write_text,
 )
 PROGRAM = Program(
+    "tools/upgrade_solver_proto_text.cpp",
     "Usage: upgrade_solver_proto_text old_solver_proto_file_in solver_proto_file_out",
     {},
     range(2, 3),

@@ -9,6 +9,7 @@ prepared as in training, which `info.json` describes.
 
 import argparse
 import json
+import os
 import sys
 import zlib
 from pathlib import Path
@@ -41,7 +42,8 @@ def load_net(info: Any) -> Any:
 
 
 def import_caffe() -> Any:
-    """DIGITS' engine, or pycaffe."""
+    """DIGITS' engine, or pycaffe; both log what they build, which nobody wants to read here."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
     try:
         from digits import caffe  # noqa: PLC0415
     except ImportError:

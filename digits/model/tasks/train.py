@@ -142,8 +142,10 @@ class TrainTask(Task):
             "train",
             f"--solver={SOLVER_FILE}",
         ]
-        if self.job.settings.python_layers and not self.job.settings.caffe_root:
-            command.append("--allow_python")
+        if not self.job.settings.caffe_root:
+            # Ours has the flag; its default is for people who run their own networks.
+            allowed = self.job.settings.python_layers
+            command.append("--allow_python" if allowed else "--noallow_python")
         state = snapshots.newest_state(self.job_dir)
         weights = self.job.pretrained_weights()
         if state is not None:
@@ -153,6 +155,11 @@ class TrainTask(Task):
         if self.job.settings.use_gpu:
             command.append(f"--gpu={','.join(self.allocation)}")
         return command
+
+    def environment(self) -> dict[str, str]:
+        """Without glog's variables: the log is read here, and must hold all that it can."""
+        environment = super().environment()
+        return {name: environment[name] for name in environment if not name.startswith("GLOG_")}
 
     def finish(self) -> None:
         if self.curves.diverged():

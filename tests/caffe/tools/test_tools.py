@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pkgutil
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import digits.caffe.tools
+from digits.caffe.commands.programs import PROGRAMS, named
 from digits.caffe.data import datum, db, pictures
 from digits.caffe.data.means import read_mean_file
 from digits.caffe.formats import prototxt
@@ -28,8 +33,12 @@ from tests.caffe.data.conftest import picture
 from tests.golden.cases import DATA
 
 TOOLS = [
+    "classification",
     "compute_image_mean",
+    "convert_cifar_data",
     "convert_imageset",
+    "convert_mnist_data",
+    "convert_mnist_siamese_data",
     "extract_features",
     "upgrade_net_proto_binary",
     "upgrade_net_proto_text",
@@ -95,6 +104,118 @@ def test_a_picture_that_cannot_be_read_is_passed_over(
     (folder / "1.jpg").unlink()
     assert [record.label for record in convert(folder)] == [5, 7]
     assert "Could not open or find file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("\n0.png 5\n2.png 7\n\n", ["00000001_0.png", "00000002_2.png"]),
+        ("0.png 5\r\n\r\n   \n2.png 7", ["00000000_0.png", "00000003_2.png"]),
+        ("0.png\n2.png\t7\n0.png x\n", ["00000000_0.png", "00000002_0.png"]),
+    ],
+)
+def test_lines_of_no_picture_are_passed_over(
+    folder: Path, text: str, keys: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "list.txt").write_bytes(text.encode())
+    convert(folder)
+    with db.Reader(f"{folder}/db", "lmdb") as reader:
+        assert [key.decode() for key, _ in reader.records()] == keys
+    said = capsys.readouterr().err
+    assert f"A total of {len(text.removesuffix(chr(10)).split(chr(10)))} images." in said
+    assert "Processed 2 files." in said
+
+
+@pytest.mark.parametrize(
+    ("line", "label"), [("0.png 7x", 7), ("0.png -2", -2), ("0.png", 0), ("0.png x", 0)]
+)
+def test_labels_are_read_as_far_as_they_are_numbers(folder: Path, line: str, label: int) -> None:
+    (folder / "list.txt").write_text(f"{line}\n")
+    assert [record.label for record in convert(folder)] == [label]
+
+
+def test_names_need_not_be_utf_8(folder: Path) -> None:
+    name = b"caf\xe9.png"
+    (folder / "0.png").rename(folder / os.fsdecode(name))
+    (folder / "list.txt").write_bytes(name + b" 3\n")
+    assert [record.label for record in convert(folder)] == [3]
+
+
+def test_a_label_that_a_record_cannot_hold_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "list.txt").write_text("0.png 5\n2.png 99999999999\n")
+    words = [f"{folder}/", f"{folder}/list.txt", f"{folder}/db"]
+    assert convert_imageset.main(words) == 1
+    assert "list.txt:2: the label 99999999999 is too large" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("start", [["-m", "digits.caffe"], ["-m", "digits.caffe.tools."]])
+def test_tools_run_by_their_names_say_what_caffes_say(folder: Path, start: list[str]) -> None:
+    def said(tool: str, *words: str) -> list[str]:
+        name = [*start[:-1], f"{start[-1]}{tool}"] if start[-1].endswith(".") else [*start, tool]
+        command = [sys.executable, *name, *words]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return [line.split("] ", 1)[1] for line in done.stderr.splitlines()]
+
+    (folder / "list.txt").write_text("0.png 5\n2.png 7\n")
+    assert said("convert_imageset", "./", "list.txt", "db") == [
+        "A total of 2 images.",
+        "Opened lmdb db",
+        "Processed 2 files.",
+    ]
+    lines = said("compute_image_mean", "db", "mean")
+    assert lines[:4] == [
+        "Opened lmdb db",
+        "Starting iteration",
+        "Processed 2 files.",
+        "Write to mean",
+    ]
+    assert lines[4] == "Number of channels: 3"
+    assert [line.rpartition(" ")[0] for line in lines[5:]] == [
+        f"mean_value channel [{channel}]:" for channel in range(3)
+    ]
+
+
+@pytest.mark.parametrize("name", [*TOOLS, "classify", "detect", "draw_net"])
+def test_a_tools_log_has_its_name_also_where_it_is_the_main_module(name: str) -> None:
+    (folder,) = digits.caffe.tools.__path__
+    module = runpy.run_path(f"{folder}/{name}.py", run_name="another")
+    if "log" in module:
+        assert module["log"].name == f"digits.caffe.tools.{name}"
+
+
+def test_every_tool_can_be_run_by_its_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(digits.caffe.tools.__path__)}
+    assert set(PROGRAMS) == modules - {"program", "python_program", "upgrades", "detections_file"}
+    for name in PROGRAMS:
+        assert named(name) == named(f"{name}.bin") == named(f"{name}.py") == name
+
+
+@pytest.mark.parametrize(
+    ("flags", "first"),
+    [
+        (["--minloglevel=1"], None),
+        (["--logtostderr=0", "--alsologtostderr=0", "--log_dir=."], None),
+        (["--log_prefix=false"], "A total of 3 images."),
+        (["--undefok=nothing", "--nothing"], "A total of 3 images."),
+    ],
+)
+def test_tools_take_glogs_flags(
+    folder: Path,
+    flags: list[str],
+    first: str | None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    convert(folder, *flags)
+    lines = capsys.readouterr().err.splitlines()
+    assert bool(lines) is (first is not None)
+    if first is not None:
+        assert lines[0].endswith(first)
+    if "--log_dir=." in flags:
+        assert "Processed 3 files." in (folder / "convert_imageset.INFO").read_text()
 
 
 def test_check_size_refuses_pictures_of_two_sizes(

@@ -244,6 +244,26 @@ def test_the_gpus_it_got_are_named_to_the_program(tmp_path: Path) -> None:
     assert task.arguments()[1:4] == ["-m", "digits.caffe", "train"]
 
 
+@pytest.mark.parametrize(
+    ("allowed", "flag"), [(True, "--allow_python"), (False, "--noallow_python")]
+)
+def test_python_layers_run_only_where_the_server_allows_them(
+    tmp_path: Path, allowed: bool, flag: str
+) -> None:
+    arguments = attached(tmp_path, python_layers=allowed).arguments()
+    assert [word for word in arguments if "allow_python" in word] == [flag]
+
+
+def test_variables_of_glog_do_not_reach_a_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLOG_minloglevel", "2")
+    monkeypatch.setenv("SOMETHING", "else")
+    environment = attached(tmp_path).environment()
+    assert environment["SOMETHING"] == "else"
+    assert not [name for name in environment if name.startswith("GLOG_")]
+
+
 def test_the_caffe_on_the_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     caffe_that(tmp_path, "")
     monkeypatch.setenv("PATH", str(tmp_path / "caffe" / "bin"))
