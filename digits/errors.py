@@ -5,6 +5,7 @@
     ├── JobNotFound        no job has this id
     ├── JobNotRunning      abort or pause of a job that does not run
     ├── JobInUse           delete of a dataset that models still need
+    ├── JobUnreadable      a job.json that is none, or holds what no job can
     ├── JobRefused         what the job's state does not allow, such as resuming a running job
     ├── FormError          values that a form cannot take: {field: [message, ...]}
     ├── StorageError       the jobs directory cannot be written: full, read-only
@@ -55,6 +56,10 @@ class JobInUse(DigitsError):
 
 class JobRefused(DigitsError):
     """The job's state does not allow what was asked."""
+
+
+class JobUnreadable(DigitsError):
+    """A job on disk that cannot be used; the message says what of it, and is fit for a page."""
 
 
 class FormError(DigitsError):

@@ -170,7 +170,10 @@ def serve(server: Server) -> None:
 def set_up_logging(config: Config) -> None:
     """One handler, set once: a file, or stderr."""
     target: dict[str, Any] = (
-        {"filename": config.logfile_filename} if config.logfile_filename else {"stream": sys.stderr}
+        # What is no text (a file's odd name) is written as an escape, as stderr does.
+        {"filename": config.logfile_filename, "encoding": "utf-8", "errors": "backslashreplace"}
+        if config.logfile_filename
+        else {"stream": sys.stderr}
     )
     logging.basicConfig(
         level=config.logfile_level.upper(),

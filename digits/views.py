@@ -52,7 +52,8 @@ def home() -> ResponseReturnValue:
 
     The page (`home/home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which
     makes the address of this page with other parameters; `steps`, a newcomer's next ones
-    (`FirstSteps`, or None); and `panel`, the state of the machine and the queue.
+    (`FirstSteps`, or None); `panel`, the state of the machine and the queue; and `left_aside`, why
+    folders of jobs cannot be read.
     """
     jobs = scheduler().jobs
     if wants_json():
@@ -72,6 +73,7 @@ def home() -> ResponseReturnValue:
         steps=steps,
         form=DigitsForm() if steps else None,
         panel=machine_panel(services().devices.read(), scheduler()),
+        left_aside=scheduler().store.left_aside,
     )
 
 
@@ -250,8 +252,10 @@ def clone_job(job_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/jobs/rescan")
 def rescan() -> ResponseReturnValue:
-    """Take in jobs that were copied into the jobs directory."""
-    return jsonify({"found": scheduler().rescan()})
+    """Take in jobs that were copied into the jobs directory; says which cannot be read, and why."""
+    found = scheduler().rescan()
+    left_aside = scheduler().store.left_aside
+    return jsonify({"found": found, **({"left_aside": left_aside} if left_aside else {})})
 
 
 def _page_number(name: str) -> int:

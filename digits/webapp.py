@@ -73,6 +73,7 @@ def create_app(
         "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
     )
     app.request_class = UploadRequest
+    app.response_class = headers.TextResponse
     app.config.update(
         SECRET_KEY=config.secret_key or kept_secret_key(config.jobs_dir),
         MAX_CONTENT_LENGTH=config.max_upload_mb * headers.MEGABYTE,

@@ -29,7 +29,7 @@ def dataset_settings(
         # made.
         method="textfile",
         seed=0,
-        resize_channels=str(channels),
+        resize_channels="3" if channels == 3 else "1",
         resize_height=height,
         resize_width=width,
         resize_mode=resize_mode,

@@ -10,12 +10,14 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from digits.base.atomic import SyncCall, write_text
+from digits.errors import FormError, JobUnreadable
 from digits.jobs.recent_logs import RecentLogs
+from digits.jobs.record import quoted, require, require_id, require_shown
 from digits.jobs.settings import JobSettings
-from digits.jobs.status import Status, StatusHistory
+from digits.jobs.status import ALLOWED_STEPS, Status, StatusHistory
 from digits.jobs.task import Task
 
 LONGEST_NOTES = 20_000  # characters
@@ -25,6 +27,20 @@ def new_job_id(now_s: float | None = None) -> str:
     """An id such as `20150421-140640-d697a3`: local time and six random hexadecimal digits."""
     moment = time.localtime(time.time() if now_s is None else now_s)
     return f"{time.strftime('%Y%m%d-%H%M%S', moment)}-{secrets.token_hex(3)}"
+
+
+class _AlwaysWritten(TypedDict):
+    name: str
+    history: list[Any]
+    settings: dict[str, Any]
+    tasks: list[dict[str, Any]]
+
+
+class JobRecord(_AlwaysWritten, total=False):
+    """What every job.json holds; earlier versions wrote neither notes nor an owner."""
+
+    notes: str
+    owner: str
 
 
 class Job:
@@ -146,20 +162,42 @@ class Job:
 
     @classmethod
     def from_json(cls, job_dir: Path, data: Mapping[str, Any]) -> Job:
-        """A job as `to_json` wrote it.
-
-        LookupError, TypeError or ValueError when it is not, FormError for wrong settings.
-        """
-        name, settings = data["name"], data["settings"]
-        # Jobs of earlier versions have none.
-        notes, owner = data.get("notes", ""), data.get("owner", "")
-        if not isinstance(owner, str):
-            raise TypeError("owner must be text")
-        if not (isinstance(name, str) and isinstance(notes, str) and isinstance(settings, dict)):
-            raise TypeError("name and notes must be text, settings an object")
-        job = cls(job_dir, name, cls.settings_type.from_json(settings))
-        job.notes, job.owner = notes, owner
+        """A job as `to_json` wrote it; JobUnreadable when it is not."""
+        require(data, JobRecord, "the job")
+        require_id(job_dir.name, "the folder's name")
+        owner = data.get("owner", "")
+        require_shown(data["name"], "the name")
+        require_shown(owner, "the owner")
+        try:
+            settings = cls.settings_type.from_json(data["settings"])
+        except FormError as error:
+            raise JobUnreadable(f"the settings: {error}") from error
+        job = cls(job_dir, data["name"], settings)
+        # Jobs of earlier versions have no notes.
+        job.notes, job.owner = data.get("notes", ""), owner
         job.history = StatusHistory.from_json(data["history"])
-        types = {task_type.type_name: task_type for task_type in cls.task_types}
-        job.tasks = [types[task["type"]].from_json(job_dir, task) for task in data["tasks"]]
+        for record in data["tasks"]:
+            job.tasks.append(cls._read_task(job_dir, record))
+        job.check()
         return job
+
+    @classmethod
+    def _read_task(cls, job_dir: Path, record: dict[str, Any]) -> Task:
+        for task_type in cls.task_types:
+            if task_type.type_name == record.get("type"):
+                return task_type.from_json(job_dir, record)
+        raise JobUnreadable(f"{cls.title} knows no task {quoted(record.get('type'))}")
+
+    def check(self) -> None:
+        """Raise JobUnreadable when its parts, each of which can be read, do not fit together."""
+        known: set[str] = set()
+        for task in self.tasks:
+            if task.id in known:
+                raise JobUnreadable(f"two of its tasks are called {task.id}")
+            if not known.issuperset(task.depends_on):
+                raise JobUnreadable(f"{task.id} waits for a task that does not come before it")
+            known.add(task.id)
+        derived = self.derived_status()
+        reachable = {self.status, Status.INITIALIZED, *ALLOWED_STEPS[self.status]}
+        if self.tasks and derived not in reachable:
+            raise JobUnreadable(f"it says that it is {self.status}, but its tasks are {derived}")

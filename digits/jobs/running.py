@@ -89,6 +89,13 @@ class RunningTasks:
         if not job.status.is_active:
             self.stop(job)
 
+    def let_go(self, job: Job) -> None:
+        """Leave the job's processes alone, and give back what its tasks hold."""
+        for task in job.tasks:
+            if runner := self._runners.pop((job.id, task.id), None):
+                runner.detach()
+            self._resources.give_back((job.id, task.id))
+
     def stop(self, job: Job, steps: Steps = ()) -> tuple[list[TaskRunner], bool]:
         """Tell the job's running tasks to stop, and take its waiting ones out of the queue.
 

@@ -127,14 +127,29 @@ class Scheduler:
                 return []  # nobody would look after what is taken up now
             new = [job for job in loaded if job.id not in taken]
             # A job may have been deleted since it was read; at the start nobody deletes.
-            self._jobs.insert([job for job in new if not self._runs or self.store.has(job)])
+            refused = self._jobs.insert(
+                [job for job in new if not self._runs or self.store.has(job)]
+            )
+            for folder, reason in refused.items():
+                self.store.leave_aside(folder, reason)
+            for job in queue.in_order(job for job in loaded if job in self._jobs):
+                self._take_up(job)
             found = [job for job in loaded if job in self._jobs]
-            for job in queue.in_order(found):
-                self.running.take_up(job)
             for job in found if self._runs else ():
                 announce(signals.job_added, job)
             self._wake()
             return [job.id for job in found]
+
+    def _take_up(self, job: Job) -> None:
+        """Go on with a job; one that cannot be gone on with must not keep the others waiting."""
+        try:
+            self.running.take_up(job)
+        except Exception as error:
+            log.exception("%s: cannot be taken up", job.id)
+            self.running.let_go(job)
+            self._jobs.remove(job)
+            reason = f"it cannot be taken up: {type(error).__name__}; the server's log says more"
+            self.store.leave_aside(job.dir, reason)
 
     def stop(self, *, keep_tasks: bool) -> None:
         """End the threads; running tasks go on by themselves, or are stopped to be resumed."""

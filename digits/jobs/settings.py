@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, partial
 from types import UnionType
-from typing import Any, Self, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self, Union, cast, get_args, get_origin, get_type_hints
 
 from digits.errors import FormError
 
@@ -29,8 +29,9 @@ Reader = Callable[[Any], Any]
 class JobSettings:
     """The settings of a job; kinds of jobs add their fields.
 
-    A field's type is one of bool, int, float, str, `dict[str, Any]` (any object), `tuple[X, ...]`
-    (a list), Any, or one of these `| None`.
+    A field's type is one of bool, int, float, str, a Literal of texts, `dict[str, Any]` (any
+    object), `tuple[X, ...]` (a list), Any, a number with `Minimum` (`record.py`), or one of these
+    `| None`.
     """
 
     # What a newer version wrote beside what is known here.
@@ -117,7 +118,7 @@ def _fields_of(settings_type: type[JobSettings]) -> Mapping[str, _JsonField]:
 
 @cache
 def _looked_up(settings_type: Any) -> Mapping[str, _JsonField]:
-    kinds = get_type_hints(settings_type)
+    kinds = get_type_hints(settings_type, include_extras=True)
     own = {each.name for each in fields(JobSettings)}
     return {
         each.name: _described(each, kinds[each.name])
@@ -127,7 +128,7 @@ def _looked_up(settings_type: Any) -> Mapping[str, _JsonField]:
 
 
 def _described(each: Field[Any], kind: Any) -> _JsonField:
-    may_be_none = isinstance(kind, UnionType)
+    may_be_none = get_origin(kind) in (Union, UnionType)
     if may_be_none:
         kind = next(each for each in get_args(kind) if each is not type(None))
     return _JsonField(
@@ -144,15 +145,34 @@ def _described(each: Field[Any], kind: Any) -> _JsonField:
 
 def _reader_of(kind: Any) -> Reader:
     """What reads a value, not null, of this kind; ValueError says what was received instead."""
-    if get_origin(kind) is tuple:
-        return partial(_list, _reader_of(get_args(kind)[0]))
-    return _READERS[get_origin(kind) or kind]
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        return partial(_list, _reader_of(arguments[0]))
+    if origin is Annotated:
+        return partial(_from, arguments[1].low, _reader_of(arguments[0]))
+    if origin is Literal:
+        return partial(_one_of, arguments)
+    return _READERS[origin or kind]
 
 
 def _list(read: Reader, value: Any) -> tuple[Any, ...]:
     if isinstance(value, list | tuple):
         return tuple(map(read, value))
     raise ValueError(f"{_received(value)} is not a list.")
+
+
+def _from(low: float, read: Reader, value: Any) -> Any:
+    number = read(value)
+    if number < low:
+        raise ValueError(f"{_received(value)} is less than {low}.")
+    return number
+
+
+def _one_of(choices: tuple[str, ...], value: Any) -> str:
+    text = _text(value)
+    if text not in choices:
+        raise ValueError(f"{_received(value)} is none of {', '.join(choices)}.")
+    return text
 
 
 def _anything(value: Any) -> Any:

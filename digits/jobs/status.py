@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
+
+from digits.errors import JobUnreadable
+from digits.jobs.record import quoted, require_moment
 
 
 class Status(StrEnum):
@@ -31,6 +36,7 @@ class Status(StrEnum):
 
 # A tuple: looking an Enum up in a set calls Python code to hash it.
 _ACTIVE = (Status.INITIALIZED, Status.WAITING, Status.RUNNING)
+_VALUES = [status.value for status in Status]
 _CSS = {
     Status.INITIALIZED: "warning",
     Status.WAITING: "warning",
@@ -139,5 +145,18 @@ class StatusHistory:
         return [(change.status.value, change.time_s) for change in self.changes]
 
     @classmethod
-    def from_json(cls, data: list[tuple[str, float]]) -> StatusHistory:
-        return cls([StatusChange(Status(status), float(time_s)) for status, time_s in data])
+    def from_json(cls, data: Sequence[Any]) -> StatusHistory:
+        """A history as `to_json` gave it; JobUnreadable when it is empty, or none."""
+        if not isinstance(data, list | tuple) or not data:
+            raise JobUnreadable("a history must be a list of [status, time], at least one")
+        return cls([_change(entry) for entry in data])
+
+
+def _change(entry: Any) -> StatusChange:
+    if not isinstance(entry, list | tuple) or len(entry) != 2:
+        raise JobUnreadable(f"a history must hold [status, time], received {quoted(entry)}")
+    status, time_s = entry
+    if status not in _VALUES:
+        raise JobUnreadable(f"there is no status {quoted(status)}")
+    require_moment(time_s, "a time of the history")
+    return StatusChange(Status(status), float(time_s))

@@ -21,11 +21,12 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from digits.base.atomic import SyncCall
-from digits.errors import DigitsError, FormError, StorageError
+from digits.errors import JobUnreadable, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
 from digits.jobs.recent_logs import RecentLogs
+from digits.jobs.record import printable, quoted, read_record, require
 from digits.jobs.settings import JobSettings
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,10 @@ class JobStore:
         self._sync = sync
         self._problem: str | None = None
         self._looked_s = -math.inf
-        self._ignored: set[str] = set()
+        # Folder -> why it is no job; each reason is logged once.
+        self._ignored: dict[str, str] = {}
+        # The same of folders that hold a job.json: somebody misses these jobs.
+        self.left_aside: dict[str, str] = {}
         # How far `load_all` is: folders read, of how many.
         self.folders_read = self.folders_found = 0
 
@@ -181,15 +185,14 @@ class JobStore:
         )
 
     def load_all(self, known: Collection[str]) -> list[Job]:
-        """The jobs on disk whose ids are not in `known`, oldest first."""
-        with os.scandir(self.jobs_dir) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".") and entry.name not in known and entry.is_dir()
-            )
+        """The jobs on disk whose ids are not in `known`, oldest first.
+
+        Those that cannot be read are left aside (`left_aside`), whatever is wrong with them.
+        """
+        names = self._unknown_folders(known)
         found = []
         self.folders_read, self.folders_found = 0, len(names)
+        self.left_aside = {}
         for name in names:
             self.folders_read += 1
             job = self._load(self.jobs_dir / name)
@@ -198,25 +201,51 @@ class JobStore:
             time.sleep(0)  # lets other greenlets run: there may be thousands
         return found
 
+    def _unknown_folders(self, known: Collection[str]) -> list[str]:
+        with os.scandir(self.jobs_dir) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.name not in known and _is_folder(entry)
+            )
+
     def has(self, job: Job) -> bool:
         """Whether the job is on disk."""
         return (job.dir / JOB_FILE).is_file()
 
+    def leave_aside(self, folder: Path, reason: str) -> None:
+        """Note why a folder's job is none of the server's jobs; pages show it."""
+        self.left_aside[printable(Path(folder.name))] = reason
+        self._ignore(folder, reason)
+
     def _load(self, folder: Path) -> Job | None:
         try:
-            data = json.loads((folder / JOB_FILE).read_bytes())
-            if data["format"] > FORMAT_VERSION:
-                raise ValueError(f"written by a newer version (format {data['format']})")
-            if data["id"] != folder.name:
-                raise ValueError(f"it says that it is the job {data['id']!r}")
-            return self._ours(self.job_types[data["type"]].from_json(folder, data))
+            return self._read(folder)
         except FileNotFoundError:
             self._ignore(folder, f"it has no {JOB_FILE}")
-        except (OSError, ValueError, TypeError, FormError) as error:
-            self._ignore(folder, f"its {JOB_FILE} cannot be used: {error}")
-        except (LookupError, AttributeError, RecursionError, DigitsError) as error:
-            self._ignore(folder, f"its {JOB_FILE} is none of ours: {type(error).__name__} {error}")
+        except OSError as error:
+            self.leave_aside(folder, f"its {JOB_FILE} cannot be read: {error.strerror or error}")
+        except JobUnreadable as error:
+            self.leave_aside(folder, f"its {JOB_FILE} cannot be used: {error}")
+        except Exception as error:
+            # Whatever it is: one odd job must not keep the server from starting.
+            log.debug("%s cannot be read", printable(folder), exc_info=True)
+            told = f"{type(error).__name__} {quoted(str(error))}"
+            self.leave_aside(folder, f"its {JOB_FILE} cannot be used: {told}")
         return None
+
+    def _read(self, folder: Path) -> Job:
+        data = read_record(folder / JOB_FILE)
+        version = data.get("format")
+        require(version, int, "the format")
+        if data["format"] > FORMAT_VERSION:
+            raise JobUnreadable(f"it was written by a newer version (format {version})")
+        if data.get("id") != folder.name:
+            raise JobUnreadable(f"it says that it is the job {quoted(data.get('id'))}")
+        type_name = data.get("type")
+        if not isinstance(type_name, str) or type_name not in self.job_types:
+            raise JobUnreadable(f"no kind of job is called {quoted(type_name)}")
+        return self._ours(self.job_types[type_name].from_json(folder, data))
 
     def _ours(self, job: Job) -> Job:
         """Give a job what it shares with the others."""
@@ -224,9 +253,9 @@ class JobStore:
         return job
 
     def _ignore(self, folder: Path, reason: str) -> None:
-        if folder.name not in self._ignored:
-            self._ignored.add(folder.name)
-            log.warning("%s is ignored: %s", folder, reason)
+        if self._ignored.get(folder.name) != reason:
+            self._ignored[folder.name] = reason
+            log.warning("%s is ignored: %s", printable(folder), reason)
 
     @contextlib.contextmanager
     def _all_errors(self) -> Iterator[None]:
@@ -238,3 +267,11 @@ class JobStore:
             raise StorageError(str(self._problem)) from error
         if self._problem is not None:
             self._looked_s = -math.inf  # perhaps it is over: look again when somebody asks
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or leads to one; a link in a circle leads nowhere."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 from digits.errors import JobNotFound
 from digits.jobs.job import Job
@@ -55,8 +56,12 @@ class JobTable:
         """Add the newest job, which has been linked."""
         self._jobs[job.id] = job
 
-    def insert(self, jobs: Iterable[Job]) -> None:
-        """Put jobs among the others, by age; those that cannot be used are left out."""
+    def insert(self, jobs: Iterable[Job]) -> dict[Path, str]:
+        """Put jobs among the others, by age.
+
+        Those that cannot be used are left out; answers their folders, each with the reason.
+        """
+        refused = {}
         everything = sorted(
             [*self._jobs.values(), *jobs], key=lambda job: (job.history.created_s, job.id)
         )
@@ -68,9 +73,11 @@ class JobTable:
                 needs_new = not new.isdisjoint(job.required_jobs())
                 if job.id in new or needs_new:
                     job.link(self._jobs)
-            except Exception:
-                log.exception("%s is ignored: its settings are none of ours", job.dir)
+            except Exception as error:
+                log.exception("%s: its settings are none of ours", job.id)
+                refused[job.dir] = f"its settings are none of ours: {type(error).__name__}"
                 del self._jobs[job.id]
+        return refused
 
     def remove(self, job: Job) -> None:
         """Take a job out; nothing happens when it is not there."""

@@ -16,12 +16,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from digits.jobs import signals
 from digits.jobs.launcher import LaunchedProcess
 from digits.jobs.log_follower import LogFollower, last_lines, mark_attempt
 from digits.jobs.process import describe_exit, what_to_try
+from digits.jobs.record import Minimum, require, require_arguments, require_id
 from digits.jobs.resources import Need
 from digits.jobs.status import Status, StatusHistory
 
@@ -29,6 +30,20 @@ log = logging.getLogger(__name__)
 
 # How much of the log's end is put into the message of a failed task.
 LINES_IN_ERROR = 6
+
+
+class TaskRecord(TypedDict):
+    """What job.json holds of every task."""
+
+    id: str
+    depends_on: list[str]
+    history: list[Any]
+    error: str | None
+    message: str | None
+    allocation: list[str]
+    attempts: Annotated[int, Minimum(0)]
+    pausing: bool
+    settings: dict[str, Any]
 
 
 class Task(ABC):
@@ -221,12 +236,19 @@ class Task(ABC):
 
     @classmethod
     def from_json(cls, job_dir: Path, data: dict[str, Any]) -> Task:
-        """A task as `to_json` wrote it; `settings` are handed to the constructor."""
+        """A task as `to_json` wrote it; `settings` are handed to the constructor.
+
+        Raises JobUnreadable when it is none.
+        """
+        require(data, TaskRecord, "a task")
+        require_id(data["id"], "the id of a task")
+        what = f"the task {data['id']}"
+        require_arguments(data["settings"], cls.__init__, what)
         task = cls(job_dir, data["id"], depends_on=data["depends_on"], **data["settings"])
         task.history = StatusHistory.from_json(data["history"])
         task.error = data["error"]
         task.message = data["message"]
         task.allocation = data["allocation"]
-        task.attempts = int(data["attempts"])
-        task.pausing = bool(data["pausing"])
+        task.attempts = data["attempts"]
+        task.pausing = data["pausing"]
         return task

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
-from digits.errors import FormError, TaskFailed
+from digits.errors import FormError, JobUnreadable, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
 from digits.jobs.settings import JobSettings
@@ -60,6 +60,13 @@ class ModelJob(Job):
         self.dataset = dataset if isinstance(dataset, DatasetJob) else None
         for task in self.tasks:
             cast(TrainTask, task).attach(self)
+
+    def check(self) -> None:
+        if len(self.tasks) != 1:
+            raise JobUnreadable(
+                f"a model has one task, its training; this one has {len(self.tasks)}"
+            )
+        super().check()
 
     def create_tasks(self) -> list[Task]:
         task = TrainTask(self.dir, "train_caffe")

@@ -85,6 +85,13 @@ class TrustedProxyFix:
         return any(address in network for network in self.networks)
 
 
+class TextResponse(Response):
+    """An answer whose text may hold half characters, as file names on disk do: shown as `?`."""
+
+    def set_data(self, value: bytes | str) -> None:
+        super().set_data(value.encode("utf-8", "replace") if isinstance(value, str) else value)
+
+
 def refuse_foreign_origin() -> ResponseReturnValue | None:
     """403 for a changing request that another site's page sent; scripts send neither header."""
     if request.method in SAFE_METHODS:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from typing import Any
 
 import pytest
 
+from digits.errors import JobUnreadable
 from digits.jobs.status import ALLOWED_STEPS, Status, StatusChange, StatusHistory
 
 S = Status
@@ -102,7 +104,23 @@ def test_a_history_survives_json() -> None:
     assert StatusHistory.from_json(past.to_json()) == past
 
 
-@pytest.mark.parametrize("data", [[["Lost", 1.0]], [["Done", "yesterday"]], [["Done"]]])
-def test_a_history_that_is_none_is_refused(data: list[tuple[str, float]]) -> None:
-    with pytest.raises(ValueError, match=r"."):
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        "",
+        [["Lost", 1.0]],
+        [[["Done"], 1.0]],
+        [["Done", "yesterday"]],
+        [["Done"]],
+        [["Done", 1e308]],
+        [["Done", -1.0]],
+        [["Done", float("nan")]],
+        [["Done", float("inf")]],
+        [["Done", True]],
+        [["Done", 10**400]],
+    ],
+)
+def test_a_history_that_is_none_is_refused(data: Any) -> None:
+    with pytest.raises(JobUnreadable):
         StatusHistory.from_json(data)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+from digits.jobs.record import Count
 from digits.jobs.settings import JobSettings
 
 
@@ -11,8 +13,8 @@ from digits.jobs.settings import JobSettings
 class ImageDatasetSettings(JobSettings):
     """How pictures are stored; sizes in pixels."""
 
-    resize_channels: str = "3"  # or "1", for grey ones
-    resize_width: int = 256
-    resize_height: int = 256
+    resize_channels: Literal["1", "3"] = "3"  # or "1", for grey ones
+    resize_width: Count = 256
+    resize_height: Count = 256
     resize_mode: str = "squash"
     encoding: str = "png"

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from digits.base.atomic import SyncCall, write_text
+from digits.errors import JobUnreadable
+from digits.jobs.record import Count, read_record, require_arguments
 
 PLAN_FILE = "training.json"
 
@@ -63,7 +65,26 @@ class TrainingPlan:
     def read(cls, job_dir: Path) -> TrainingPlan | None:
         """The plan in a job's folder; None when there is none, or it cannot be read."""
         try:
-            values = json.loads((job_dir / PLAN_FILE).read_text())
-            return cls(**{**values, "accuracies": tuple(values["accuracies"])})
-        except (OSError, ValueError, TypeError, KeyError):
+            values = read_record(job_dir / PLAN_FILE)
+            require_arguments(values, _given_plan, "the plan")
+            return _given_plan(**values)
+        except (OSError, JobUnreadable):
             return None
+
+
+def _given_plan(
+    max_iter: Count,
+    epoch_iterations: Count,
+    train_images: int,
+    train_batch_size: int,
+    val_images: int,
+    val_batch_size: int,
+    accuracies: list[str],
+    main_accuracy: str = "",
+    main_loss: str = "",
+) -> TrainingPlan:
+    """A plan as its file holds it."""
+    return TrainingPlan(
+        max_iter, epoch_iterations, train_images, train_batch_size, val_images, val_batch_size,
+        tuple(accuracies), main_accuracy, main_loss,
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.lr_policy import learning_rate
 from digits.errors import FormError
+from digits.jobs.record import Count
 
 # The form's names and Caffe's.
 SOLVER_TYPES = {
@@ -78,7 +79,7 @@ class LearningRate:
 class SolverOptions(LearningRate):
     """The form's solver fields; intervals are in epochs, 0 stands for never."""
 
-    train_epochs: int = 30
+    train_epochs: Count = 30
     snapshot_interval: float = 1
     val_interval: float = 1
     random_seed: int | None = None

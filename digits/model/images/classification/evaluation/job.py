@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from digits.errors import JobUnreadable
 from digits.jobs.job import Job
 from digits.jobs.task import Task
 from digits.model.images.classification.evaluation.reading import Evaluation
@@ -27,6 +28,11 @@ class ImageClassificationEvaluationJob(Job):
     settings_type = EvaluationSettings
     settings: EvaluationSettings
     task_types = (ClassifyTask,)
+
+    def check(self) -> None:
+        if len(self.tasks) != 1:
+            raise JobUnreadable(f"an evaluation has one task; this one has {len(self.tasks)}")
+        super().check()
 
     @property
     def belongs_to(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from digits.jobs.record import Count
 from digits.jobs.settings import JobSettings
 
 
@@ -16,4 +17,4 @@ class EvaluationSettings(JobSettings):
     epoch: float
     source: str  # of the pictures, in words
     limit: int | None = None  # pictures at most
-    top_n: int = 9  # best ones of each category
+    top_n: Count = 9  # best ones of each category

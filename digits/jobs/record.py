@@ -1,0 +1,204 @@
+"""What a `job.json` may hold: read strictly, and checked once, so that nobody has to check later.
+
+In: a file that anybody may have written by hand, copied, or cut in half.  Out: plain JSON whose
+values have the types that a class or function states, or JobUnreadable with the reason in words.
+
+Elsewhere: what becomes of a job that cannot be read (`store.py`), what each kind of job holds
+(its `settings_type`, read by `settings.py`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+from digits.errors import JobUnreadable
+
+# A file that is larger is no job's; notes have 20,000 characters at most.
+LARGEST_FILE = 16 * 1024 * 1024
+LARGEST_NUMBER = 2**63
+# The seconds of the years 1970 to 9999, which calendars can show.
+LAST_MOMENT_S = 253_402_300_799.0
+LONGEST_QUOTED = 60
+# Ids name files in the job's folder, and stand in addresses.
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The smallest number that a value may be: `Annotated[int, Minimum(1)]`."""
+
+    low: int
+
+
+Count = Annotated[int, Minimum(1)]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.  Raises JobUnreadable, and OSError when it cannot be read."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise JobUnreadable(f"it is larger than {LARGEST_FILE // 2**20} MB")
+    try:
+        data = json.loads(content, parse_float=_finite, parse_constant=_no_number)
+    except RecursionError:
+        raise JobUnreadable("it is nested too deeply") from None
+    except ValueError as error:
+        raise JobUnreadable(f"it is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise JobUnreadable(f"it holds {quoted(data)} instead of an object")
+    return data
+
+
+def require(value: object, kind: Any, what: str) -> None:
+    """Raise JobUnreadable when a value is none of the type `kind`; `what` names it in the message.
+
+    `kind` is a type as annotations state it: str, int, float, bool, None, unions, Literal, lists,
+    mappings, TypedDict (keys that it does not know are free), and numbers with Minimum.
+    """
+    if not _fits(value, kind):
+        raise JobUnreadable(f"{what} must be {_in_words(kind)}, received {quoted(value)}")
+    if isinstance(value, dict) and typing.is_typeddict(kind):
+        _require_keys(value, kind, what)
+
+
+def require_arguments(values: Mapping[str, Any], function: Callable[..., Any], what: str) -> None:
+    """Raise JobUnreadable when `values` cannot be a function's arguments by name."""
+    hints, needed = _arguments(function)
+    for name in needed:
+        if name not in values:
+            raise JobUnreadable(f"{what} lacks {name!r}")
+    for name, value in values.items():
+        if name not in hints:
+            raise JobUnreadable(f"{what} holds {quoted(name)}, which is unknown there")
+        require(value, hints[name], f"{what}: {name}")
+
+
+def require_id(value: object, what: str) -> None:
+    """Raise JobUnreadable for what cannot be the id of a job or task."""
+    if not isinstance(value, str) or not _PLAIN_ID.fullmatch(value):
+        raise JobUnreadable(f"{what} must be an id of letters, digits, - and _, received "
+                            f"{quoted(value)}")  # fmt: skip
+
+
+def require_shown(value: object, what: str) -> None:
+    """Raise JobUnreadable for what is no text, or holds what cannot be sent to a browser."""
+    require(value, str, what)
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        raise JobUnreadable(f"{what} holds half a character: {quoted(value)}") from None
+
+
+def require_moment(value: object, what: str) -> None:
+    """Raise JobUnreadable for what is no time in seconds since 1970."""
+    if not _fits(value, Annotated[float, Minimum(0)]) or float(str(value)) > LAST_MOMENT_S:
+        raise JobUnreadable(f"{what} must be seconds since 1970, received {quoted(value)}")
+
+
+def quoted(value: object) -> str:
+    """A received value as messages quote it: short, and in ASCII."""
+    text = ascii(value)
+    return text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
+
+
+def printable(path: Path) -> str:
+    """A path for logs and messages, though it may hold bytes that are no text."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text[:LONGEST_QUOTED]} is no number that can be used")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if isinstance(kind, type) and typing.get_origin(kind) is None:
+        return _fits_plain(value, kind)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return any(value is each or (value == each and type(value) is type(each))
+                   for each in arguments)  # fmt: skip
+    if origin is Annotated:
+        return _fits(value, arguments[0]) and all(value >= each.low for each in arguments[1:])
+    if origin in (list, Sequence):
+        return isinstance(value, list) and all(_fits(each, arguments[0]) for each in value)
+    if origin in (dict, Mapping):
+        return isinstance(value, dict) and all(_fits(v, arguments[1]) for v in value.values())
+    raise TypeError(f"a record cannot hold {kind}")
+
+
+def _fits_plain(value: object, kind: type) -> bool:
+    if kind is int or kind is float:
+        if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
+            return False
+        return abs(value) < LARGEST_NUMBER
+    return isinstance(value, dict if typing.is_typeddict(kind) else kind)
+
+
+def _require_keys(value: dict[str, Any], kind: Any, what: str) -> None:
+    hints = _keys(kind)
+    for name, hint in hints.items():
+        if name in value:
+            require(value[name], hint, f"{what}: {name}")
+        elif name in kind.__required_keys__:
+            raise JobUnreadable(f"{what}: {name!r} is missing")
+
+
+_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false",
+          list: "a list", dict: "an object", types.NoneType: "null"}  # fmt: skip
+
+
+def _in_words(kind: Any) -> str:
+    if isinstance(kind, type) and typing.get_origin(kind) is None:
+        return _WORDS.get(kind, "an object")
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_in_words(each) for each in arguments)
+    if origin is Literal:
+        return " or ".join(repr(each) for each in arguments)
+    if origin is Annotated:
+        return f"{_in_words(arguments[0])} from {arguments[1].low} on"
+    if origin in (list, Sequence):
+        return f"a list whose items are {_in_words(arguments[0])}"
+    if arguments[1] is Any:
+        return "an object"
+    return f"an object whose values are {_in_words(arguments[1])}"
+
+
+@lru_cache(maxsize=64)
+def _keys(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind, include_extras=True)
+
+
+@lru_cache(maxsize=64)
+def _arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The types of the arguments that have a name, and which of them have no default."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    named = {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind not in variable and name not in ("self", "job_dir", "task_id",
+                                                           "depends_on")
+    }  # fmt: skip
+    needed = tuple(n for n, p in named.items() if p.default is inspect.Parameter.empty)
+    return {name: hints.get(name, Any) for name in named}, needed
