@@ -27,6 +27,8 @@ graceful_timeout = 15
 # A worker whose event loop has stood still for this long is replaced.  An upload may take longer.
 timeout = 120
 control_socket_disable = True
+# The prefix is a setting; no header may state another one.
+forwarder_headers = ""
 accesslog = "-"
 errorlog = "-"
 logger_class = "digits.serving.access_log.AccessLogger"

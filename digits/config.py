@@ -73,7 +73,7 @@ class Config:
     )
     trusted_proxies: tuple[str, ...] = _setting(
         ("127.0.0.0/8", "::1"),
-        "the addresses or networks of proxies whose X-Forwarded headers are believed",
+        "the addresses or networks of proxies whose X-Forwarded-For and -Proto are believed",
     )
     keep_tasks: bool = _setting(
         False, "leave running tasks alone when the server stops (digits-server: true)"

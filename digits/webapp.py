@@ -109,9 +109,9 @@ def create_app(
     server = sockets.connect(app, scheduler, SocketLogins(accounts, hosts), devices)
     socket_limits.limit(server, Peers(config.trusted_proxies))
     monitoring.connect(app, scheduler, pool, server)
-    if config.url_prefix:
-        # Outside of all others: the sockets have an address below the prefix, too.
-        app.wsgi_app = UrlPrefix(app.wsgi_app, config.url_prefix)  # type: ignore[method-assign]
+    # Outside of all others: the sockets have an address below the prefix, too.  Also without a
+    # prefix: what a server took from a header (SCRIPT_NAME) must not stand for one.
+    app.wsgi_app = UrlPrefix(app.wsgi_app, config.url_prefix)  # type: ignore[method-assign]
     _warn(config, accounts)
     return app
 

@@ -58,15 +58,17 @@ class SecureBehindTls(SecureCookieSessionInterface):
 
 
 class TrustedProxyFix:
-    """Believes X-Forwarded-For, -Proto and -Prefix only of a proxy that the settings trust.
+    """Believes X-Forwarded-For and -Proto only of a proxy that the settings trust.
 
-    Anybody can send these headers; a stranger's would change addresses in pages and in limits.
+    Anybody can send these headers; a stranger's would count for somebody else in limits.  A proxy
+    hands on what it was sent unless it sets the header itself, as nginx.site does with these two.
+    X-Forwarded-Host and -Prefix are believed of nobody: the settings say where the server is.
     Raises ConfigError for a proxy that is neither an address nor a network.
     """
 
     def __init__(self, app: Any, proxies: Iterable[str]) -> None:
         self.app = app
-        self.fixed = ProxyFix(app, x_prefix=1)
+        self.fixed = ProxyFix(app, x_for=1, x_proto=1, x_host=0, x_port=0, x_prefix=0)
         self.networks = [_network(proxy) for proxy in proxies]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:

@@ -16,7 +16,6 @@ from flask import Blueprint, Flask, current_app, g, redirect, render_template, r
 from flask import url_for as flask_url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
-from werkzeug.exceptions import HTTPException
 from wtforms import HiddenField, PasswordField, StringField
 
 from digits.accounts.sessions import session_id
@@ -38,6 +37,8 @@ logged_out = Signal("a login ended")
 # What the session's cookie holds the secret under.
 SECRET = "login"  # noqa: S105 - a key, not a secret
 BEARER = "bearer "
+# What `check` is asked for.
+FILES = "files.serve_file"
 
 
 class LoginForm(DigitsForm):
@@ -95,40 +96,39 @@ def log_out() -> ResponseReturnValue:
 
 @blueprint.get("/auth/check")
 def check() -> ResponseReturnValue:
-    """For a proxy: whether this user may have the address in `X-Original-URI`; 204, 401 or 403."""
+    """For a proxy: whether this user may have the file in `X-Original-URI`; 204, 401 or 403.
+
+    It knows the addresses below /files alone, which is all that a proxy serves by itself.
+    """
     if not services().accounts.are_on:
         return "", Verdict.ALLOWED.value
-    uri = request.headers.get("X-Original-URI", "")
+    if g.user is None:
+        return "", Verdict.LOG_IN.value
     method = request.headers.get("X-Original-Method", "GET")
-    endpoint, values = endpoint_of(uri, method)
-    found = access.verdict(g.user, endpoint, values, services().kinds.policies, scheduler())
-    if g.user is not None and endpoint is None:
-        found = Verdict.REFUSED
-    return "", found.value
+    path = file_of(request.headers.get("X-Original-URI", ""), method)
+    if path is None:
+        return "", Verdict.REFUSED.value
+    policies = services().kinds.policies
+    return "", access.verdict(g.user, FILES, {"path": path}, policies, scheduler()).value
 
 
-def endpoint_of(uri: str, method: str) -> tuple[str | None, dict[str, Any]]:
-    """The endpoint of an address and its values; None where there is none.
+def file_of(uri: str, method: str) -> str | None:
+    """The file of the jobs directory that an address names; None when it is any other address.
 
     An address with dots, doubled slashes and the like, which a proxy may read otherwise than we
-    do, has none.
+    do, names none.
     """
     try:
-        path = unquote(urlsplit(uri).path, errors="strict")
+        path = unquote(uri.partition("?")[0].partition("#")[0], errors="strict")
     except ValueError:
-        return None, {}
-    path = path.removeprefix(request.script_root)
-    parts = path.split("/")
-    if not path.startswith("/") or "\\" in path or not path.isprintable():
-        return None, {}
-    if any(part in ("", ".", "..") for part in parts[1:-1]) or parts[-1] in (".", ".."):
-        return None, {}
-    adapter = current_app.url_map.bind(request.host)
-    try:
-        endpoint, values = adapter.match(path, method=method)
-    except HTTPException:
-        return None, {}
-    return endpoint, dict(values)
+        return None
+    if "\\" in path or not path.isprintable() or method not in ("GET", "HEAD"):
+        return None
+    beginning = f"{services().config.url_prefix}/files/"
+    name = path.removeprefix(beginning)
+    if not path.startswith(beginning) or any(p in ("", ".", "..") for p in name.split("/")):
+        return None
+    return name
 
 
 def enforce() -> ResponseReturnValue | None:

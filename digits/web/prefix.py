@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class UrlPrefix:
-    """WSGI: moves `prefix` from the request's path to where applications look for it."""
+    """WSGI: moves `prefix` from the path to where applications look for it; it may be empty."""
 
     def __init__(self, app: WSGIApplication, prefix: str) -> None:
         self.app = app

@@ -181,8 +181,15 @@ def test_what_does_not_exist_is_told_only_to_those_who_are_logged_in(
     [
         ("/files/20200101-000000-abcdef/model.caffemodel", 401, 204),
         ("/files/JOB/log?x=1", 401, 204),
-        ("/static/css/layout.css", 204, 204),
-        ("/", 401, 204),
+        ("/files/JOB/a%3Fb%23c", 401, 204),
+        # It is asked for files alone.
+        ("/static/css/layout.css", 401, 403),
+        ("/", 401, 403),
+        ("/jobs/JOB", 401, 403),
+        ("/login", 401, 403),
+        ("/healthz", 401, 403),
+        ("/files/", 401, 403),
+        ("/files/JOB/", 401, 403),
         ("/nothing", 401, 403),
         ("", 401, 403),
         ("no-slash", 401, 403),
@@ -192,6 +199,13 @@ def test_what_does_not_exist_is_told_only_to_those_who_are_logged_in(
         ("/static/..%2ffiles/JOB/log", 401, 403),
         ("/static//../files/JOB/log", 401, 403),
         ("//static/css/layout.css", 401, 403),
+        ("//files/static/css/layout.css", 401, 403),
+        ("//files/JOB/log", 401, 403),
+        ("/files//JOB/log", 401, 403),
+        ("/files/JOB/../../static/css/layout.css", 401, 403),
+        ("/files/JOB/%2e%2e/log", 401, 403),
+        ("http://digits/files/JOB/log", 401, 403),
+        ("?/files/JOB/log", 401, 403),
         ("/static\\..\\files/JOB/log", 401, 403),
         ("/static/%00", 401, 403),
         ("/static/%0d%0a", 401, 403),
@@ -210,14 +224,46 @@ def test_the_proxys_question_is_answered_for_the_address_it_names(
     assert answer.data == b""
 
 
-def test_the_proxys_question_counts_the_method_and_the_owner(
-    app: Flask, tokens: dict[str, str], job: Job
+@pytest.mark.parametrize("method", ["DELETE", "POST", "PUT", "get", "OPTIONS", ""])
+def test_the_proxys_question_is_about_reading(
+    app: Flask, tokens: dict[str, str], job: Job, method: str
+) -> None:
+    headers = {"X-Original-URI": f"/files/{job.id}/log", **bearer(tokens["ada"])}
+    client = app.test_client()
+    assert client.get("/auth/check", headers=headers).status_code == 204
+    headers["X-Original-Method"] = method
+    assert client.get("/auth/check", headers=headers).status_code == 403
+
+
+# Where the server is, is a setting and nothing that a client can say.
+LIES = [
+    {"X-Forwarded-Prefix": "/files/JOB"},
+    {"X-Forwarded-Prefix": "/files/JOB/log"},
+    {"X-Forwarded-Prefix": "/files"},
+    {"X-Forwarded-Host": "localhost/files/JOB"},
+    {"X-Forwarded-Path": "/files"},
+    {"X-Script-Name": "/files"},
+    {"X-Original-URI": "/static/css/layout.css"},
+    {"X-Original-URL": "/static/css/layout.css"},
+    {"X-Rewrite-URL": "/static/css/layout.css"},
+    {"Forwarded": "for=127.0.0.1;host=localhost;proto=https"},
+]
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: "-".join(lie.values()))
+@pytest.mark.parametrize("peer", ["127.0.0.1", "", "203.0.113.9"])
+def test_no_header_makes_a_file_public(
+    app: Flask, job: Job, lie: dict[str, str], peer: str
 ) -> None:
     client = app.test_client()
-    headers = {"X-Original-URI": f"/jobs/{job.id}", "X-Original-Method": "DELETE"}
-    for name, code in (("otto", 204), ("olga", 403), ("ada", 204), ("rudi", 403)):
-        answer = client.get("/auth/check", headers={**headers, **bearer(tokens[name])})
-        assert answer.status_code == code
+    headers = {name: value.replace("JOB", job.id) for name, value in lie.items()}
+    below = f"/files/{job.id}/static/css/layout.css"
+    for path in (below, f"/files/{job.id}/job.json", f"/files/{job.id}/log/static/x"):
+        answer = client.get(path, headers=headers, environ_overrides={"REMOTE_ADDR": peer})
+        assert answer.status_code == 401
+        asked = {**headers, "X-Original-URI": path}
+        answer = client.get("/auth/check", headers=asked, environ_overrides={"REMOTE_ADDR": peer})
+        assert answer.status_code == 401
 
 
 def address_of(rule: Rule, job_id: str) -> str:

@@ -88,9 +88,32 @@ def test_a_proxys_headers_are_believed_of_trusted_proxies_alone(
     app: Flask, peer: str, is_believed: bool
 ) -> None:
     answer = app.test_client().get(
-        "/", headers={"X-Forwarded-Prefix": "/evil"}, environ_overrides={"REMOTE_ADDR": peer}
+        "/", headers={"X-Forwarded-Proto": "https"}, environ_overrides={"REMOTE_ADDR": peer}
     )
-    assert ('data-root="/evil"' in answer.text) is is_believed
+    assert ("Strict-Transport-Security" in answer.headers) is is_believed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Prefix": "/evil"},
+        {"X-Forwarded-Host": "evil.example"},
+        {"X-Forwarded-Port": "666"},
+    ],
+)
+def test_where_the_server_is_no_proxy_says(app: Flask, headers: dict[str, str]) -> None:
+    """What used to happen: nginx hands on what a client says of the prefix, and it was believed."""
+    client = app.test_client()
+    answer = client.get("/", headers=headers)
+    assert answer.status_code == 200  # a foreign host would be refused
+    assert 'data-root=""' in answer.text
+    assert client.post("/jobs/rescan", headers={**headers, "Origin": "https://evil.example"}
+                       ).status_code == 403  # fmt: skip
+
+
+def test_what_a_server_took_for_a_prefix_is_not_believed(app: Flask) -> None:
+    answer = app.test_client().get("/", environ_overrides={"SCRIPT_NAME": "/evil"})
+    assert 'data-root=""' in answer.text
 
 
 def test_other_proxies_can_be_trusted(tmp_path: Path) -> None:

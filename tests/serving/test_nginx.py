@@ -159,7 +159,9 @@ def test_with_users_files_are_for_those_who_are_logged_in(
     server = ProductionServer(folder / "jobs")
     job = server.jobs_dir / "20200101-000000-abcdef"
     job.mkdir(parents=True)
-    (job / "log.txt").write_text("hush")
+    (job / "static").mkdir()
+    for name in ("log.txt", "static/a.png"):
+        (job / name).write_text("hush")
     tokens = add_people(server.jobs_dir)
     server.start()
     server.get("/healthz")
@@ -175,6 +177,12 @@ def test_with_users_files_are_for_those_who_are_logged_in(
             script = requests.get(f"{site.url}{address}", timeout=30)
             assert script.status_code == 401
             assert "hush" not in script.text
+            for lie in (f"/files/{job.name}", "/files", f"/files/{job.name}/static"):
+                for headers in ({"X-Forwarded-Prefix": lie}, {"SCRIPT_NAME": lie}):
+                    for path in (address, f"/files/{job.name}/static/a.png", f"/{address}"):
+                        answer = requests.get(f"{site.url}{path}", headers=headers, timeout=30)
+                        assert answer.status_code == 401
+                        assert "hush" not in answer.text
             known = requests.get(
                 f"{site.url}{address}", headers=bearer(next(iter(tokens.values()))), timeout=30
             )
