@@ -68,8 +68,8 @@ class Config:
     )
     allowed_hosts: tuple[str, ...] = _setting(
         (),
-        "the names by which browsers may reach the server; empty: localhost and addresses; * is "
-        "any (digits-server: *)",
+        "the names, beside its own and addresses, by which browsers may reach a server without "
+        "users; * is any",
     )
     trusted_proxies: tuple[str, ...] = _setting(
         ("127.0.0.0/8", "::1"),

@@ -47,8 +47,7 @@ def in_use() -> Config:
 def production_config() -> Config:
     """The settings of a production server: tasks go on while it restarts, unless told otherwise."""
     path = Path(CONFIG_FILE) if Path(CONFIG_FILE).exists() else None
-    # nginx knows by which names it is reached.
-    environment = {"DIGITS_KEEP_TASKS": "true", "DIGITS_ALLOWED_HOSTS": "*", **os.environ}
+    environment = {"DIGITS_KEEP_TASKS": "true", **os.environ}
     config = load_config(path, environment)
     return replace(config, jobs_dir=config.jobs_dir.resolve())
 

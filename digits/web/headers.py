@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -116,10 +117,10 @@ class Hosts:
     """
 
     def __init__(self, config: Config, accounts: Accounts) -> None:
-        self.names = config.allowed_hosts or _own_names()
+        self.names = {*map(host_name, config.allowed_hosts), *own_names()}
         self.accounts = accounts
-        is_strict = bool(config.allowed_hosts) or not config.is_public
-        self.are_checked = is_strict and ANY_HOST not in self.names
+        # Said by whoever runs the server: it is the default nowhere.
+        self.are_checked = ANY_HOST not in config.allowed_hosts
 
     def refuse_foreign(self) -> ResponseReturnValue | None:
         """403 for a request that came by a name that is not ours."""
@@ -129,7 +130,7 @@ class Hosts:
         return error_answer(
             403,
             f"This server is not known as {host[:80]!r}. If it should be, name it in the setting "
-            "allowed_hosts.",
+            "allowed_hosts, or add users, who may come by any name.",
         )
 
     def allow(self, host: str) -> bool:
@@ -175,9 +176,24 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         ) from None
 
 
-def _own_names() -> Sequence[str]:
-    name = socket.gethostname().lower()
-    return ("localhost", name, name.partition(".")[0])
+def own_names(resolver: Path = Path("/etc/resolv.conf")) -> set[str]:
+    """This machine's names: alone, with the domains of its network, and as mDNS has it."""
+    name = socket.gethostname().rstrip(".").lower()
+    short = name.partition(".")[0]
+    # Read, not looked up: a name server that does not answer would hold up the start.
+    domains = {f"{short}.{domain}" for domain in _search_domains(resolver)}
+    return {"localhost", name, short, f"{short}.local", *domains} - {""}
+
+
+def _search_domains(resolver: Path) -> Iterable[str]:
+    try:
+        lines = resolver.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        word, *domains = line.lower().split() or [""]
+        if word in ("search", "domain"):
+            yield from (domain.strip(".") for domain in domains if domain.strip("."))
 
 
 def host_name(host: str) -> str:

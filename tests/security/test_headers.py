@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from flask import Flask
 from digits.config import load_config
 from digits.errors import ConfigError
 from digits.jobs.runner import without_passwords
+from digits.serving import wsgi_config
 from digits.web.headers import (
     CONTENT_SECURITY_POLICY,
     PICTURE_BYTES,
     TrustedProxyFix,
     limit_body,
+    own_names,
 )
 from digits.web.kind import Body
 from tests.apps import running_app
-from tests.security.people import HTML, PASSWORD, add_people, csrf_token
+from tests.security.people import HTML, PASSWORD, add_people, bearer, csrf_token
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +159,12 @@ def test_a_server_for_oneself_is_reached_by_its_own_names(app: Flask, host: str,
         ({"allowed_hosts": ("digits.lab",)}, "digits.lab", 200),
         ({"allowed_hosts": ("digits.lab",)}, "evil.example", 403),
         ({"allowed_hosts": ("*",)}, "evil.example", 200),
-        ({"host": "0.0.0.0"}, "digits.lab", 200),
+        ({"allowed_hosts": ("Digits.LAB",)}, "digits.lab", 200),
+        ({"allowed_hosts": ("digits.lab",)}, "localhost", 200),
+        ({"host": "0.0.0.0"}, "digits.lab", 403),
+        ({"host": "0.0.0.0"}, "192.168.1.5:5000", 200),
+        ({"host": "0.0.0.0"}, socket.gethostname(), 200),
+        ({"host": "0.0.0.0", "allowed_hosts": ("digits.lab",)}, "digits.lab", 200),
         ({"host": "0.0.0.0", "allowed_hosts": ("digits.lab",)}, "evil.example", 403),
     ],
 )
@@ -165,6 +173,29 @@ def test_a_setting_names_the_server(
 ) -> None:
     with running_app(tmp_path / "jobs", **settings) as app:
         assert app.test_client().get("/", headers={"Host": host}).status_code == code
+
+
+def test_with_users_any_name_will_do(tmp_path: Path) -> None:
+    tokens = add_people(tmp_path / "jobs")
+    with running_app(tmp_path / "jobs") as app:
+        headers = {"Host": "digits.lab", **bearer(tokens["ada"])}
+        assert app.test_client().get("/", headers=headers).status_code == 200
+
+
+def test_a_machine_is_known_by_the_domains_of_its_network(tmp_path: Path) -> None:
+    resolver = tmp_path / "resolv.conf"
+    resolver.write_text("# search no.example\nnameserver 10.0.0.1\nsearch Lab.example. edu\n\n")
+    short = socket.gethostname().lower().partition(".")[0]
+    names = own_names(resolver)
+    assert {"localhost", short, f"{short}.local", f"{short}.lab.example", f"{short}.edu"} <= names
+    assert not any("no.example" in name for name in names)
+    assert "localhost" in own_names(tmp_path / "missing")
+
+
+def test_a_production_server_checks_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What used to happen: ./digits-server took any name, also on 127.0.0.1."""
+    monkeypatch.delenv("DIGITS_ALLOWED_HOSTS", raising=False)
+    assert wsgi_config.production_config().allowed_hosts == ()
 
 
 # Bodies and logs ----------------------------------------------------------------------------------
