@@ -190,13 +190,17 @@ class Job:
 
     def check(self) -> None:
         """Raise JobUnreadable when its parts, each of which can be read, do not fit together."""
-        known: set[str] = set()
-        for task in self.tasks:
-            if task.id in known:
-                raise JobUnreadable(f"two of its tasks are called {task.id}")
-            if not known.issuperset(task.depends_on):
-                raise JobUnreadable(f"{task.id} waits for a task that does not come before it")
-            known.add(task.id)
+        left = {task.id: set(task.depends_on) for task in self.tasks}
+        if len(left) < len(self.tasks):
+            raise JobUnreadable("two of its tasks have the same id")
+        while free := [task_id for task_id, needed in left.items() if needed.isdisjoint(left)]:
+            for task_id in free:
+                del left[task_id]
+        unknown = {needed for task in self.tasks for needed in task.depends_on} - {
+            task.id for task in self.tasks
+        }
+        if left or unknown:
+            raise JobUnreadable("a task waits for one that there is not, or for itself")
         derived = self.derived_status()
         reachable = {self.status, Status.INITIALIZED, *ALLOWED_STEPS[self.status]}
         if self.tasks and derived not in reachable:

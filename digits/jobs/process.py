@@ -21,8 +21,11 @@ from pathlib import Path
 import psutil
 
 RUN_FOLDER = ".run"
-# In the environment of every process of a run, so that a recycled process id is never taken for it.
+# In the environment of every process of a run, so that a recycled process id is never taken for it:
+# JOB/TASK.ATTEMPT@DEVICE:INODE, the last two of the job's folder.  A copy of the folder has others,
+# so that nobody who works on the copy takes the process for its own.
 MARK = "DIGITS_TASK_RUN"
+LARGEST_PID = 2**22  # Linux gives no larger ones
 POLL_S = 0.05
 
 # $0 is the run's path, relative to the job's folder: the folder may be moved meanwhile.
@@ -53,6 +56,8 @@ class TaskProcess:
         self.job_dir = job_dir
         self.run = run
         self.pid = pid  # the shell's, and the number of its process group
+        # As the folder is now: it may be moved while the process runs.
+        self._mark = _mark(job_dir, run)
         # None when an earlier server started it: it is not our child and cannot be waited for.
         self._child = child
 
@@ -91,16 +96,16 @@ class TaskProcess:
     def find(cls, job_dir: Path, task_id: str, attempt: int) -> TaskProcess | None:
         """The run that an earlier server started, alive or ended; None when there was none."""
         run = f"{task_id}.{attempt}"
-        pid = _read_number(_file(job_dir, run, "pid"))
+        pid = _read_number(_file(job_dir, run, "pid"), LARGEST_PID)
         if pid is None:
             # Perhaps its shell has not come to write the file, or could not.
-            groups = _marked(_mark(job_dir, run)).values()
+            groups = _marked(_mark(job_dir, run), job_dir).values()
             pid = next((pid for pid in groups if _is_in(pid, job_dir)), None)
         return None if pid is None else cls(job_dir, run, pid, None)
 
     def exit_status(self) -> int | None:
         """How the command ended, as a shell says it (128 + n for signal n); None when unknown."""
-        status = _read_number(_file(self.job_dir, self.run, "exit"))
+        status = _read_number(_file(self.job_dir, self.run, "exit"), 255)
         if status is None and self._child is not None and self._child.poll() is not None:
             # The shell was killed as well, or could not write.
             code = self._child.returncode
@@ -111,7 +116,8 @@ class TaskProcess:
         """Whether the command may still be running."""
         if self._child is not None:
             return self._child.poll() is None
-        return self.pid in _marked(self._mark, [self.pid]) and _is_in(self.pid, self.job_dir)
+        marked = _marked(self._mark, self.job_dir, [self.pid])
+        return self.pid in marked and _is_in(self.pid, self.job_dir)
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send a signal to every process of the run; nothing happens when all have ended."""
@@ -141,7 +147,7 @@ class TaskProcess:
         """
         if self._child is not None:
             self._child.poll()  # reaps it, else a zombie would count
-        marked = _marked(self._mark)
+        marked = _marked(self._mark, self.job_dir)
         if self.pid not in marked.values():
             return marked  # no process of the group is ours: it has ended
         return marked | dict.fromkeys(_group(self.pid), self.pid)
@@ -165,10 +171,6 @@ class TaskProcess:
         for suffix in ("pid", "exit"):
             with contextlib.suppress(OSError):
                 _file(self.job_dir, self.run, suffix).unlink()
-
-    @property
-    def _mark(self) -> str:
-        return _mark(self.job_dir, self.run)
 
     def _wait_until_gone(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
@@ -209,20 +211,28 @@ def what_to_try(status: int | None) -> str:
 
 
 def _mark(job_dir: Path, run: str) -> str:
-    return f"{job_dir.name}/{run}"
+    try:
+        state = job_dir.stat()
+    except OSError:
+        return f"{job_dir.name}/{run}@gone"  # which no process carries
+    return f"{job_dir.name}/{run}@{state.st_dev:x}:{state.st_ino:x}"
 
 
 def _file(job_dir: Path, run: str, suffix: str) -> Path:
     return job_dir / RUN_FOLDER / f"{run}.{suffix}"
 
 
-def _marked(mark: str, pids: Sequence[int] | None = None) -> dict[int, int]:
+def _marked(mark: str, job_dir: Path, pids: Sequence[int] | None = None) -> dict[int, int]:
     """The living processes (of `pids`, or all) that carry the mark, with their groups."""
+    # Earlier versions marked without the folder's identity: where such a process works tells then.
+    short = mark.partition("@")[0]
     found = {}
     for pid in psutil.pids() if pids is None else pids:
         # Gone meanwhile, or another user's: none of ours.
         with contextlib.suppress(psutil.Error, OSError):
-            if psutil.Process(pid).environ().get(MARK) == mark and _lives(pid):
+            carried = psutil.Process(pid).environ().get(MARK)
+            is_ours = carried == mark or (carried == short and _is_in(pid, job_dir))
+            if is_ours and _lives(pid):
                 found[pid] = os.getpgid(pid)
     return found
 
@@ -252,8 +262,10 @@ def _is_in(pid: int, folder: Path) -> bool:
     return False
 
 
-def _read_number(path: Path) -> int | None:
+def _read_number(path: Path, largest: int) -> int | None:
+    """The number in a file, from 0 to `largest`; None when it holds no such number."""
     try:
-        return int(path.read_text())
+        number = int(path.read_bytes()[:20])
     except (OSError, ValueError):
         return None
+    return number if 0 <= number <= largest else None

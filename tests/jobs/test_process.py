@@ -143,12 +143,81 @@ def test_a_process_id_used_again_by_another_program_is_not_ours(job_dir: Path) -
         stranger.kill()
 
 
-def test_a_copy_of_the_folder_does_not_claim_the_process(job_dir: Path, tmp_path: Path) -> None:
-    process = start(job_dir, "sleep 600")
-    wait_until(lambda: "main.1.pid" in run_files(job_dir))
+@pytest.mark.parametrize("content", ["-1", "0", "99999999999999999999", "4194305", "x", "", "1e3"])
+@pytest.mark.parametrize("suffix", ["pid", "exit"])
+def test_a_file_of_the_run_that_holds_no_number_of_a_process_is_none(
+    job_dir: Path, suffix: str, content: str
+) -> None:
+    """What used to happen: -1 for a process id was a traceback."""
+    (job_dir / RUN_FOLDER).mkdir()
+    (job_dir / RUN_FOLDER / "main.1.pid").write_text("4194304")
+    (job_dir / RUN_FOLDER / f"main.1.{suffix}").write_text(content)
+    process = TaskProcess.find(job_dir, "main", 1)
+    if process is not None:
+        assert not process.is_alive()
+        assert process.members() == {}
+        assert process.exit_status() in (None, 0)
+        process.terminate(0.1)
+
+
+def copied(job_dir: Path, tmp_path: Path, how: str = "-a") -> Path:
+    """A copy of the jobs directory, as a backup takes it; answers the job's folder in it."""
     copy = tmp_path / "copy" / job_dir.name
-    subprocess.run(["cp", "-r", str(job_dir.parent), str(copy.parent)], check=True)
-    assert not found(copy).is_alive()
+    subprocess.run(["cp", how, str(job_dir.parent), str(copy.parent)], check=True)
+    return copy
+
+
+@pytest.mark.parametrize("keeps_files", [True, False])
+@pytest.mark.parametrize("how", ["-a", "-al", "-r"])
+def test_a_copy_of_the_folder_neither_claims_nor_ends_the_process(
+    job_dir: Path, tmp_path: Path, how: str, keeps_files: bool
+) -> None:
+    """What used to happen: a server on a copy ended the training of the original."""
+    process = start(job_dir, "setsid sleep 600 & echo on; sleep 600")
+    wait_until(lambda: "on" in (job_dir / "main.log").read_text())
+    copy = copied(job_dir, tmp_path, how)
+    if not keeps_files:
+        (copy / RUN_FOLDER / "main.1.pid").unlink()
+        assert TaskProcess.find(copy, "main", 1) is None
+    else:
+        of_copy = found(copy)
+        assert not of_copy.is_alive()
+        assert of_copy.members() == {}
+        assert of_copy.memory_bytes() == 0
+        of_copy.send_signal(signal.SIGKILL)
+        of_copy.terminate(0.1)
+    assert len(process.members()) >= 3
+    assert found(job_dir).is_alive()
+    process.terminate(5)
+
+
+def test_a_copy_of_what_an_earlier_version_started_is_told_by_where_it_works(
+    job_dir: Path, tmp_path: Path
+) -> None:
+    (job_dir / RUN_FOLDER).mkdir()
+    environment = {**os.environ, MARK: f"{job_dir.name}/main.1"}
+    with subprocess.Popen(
+        ["sleep", "600"], cwd=job_dir, env=environment, start_new_session=True
+    ) as old:
+        (job_dir / RUN_FOLDER / "main.1.pid").write_text(str(old.pid))
+        copy = copied(job_dir, tmp_path)
+        assert not found(copy).is_alive()
+        found(copy).terminate(0.1)
+        assert old.poll() is None
+        assert found(job_dir).is_alive()
+        found(job_dir).terminate(5)
+        assert old.wait(10) == -signal.SIGTERM
+
+
+def test_a_folder_that_is_gone_has_no_process(job_dir: Path, tmp_path: Path) -> None:
+    process = start(job_dir, "echo on; sleep 600")
+    wait_until(lambda: "on" in (job_dir / "main.log").read_text())
+    away = job_dir.rename(tmp_path / job_dir.name)
+    assert TaskProcess.find(job_dir, "main", 1) is None
+    job_dir.mkdir()  # another folder in its place
+    assert TaskProcess.find(job_dir, "main", 1) is None
+    assert process.pid in process.members()  # who has started it knows it still
+    assert found(away).is_alive()
     process.terminate(5)
 
 
@@ -222,7 +291,8 @@ def test_every_process_carries_the_mark(job_dir: Path, jobs_dir: Path) -> None:
     process = start(job_dir, "sleep 600 & wait")
     wait_until(lambda: len(task_processes(jobs_dir)) == 3)
     marks = {one.environ()[MARK] for one in task_processes(jobs_dir)}
-    assert marks == {f"{job_dir.name}/main.1"}
+    state = job_dir.stat()
+    assert marks == {f"{job_dir.name}/main.1@{state.st_dev:x}:{state.st_ino:x}"}
     process.terminate(5)
 
 

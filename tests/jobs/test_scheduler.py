@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused
 from digits.jobs.resources import GPU, TRAIN, Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
+from digits.jobs.store import JobStore
 from tests.conftest import SchedulerMaker, wait_for_status, wait_until
 from tests.program_jobs import ProgramJob, ProgramTask, program
 
@@ -374,6 +376,42 @@ def test_rescan_takes_in_jobs_that_were_copied_in(
     assert new.rescan() == [job.id]
     assert new.job(job.id).status is Status.DONE
     assert new.rescan() == []
+
+
+def test_a_server_on_a_copy_of_the_jobs_leaves_the_originals_alone(
+    make_scheduler: SchedulerMaker, jobs_dir: Path, tmp_path: Path
+) -> None:
+    """What used to happen: starting it ended every task that the first server ran."""
+    original = make_scheduler()
+    job = original.add_job(ProgramJob, "one", program(UNTIL_GO))
+    wait_for_line(original, job.id, "started")
+    subprocess.run(["cp", "-a", str(jobs_dir), str(tmp_path / "copy")], check=True)
+    copy = Scheduler(JobStore(tmp_path / "copy", [ProgramJob]), Resources.of(), grace_s=0.2)
+    copy.start()
+    wait_for_status(copy, job.id, Status.ERROR)
+    assert "vanished" in str(copy.job(job.id).error)
+    copy.delete_job(job.id)
+    copy.stop(keep_tasks=False)
+    assert job.status is Status.RUNNING
+    go(job)
+    wait_for_status(original, job.id, Status.DONE)
+
+
+def test_a_copy_of_a_running_job_that_is_taken_in_leaves_the_original_alone(
+    make_scheduler: SchedulerMaker, jobs_dir: Path
+) -> None:
+    scheduler = make_scheduler()
+    job = scheduler.add_job(ProgramJob, "one", program(UNTIL_GO))
+    wait_for_line(scheduler, job.id, "started")
+    copy = jobs_dir / "20200101-000000-abcdef"
+    subprocess.run(["cp", "-a", str(job.dir), str(copy)], check=True)
+    record = copy / "job.json"
+    record.write_text(record.read_text().replace(job.id, copy.name))
+    assert scheduler.rescan() == [copy.name]
+    wait_for_status(scheduler, copy.name, Status.ERROR)
+    scheduler.delete_job(copy.name)
+    go(job)
+    wait_for_status(scheduler, job.id, Status.DONE)
 
 
 def _environment(process: psutil.Process) -> list[str]:
