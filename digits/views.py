@@ -188,6 +188,8 @@ def rename_job(job_id: str) -> ResponseReturnValue:
         raise FormError({"job_name": ["The name is empty. Give the job a name."]})
     if len(name) > LONGEST_NAME:
         raise FormError({"job_name": [f"The name has more than {LONGEST_NAME} characters."]})
+    if not name.isprintable():
+        raise FormError({"job_name": ["The name holds characters that cannot be shown."]})
     old = scheduler().rename_job(job_id, name)
     return f"Changed from {old!r} to {name!r}.", 200, {"Content-Type": "text/plain; charset=utf-8"}
 
@@ -195,6 +197,8 @@ def rename_job(job_id: str) -> ResponseReturnValue:
 def _change_notes(job_id: str, notes: str) -> str:
     if len(notes) > LONGEST_NOTES:
         raise FormError({"job_notes": [f"The notes have more than {LONGEST_NOTES:,} characters."]})
+    if "\0" in notes:
+        raise FormError({"job_notes": ["The notes hold a NUL character; leave it out."]})
     # Browsers send a text area's lines with CR and LF.
     notes, were = notes.replace("\r\n", "\n"), request.form.get("job_notes_were")
     scheduler().set_notes(job_id, notes, were and were.replace("\r\n", "\n"))

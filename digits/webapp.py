@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 import digits
-from digits import errors, sockets
+from digits import sockets
 from digits.accounts.accounts import Accounts
 from digits.accounts.sessions import SESSION_S
 from digits.base.atomic import atomic_write
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from digits.inference.pool import Pool
 
 log = logging.getLogger(__name__)
+
+# Printable, and too long to be guessed.
+_KEY = re.compile(rb"[!-~]{32,1024}")
 
 
 def create_app(
@@ -101,6 +105,7 @@ def create_app(
     # In this order: who it is and what they may comes last, and is answered by a page.
     app.before_request(hosts.refuse_foreign)
     app.before_request(headers.refuse_foreign_origin)
+    app.before_request(headers.refuse_nul)
     app.before_request(headers.limit_body)
     app.before_request(loading.wait_for_jobs)
     app.before_request(logins.enforce)
@@ -127,11 +132,15 @@ def kept_secret_key(jobs_dir: Path) -> str:
     """The key kept in the jobs directory, readable by its owner alone; made when there is none."""
     path = jobs_dir / ".secret_key"
     try:
-        return path.read_text()
+        kept = path.read_bytes().strip()
+        if _KEY.fullmatch(kept):
+            return kept.decode()
+        log.warning("%s holds no key; a new one is made, and open forms must be loaded again", path)
     except FileNotFoundError:
-        key = secrets.token_hex(32)
+        pass
     except OSError as error:
-        raise errors.StorageError(f"{path} cannot be read: {error.strerror}.") from error
+        log.warning("%s cannot be read, so a new key is made: %s", path, error.strerror)
+    key = secrets.token_hex(32)
     try:
         with atomic_write(path) as file:
             os.fchmod(file.fileno(), 0o600)

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import secrets
 import time
@@ -83,12 +84,20 @@ class Sessions:
         try:
             data = json.loads(self.path.read_bytes())
             self._sessions = {
-                str(key): Session(str(s["name"]), str(s["stamp"]), float(s["until_s"]))
+                str(key): Session(str(s["name"]), str(s["stamp"]), _moment(s["until_s"]))
                 for key, s in data.items()
             }
         except FileNotFoundError:
             pass
-        except (OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        except (
+            OSError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             log.warning("%s cannot be read, so everybody is logged out: %s", self.path, error)
 
     def _save(self) -> None:
@@ -102,6 +111,12 @@ class Sessions:
             log.warning("%s cannot be written: %s", self.path, error.strerror)
             with contextlib.suppress(OSError):
                 self.path.unlink()  # an ended session must not come back with a restart
+
+
+def _moment(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.60} is no time")
+    return float(value)
 
 
 def session_id(secret: str) -> str:

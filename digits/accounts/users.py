@@ -246,7 +246,10 @@ class Users:
             try:
                 self._take(_read(self.path))
                 self._broken = False
-            except (OSError, LookupError, TypeError, ValueError, RecursionError) as error:
+            except (
+                OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError,
+                RecursionError,
+            ) as error:  # fmt: skip
                 self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:

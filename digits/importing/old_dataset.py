@@ -17,6 +17,7 @@ import lmdb
 from google.protobuf.message import DecodeError
 from PIL import Image, UnidentifiedImageError
 
+from digits.base.lmdb_file import require_whole
 from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import BlobProto, Datum
 from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob
@@ -130,6 +131,7 @@ def _take_files(old: OldDataset, target: Path) -> None:
 def _stored_pictures(database: Path) -> tuple[int, int, int, str]:
     """Channels, height, width and encoding of a database's pictures, by its first one."""
     try:
+        require_whole(database)
         with lmdb.open(str(database), readonly=True, lock=False) as env, env.begin() as reading:
             first = next(iter(reading.cursor()), None)
         datum = Datum.FromString(first[1] if first else b"")
@@ -140,7 +142,7 @@ def _stored_pictures(database: Path) -> tuple[int, int, int, str]:
             with Image.open(io.BytesIO(datum.data)) as picture:
                 shape = (len(picture.getbands()), picture.height, picture.width)
                 encoding = _ENCODINGS.get(picture.format or "", "png")
-    except (lmdb.Error, DecodeError, UnidentifiedImageError, OSError) as error:
+    except (lmdb.Error, DecodeError, UnidentifiedImageError, OSError, ValueError) as error:
         raise ToolError(f"{database} is no database of pictures: {error}.") from error
     if min(shape) < 1:
         raise ToolError(f"{database} has no pictures, or no sizes of pictures in it.")
@@ -172,6 +174,10 @@ def _resize_mode(folder: Path) -> str:
 
 def _label_counts(database: Path, list_path: Path) -> Counter[int]:
     """Pictures by label number; by the list when it has as many lines, else by looking at each."""
+    try:
+        require_whole(database)
+    except (OSError, ValueError) as error:
+        raise ToolError(f"{database} cannot be read: {error}.") from error
     with lmdb.open(str(database), readonly=True, lock=False) as env:
         entries = env.stat()["entries"]
         listed = _listed_labels(list_path)

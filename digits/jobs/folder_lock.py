@@ -26,6 +26,7 @@ class FolderLock:
         self.path = folder / LOCK_FILE
         self.wait_s = wait_s
         self._descriptor: int | None = None
+        self._folder: int | None = None
 
     def take(self) -> None:
         """Take the lock, after `wait_s` seconds at most; StorageError when another server has it.
@@ -50,6 +51,11 @@ class FolderLock:
                 f"({holder or 'unknown'}). Stop that one, or choose another with --jobs-dir."
             ) from None
         self._descriptor = descriptor
+        try:
+            self._lock_folder()
+        except StorageError:
+            self.release()
+            raise
         self._sign(descriptor)
 
     def release(self) -> None:
@@ -57,6 +63,26 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
+
+    def _lock_folder(self) -> None:
+        """Lock the folder itself too, where its file system can.
+
+        Else whoever removes `.lock` by hand lets a second server in.
+        """
+        try:
+            self._folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            self._wait_for(self._folder)
+        except OSError as error:
+            if error.errno in _HELD:
+                raise StorageError(
+                    f"The jobs directory {self.path.parent} is in use by another DIGITS server, "
+                    f"whose file {LOCK_FILE} somebody removed. Stop that one, or choose another "
+                    "directory with --jobs-dir."
+                ) from None
+            log.info("%s itself cannot be locked: %s", self.path.parent, error.strerror)
 
     def _wait_for(self, descriptor: int) -> None:
         # Asking again and again, since waiting inside flock would stop every other greenlet.

@@ -205,6 +205,11 @@ def what_to_try(status: int | None) -> str:
         return (
             "Use less memory (a smaller batch size, fewer things at a time), then resume the job."
         )
+    if status == 128 + signal.SIGBUS:
+        return (
+            "A file that it read was cut off, such as a database on a disk that was full. Make the "
+            "dataset again, or copy it again."
+        )
     if status is None or status > 128:
         return "Resume the job; if that happens again, the end of the log may tell why."
     return "Check that it is installed." if status == 127 else ""

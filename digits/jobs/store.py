@@ -188,6 +188,7 @@ class JobStore:
         """The jobs on disk whose ids are not in `known`, oldest first.
 
         Those that cannot be read are left aside (`left_aside`), whatever is wrong with them.
+        Raises StorageError when the directory itself cannot be read.
         """
         names = self._unknown_folders(known)
         found = []
@@ -202,12 +203,20 @@ class JobStore:
         return found
 
     def _unknown_folders(self, known: Collection[str]) -> list[str]:
-        with os.scandir(self.jobs_dir) as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".") and entry.name not in known and _is_folder(entry)
-            )
+        try:
+            with os.scandir(self.jobs_dir) as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                    and entry.name not in known
+                    and _is_folder(entry)
+                )
+        except OSError as error:
+            raise StorageError(
+                f"The jobs directory {self.jobs_dir} cannot be read: {error.strerror}. Check that "
+                "its disk is there."
+            ) from error
 
     def has(self, job: Job) -> bool:
         """Whether the job is on disk."""

@@ -115,6 +115,9 @@ class ModelJob(Job):
         except OSError:
             shutil.copyfile(weights, target)
 
+    def require_input(self) -> None:
+        """Raise TaskFailed when what the training reads is damaged; asked before each attempt."""
+
     def write_training_files(self) -> TrainingPlan:
         """Write solver and networks; raises TaskFailed when they cannot be made."""
         raise NotImplementedError

@@ -136,9 +136,11 @@ def is_url(text: str) -> bool:
     if not text[:8].lower().startswith(("http://", "https://")):  # soon said of a million paths
         return False
     try:
-        return bool(urlsplit(text).netloc)
+        parts = urlsplit(text)
+        _ = parts.port  # ValueError when it is none
     except ValueError:
         return False
+    return bool(parts.hostname) and text.isprintable()
 
 
 def joined(folder: str | None, path: str) -> str:

@@ -40,9 +40,12 @@ def submitted_values() -> Any:
     Raises FormError when a JSON body is no object.
     """
     if not request.is_json:
+        _require_text(request.form)
         return CombinedMultiDict([request.files, request.form])
     try:
-        return ImmutableMultiDict(_json_values())
+        values = _json_values()
+        _require_text(values)
+        return ImmutableMultiDict(values)
     except RecursionError:
         raise FormError(
             {
@@ -52,6 +55,23 @@ def submitted_values() -> Any:
                 ]
             }
         ) from None
+
+
+def _require_text(values: MultiDict[str, str]) -> None:
+    """Raise FormError for what looks like text and is none: half characters, and NULs."""
+    for name, value in values.items(multi=True):
+        if "\0" in value:
+            raise FormError({field_name(name): ["The text holds a NUL character; leave it out."]})
+        try:
+            f"{name}{value}".encode()
+        except UnicodeEncodeError:
+            message = "The text holds half a character (a lone surrogate); leave it out."
+            raise FormError({field_name(name): [message]}) from None
+
+
+def field_name(name: str) -> str:
+    """A field's name as it was sent, fit for an answer."""
+    return name[:80].encode("utf-8", "replace").decode()
 
 
 def _json_values() -> MultiDict[str, Any]:

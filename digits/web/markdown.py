@@ -18,12 +18,16 @@ from markupsafe import Markup
 
 LINK_SCHEMES = ("", "http", "https", "mailto")
 LOWEST_HEADING = 6
+# Of a note's tables: each row gets as many cells as the head has, however short it is written.
+MOST_CELLS = 10_000
 
 
 @lru_cache(maxsize=64)
 def notes_html(text: str) -> Markup:
     """A user's notes; headings begin at h3, and pictures are not fetched: they are links."""
     parser = _parser().disable("image")
+    if _most_cells(text) > MOST_CELLS:
+        parser.disable("table")  # shown as the text that it is
     tokens = parser.parse(text)
     _lower_headings(tokens, below=2)
     for link in _inner(tokens, "link_open"):
@@ -56,6 +60,12 @@ def title_of(text: str) -> str:
 def heading_id(text: str) -> str:
     """The id of a heading, as GitHub makes it."""
     return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", text.lower()).strip())
+
+
+def _most_cells(text: str) -> int:
+    """How many cells the text's tables have at most."""
+    lines = text.splitlines()
+    return len(lines) * (1 + max((line.count("|") for line in lines), default=0))
 
 
 def _parser() -> MarkdownIt:

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from digits.base.lmdb_file import require_whole
 from digits.caffe.data import datum, db
 from digits.caffe.data.datum import Sample
 from digits.caffe.errors import CaffeError
@@ -55,8 +56,10 @@ def read_run(path: str, backend: str, position: str, count: int) -> Run:
     try:
         if backend == "hdf5":
             return _hdf5_run(Path(path), int(position or 0), count)
+        if backend == "lmdb":
+            require_whole(Path(path))
         return _key_value_run(path, backend, position, count)
-    except (CaffeError, OSError) as error:
+    except (CaffeError, OSError, ValueError) as error:
         raise BadRequest(f"The database cannot be read: {error}.") from error
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from digits.base.lmdb_file import require_whole
 from digits.caffe.data import datum
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import wire
@@ -160,6 +161,10 @@ class _LmdbIndex(_Index):
             raise BadRequest(f"The database cannot be read: {error}.") from error
 
     def _open(self) -> Any:
+        try:
+            require_whole(self._path)
+        except ValueError as error:
+            raise lmdb.CorruptedError(str(error)) from error
         # Nobody writes any more, so no lock file is needed (nor a writable folder).
         return lmdb.open(str(self._path), readonly=True, lock=False)
 

@@ -55,6 +55,9 @@ class Trainable(Protocol):
 
     settings: ModelSettings
 
+    def require_input(self) -> None:
+        """Raise TaskFailed when what the training reads is damaged."""
+
     def write_training_files(self) -> TrainingPlan:
         """Write solver and networks into the job's folder; TaskFailed when they cannot be made."""
 
@@ -121,6 +124,7 @@ class TrainTask(Task):
 
     def prepare(self) -> None:
         self._find_real_caffe()
+        self.job.require_input()
         if snapshots.newest_state(self.job_dir) is not None and self.plan is not None:
             return  # the training goes on with the files that it began with
         self._plan = self.job.write_training_files()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from digits.base.lmdb_file import require_whole
 from digits.caffe.formats import prototxt
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -44,6 +45,18 @@ class ImageClassificationModelJob(ModelJob):
         if not isinstance(dataset, ImageClassificationDatasetJob):
             raise TaskFailed(f"{dataset.name} is no dataset for image classification.")
         return dataset
+
+    def require_input(self) -> None:
+        dataset = self.image_dataset
+        if dataset.backend != "lmdb":
+            return
+        for split in dataset.splits():
+            try:
+                require_whole(dataset.database_path(split))
+            except (OSError, ValueError) as error:
+                raise TaskFailed(
+                    f"The database {split}_db of {dataset.name} cannot be read: {error}."
+                ) from error
 
     def write_training_files(self) -> TrainingPlan:
         try:

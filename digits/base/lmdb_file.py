@@ -1,0 +1,58 @@
+"""Whether an LMDB file is whole.
+
+LMDB maps the file into memory and trusts it: where the file ends too early (a full disk, a copy
+that was cut off), reading ends the process by SIGBUS, without a word.
+Source: `MDB_meta` in LMDB's mdb.c.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+DATA_FILE = "data.mdb"
+_MAGIC = 0xBEEFC0DE
+_PAGE_HEADER_BYTES = 16
+# magic, version, address, size of the map; the free list's and the main table's 48 bytes, the first
+# of which are the size of a page; last page in use, number of the transaction.
+_META = struct.Struct("<II8x8xI44x48xQQ")
+
+
+def missing_bytes(folder: Path) -> int:
+    """How many bytes `data.mdb` in a folder lacks; 0 when it is whole, or not there at all.
+
+    Raises ValueError when it is no LMDB file, OSError when it cannot be read.
+    """
+    path = folder / DATA_FILE
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    with path.open("rb") as file:
+        first = _meta(file.read(_PAGE_HEADER_BYTES + _META.size))
+        page_bytes = first[2]
+        file.seek(page_bytes)
+        second = file.read(_PAGE_HEADER_BYTES + _META.size)
+    metas = [first, _meta(second)] if len(second) == _PAGE_HEADER_BYTES + _META.size else [first]
+    # LMDB takes the newer one.
+    last_page = max(metas, key=lambda meta: meta[4])[3]
+    return max(0, (last_page + 1) * page_bytes - size)
+
+
+def require_whole(folder: Path) -> None:
+    """Raise ValueError when a folder's LMDB is cut off, or none; OSError when it cannot be read."""
+    if missing := missing_bytes(folder):
+        raise ValueError(
+            f"its file {DATA_FILE} is cut off: {missing:,} bytes are missing at its end. Make the "
+            "dataset again, or copy the file again"
+        )
+
+
+def _meta(head: bytes) -> tuple[int, ...]:
+    """magic, version, page size, last page, transaction."""
+    if len(head) < _PAGE_HEADER_BYTES + _META.size:
+        raise ValueError(f"its file {DATA_FILE} has only {len(head)} bytes: it is no LMDB")
+    meta: tuple[int, ...] = _META.unpack_from(head, _PAGE_HEADER_BYTES)
+    if meta[0] != _MAGIC or not 256 <= meta[2] <= 1 << 16:
+        raise ValueError(f"its file {DATA_FILE} is no LMDB of this kind of machine")
+    return meta
