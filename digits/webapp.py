@@ -111,8 +111,9 @@ def create_app(
     app.before_request(logins.enforce)
     app.after_request(headers.add_security_headers)
     error_pages.add_error_handlers(app)
-    server = sockets.connect(app, scheduler, SocketLogins(accounts, hosts), devices)
-    socket_limits.limit(server, Peers(config.trusted_proxies))
+    clients = SocketLogins(app, accounts, hosts)
+    server = sockets.connect(app, scheduler, clients, devices)
+    socket_limits.limit(server, Peers(config.trusted_proxies), clients.may_connect)
     monitoring.connect(app, scheduler, pool, server)
     # Outside of all others: the sockets have an address below the prefix, too.  Also without a
     # prefix: what a server took from a header (SCRIPT_NAME) must not stand for one.

@@ -20,6 +20,7 @@ from typing import Any
 import gevent
 from gevent import socket
 
+from digits.accounts.login_limit import network_of
 from digits.serving.access_log import is_local
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,12 @@ class ConnectionLimit:
     @contextlib.contextmanager
     def admit(self, address: str) -> Iterator[bool]:
         """For as long as a connection lasts; gives False when its address has too many."""
+        is_proxy = self.peers.is_proxy(address)
+        address = network_of(address)  # else whoever has a /64 could take all places
         with self._lock:
             self._inside[address] += 1
             count = self._inside[address]
-        admitted = count <= self.most_per_address or self.peers.is_proxy(address)
+        admitted = count <= self.most_per_address or is_proxy
         if not admitted and count == self.most_per_address + 1:
             log.warning("%s has %d connections; no more are taken", address, count - 1)
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import request, session
+from flask import Flask, request, session
 from flask_socketio import ConnectionRefusedError, SocketIO
 
 from digits.accounts.accounts import Accounts
@@ -30,7 +30,8 @@ Identify = Callable[[], User | None]
 class SocketLogins:
     """The open sockets of an application; blinker holds it weakly, the app strongly."""
 
-    def __init__(self, accounts: Accounts, hosts: Hosts) -> None:
+    def __init__(self, app: Flask, accounts: Accounts, hosts: Hosts) -> None:
+        self.app = app
         self.accounts = accounts
         self.hosts = hosts
         self._server: SocketIO | None = None
@@ -42,6 +43,13 @@ class SocketLogins:
     def close_on(self, server: SocketIO) -> None:
         """Say whose sockets they are."""
         self._server = server
+
+    def may_connect(self, environ: dict[str, Any]) -> bool:
+        """Whether a connection may be made at all: strangers get none, where there are users."""
+        if not self.accounts.are_on:
+            return True
+        with self.app.request_context(environ):
+            return self._identify()() is not None
 
     def admit(self, auth: Any = None) -> None:
         """Let a client in that is logged in, or anybody where there are no users."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from flask.testing import FlaskClient
 from flask_socketio import SocketIO, SocketIOTestClient
 
 from digits.accounts.users import Users
+from digits.web import socket_limits
 from tests.apps import running_app
 from tests.conftest import wait_until
 from tests.program_jobs import ProgramJob, program
@@ -99,3 +101,59 @@ def test_a_user_who_is_removed_hears_nothing_more(
         return not any(socket.is_connected("/home") for socket in sockets)
 
     wait_until(are_closed)
+
+
+# Handshakes ---------------------------------------------------------------------------------------
+
+HANDSHAKE = "/socket.io/?EIO=4&transport=polling"
+
+
+def test_a_stranger_takes_no_place_by_a_handshake(app: Flask, tokens: dict[str, str]) -> None:
+    """What used to happen: 1,000 handshakes of strangers kept everybody else out."""
+    client = app.test_client()
+    sockets = app.extensions["socketio"].server.eio.sockets
+    for headers in ({}, bearer("digits_wrong"), {"Cookie": "session=x"}):
+        for transport in ("polling", "websocket"):
+            address = HANDSHAKE.replace("polling", transport)
+            answer = client.get(address, headers=headers)
+            assert answer.status_code in (400, 401)  # no upgrade is asked for here
+    assert client.get(HANDSHAKE).text == '"Log in first."'
+    assert sockets == {}
+    assert client.get(HANDSHAKE, headers=bearer(tokens["rudi"])).status_code == 200
+    assert logged_in(app, "otto").get(HANDSHAKE).status_code == 200
+    assert len(sockets) == 2
+
+
+def test_without_users_handshakes_need_no_login(tmp_path: Path) -> None:
+    with running_app(tmp_path / "other") as app:
+        assert app.test_client().get(HANDSHAKE).status_code == 200
+
+
+def test_a_network_of_ipv6_counts_as_one_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_limits, "MOST_PER_ADDRESS", 3)
+    with running_app(tmp_path / "other") as app:
+        client = app.test_client()
+
+        def code(address: str) -> int:
+            answer = client.get(HANDSHAKE, environ_overrides={"REMOTE_ADDR": address})
+            return answer.status_code
+
+        assert [code(f"2001:db8:0:1::{n}") for n in range(1, 6)] == [200, 200, 200, 401, 401]
+        assert code("2001:db8:0:2::1") == 200
+
+
+def test_a_connection_that_joins_nothing_leaves_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_limits, "JOIN_S", 0.0)
+    monkeypatch.setattr(socket_limits, "TIDY_S", 0.0)
+    with running_app(tmp_path / "other") as app:
+        client = app.test_client()
+        sockets = app.extensions["socketio"].server.eio.sockets
+        first = json.loads(client.get(HANDSHAKE).text[1:])["sid"]
+        client.post(f"{HANDSHAKE}&sid={first}", data="40/jobs,")
+        for _ in range(4):
+            last = json.loads(client.get(HANDSHAKE).text[1:])["sid"]
+        assert set(sockets) == {first, last}

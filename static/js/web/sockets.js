@@ -9,6 +9,7 @@ import { LOGIN_NEEDED, hideLoginEnded, showLoginEnded } from "./login_ended.js";
  * @typedef {"status" | "progress" | "count" | "distribution" | "combined_graph" | "lr_graph" | "snapshots" | "pace"} OfTask
  * @typedef {{job_id: string, update: OfJob, [key: string]: any}} JobUpdate
  * @typedef {{job_id: string, task: string, update: OfTask, [key: string]: any}} TaskUpdate
+ * @typedef {{data?: {code?: number}, description?: unknown, context?: {responseText?: string}}} ConnectError
  */
 
 /**
@@ -36,13 +37,22 @@ export function listen(namespace, { room, caughtUp, jobUpdate, taskUpdate, more 
   const loginEnded = () => showLoginEnded(() => socket.connect());
   socket.on("login ended", loginEnded);
   socket.on("disconnect", () => showConnection(false));
-  socket.on("connect_error", (/** @type {{data?: {code?: number}}} */ error) => {
+  socket.on("connect_error", (/** @type {ConnectError} */ error) => {
     showConnection(false);
-    if (error.data?.code === LOGIN_NEEDED) loginEnded();
+    if (error.data?.code === LOGIN_NEEDED || isStranger(error)) loginEnded();
   });
   socket.on("job update", jobUpdate);
   if (taskUpdate) socket.on("task update", taskUpdate);
   for (const [name, handler] of Object.entries(more)) socket.on(name, handler);
+}
+
+/**
+ * Whether the handshake itself was refused for want of a login; too many connections are refused
+ * with the same code.
+ * @param {ConnectError} error
+ */
+function isStranger({ description, context }) {
+  return description === LOGIN_NEEDED && (context?.responseText ?? "").includes("Log in");
 }
 
 /** @param {boolean} stands */
