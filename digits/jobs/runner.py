@@ -116,9 +116,17 @@ class TaskRunner:
             log.exception("%s: %s: its runner failed", self.task.job_id, self.task.id)
             ending = self._failed("DIGITS itself failed here; the server's log has the details.")
         self.task.process = None  # before the end is told: somebody may start the task anew then
+        if ending is not None and ending.status is not Status.DONE:
+            self._clean_up()
         # A file of the run that is left when the server dies here belongs to no live attempt.
         if ending is not None and self._on_end(self.task, ending) and self._process is not None:
             self._process.forget()
+
+    def _clean_up(self) -> None:
+        try:
+            self.task.clean_up()
+        except Exception:
+            log.exception("%s: %s: cannot clean up", self.task.job_id, self.task.id)
 
     def _failed(self, error: str) -> Ending:
         if self._process is not None:

@@ -117,6 +117,9 @@ class Task(ABC):
     def finish(self) -> None:
         """Check what the command wrote after its exit status 0; raises TaskFailed."""
 
+    def clean_up(self) -> None:
+        """Remove what an attempt that has ended badly left half made; its process is gone."""
+
     def update_data(self, update: str) -> Any:
         """The data of an update that `mark_changed` named, as plain JSON."""
         raise KeyError(update)

@@ -25,6 +25,10 @@ MAX_FILES = 10_000_000
 MAX_RATIO = 200
 # Below this no archive is a bomb, whatever its ratio.
 HARMLESS_BYTES = 1 << 28
+# A tiny picture has 70 bytes, and its place in an archive, its name above all, as much again.
+LEAST_BYTES_A_FILE = 64
+# Below this no archive is a bomb of files, however small it is.
+HARMLESS_FILES = 10_000
 _BLOCK_BYTES = 1 << 20
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BROKEN = (
@@ -87,12 +91,35 @@ def is_archive_name(name: str) -> bool:
 
 
 class Budget:
-    """How many bytes an archive may still unpack to."""
+    """How many bytes an archive may still unpack to, and how many files and folders.
 
-    def __init__(self, archive_bytes: int, free_bytes: int) -> None:
+    `free_files` is how many more the disk can name (inodes); None where it knows no limit.
+    """
+
+    def __init__(self, archive_bytes: int, free_bytes: int, free_files: int | None = None) -> None:
         self._most = min(max(HARMLESS_BYTES, archive_bytes * MAX_RATIO), free_bytes)
         self._free = free_bytes
         self._used = 0
+        self._free_files = free_files
+        self._most_files = max(HARMLESS_FILES, archive_bytes // LEAST_BYTES_A_FILE)
+        self._files = 0
+        self._folders: set[PurePosixPath] = set()
+
+    def add(self, name: PurePosixPath) -> None:
+        """Count a file and the folders that it needs; ToolError when there are too many."""
+        new = {folder for folder in name.parents if folder.parts} - self._folders
+        self._folders |= new
+        self._files += 1 + len(new)
+        if self._files > self._most_files:
+            raise ToolError(
+                f"The archive unpacks to more than {self._most_files:,} files and folders; pictures "
+                f"do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
+            )
+        if self._free_files is not None and self._files > self._free_files:
+            raise ToolError(
+                f"The archive holds more than {self._free_files:,} files and folders, and there is "
+                "no room for more of them on the disk (inodes)."
+            )
 
     def copy(self, source: IO[bytes], target: IO[bytes]) -> None:
         """Copy a member; raises ToolError when the archive has unpacked to too much."""

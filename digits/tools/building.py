@@ -30,7 +30,7 @@ def building(final: Path, own: Callable[[str], bool] = nothing) -> Iterator[Path
     Raises ToolError when another process builds the same folder, or `final` is something else.
     """
     _check_place(final, own)
-    partial = final.parent / f".{final.name}.partial"
+    partial = partial_folder(final)
     partial.mkdir(exist_ok=True)
     lock = _lock(partial, final)
     try:
@@ -43,6 +43,11 @@ def building(final: Path, own: Callable[[str], bool] = nothing) -> Iterator[Path
         raise
     finally:
         os.close(lock)
+
+
+def partial_folder(final: Path) -> Path:
+    """Where `final` is built; a killed process leaves it behind."""
+    return final.parent / f".{final.name}.partial"
 
 
 def _check_place(final: Path, own: Callable[[str], bool]) -> None:

@@ -49,7 +49,7 @@ def extract(archive: Path, out_dir: Path, name: str = "", *, replace: bool = Fal
     pictures = 0
     with building(out_dir, lambda _: replace) as folder:
         free = int(shutil.disk_usage(folder).free * _USABLE_SHARE)
-        budget = Budget(size, free)
+        budget = Budget(size, free, _free_files(folder))
         with archive_errors(name):
             for member in members(archive):
                 meter.add(max(0, member.offset // _MEGABYTE - meter.done))
@@ -58,6 +58,12 @@ def extract(archive: Path, out_dir: Path, name: str = "", *, replace: bool = Fal
             raise ToolError(f"There is no picture in {name}.")
         _unwrap(folder)
     return f"{pictures} pictures in {out_dir}."
+
+
+def _free_files(folder: Path) -> int | None:
+    """How many files may still be made where `folder` is; None where the disk sets no limit."""
+    state = os.statvfs(folder)
+    return int(state.f_favail * _USABLE_SHARE) if state.f_files else None
 
 
 def _extract_member(member: Member, folder: Path, budget: Budget) -> bool:
@@ -74,6 +80,7 @@ def _extract_member(member: Member, folder: Path, budget: Budget) -> bool:
     if problem := cannot_be_listed(str(name)):
         log_skipped(str(name), problem)
         return False
+    budget.add(name)
     path = folder / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

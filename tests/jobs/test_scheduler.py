@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused
 from digits.jobs.resources import GPU, TRAIN, Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.jobs.store import JobStore
+from digits.jobs.task import Task
 from tests.conftest import SchedulerMaker, wait_for_status, wait_until
 from tests.program_jobs import ProgramJob, ProgramTask, program
 
@@ -376,6 +378,44 @@ def test_rescan_takes_in_jobs_that_were_copied_in(
     assert new.rescan() == [job.id]
     assert new.job(job.id).status is Status.DONE
     assert new.rescan() == []
+
+
+class HalfMadeTask(ProgramTask):
+    type_name = "half-made"
+
+    def clean_up(self) -> None:
+        self.path("half").unlink()
+
+
+class HalfMadeJob(ProgramJob):
+    type_name = "half-made"
+    task_types = (HalfMadeTask,)
+
+    def create_tasks(self) -> list[Task]:
+        return [HalfMadeTask(self.dir, "main", script=self.settings["script"])]
+
+
+@pytest.mark.parametrize(
+    ("script", "is_left"), [("exit 1", False), ("kill -9 0", False), ("true", True)]
+)
+def test_what_a_failed_attempt_left_half_made_is_removed(
+    make_scheduler: SchedulerMaker, script: str, is_left: bool
+) -> None:
+    scheduler = make_scheduler(job_types=(HalfMadeJob,))
+    job = scheduler.add_job(HalfMadeJob, "one", {"script": f"touch half; {script}"})
+    wait_for_status(scheduler, job.id, Status.DONE, Status.ERROR)
+    assert (job.dir / "half").exists() is is_left
+
+
+def test_unpacking_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
+    half = tmp_path / ".pictures.partial" / "cat"
+    half.mkdir(parents=True)
+    (half / "1.png").touch()
+    (tmp_path / "archive").touch()
+    ExtractArchiveTask(
+        tmp_path, "extract_archive", archive="archive", folder="pictures", uploaded_name="x.zip"
+    ).clean_up()
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 def test_a_server_on_a_copy_of_the_jobs_leaves_the_originals_alone(

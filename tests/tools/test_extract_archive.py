@@ -1,14 +1,22 @@
 """Archives of class folders, and archives that try something."""
 
 import io
+import os
 import tarfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from digits.base.progress import Skipped
-from digits.sources.archives import archive_errors, is_archive_name, members
+from digits.errors import ToolError
+from digits.sources.archives import (
+    HARMLESS_FILES,
+    Budget,
+    archive_errors,
+    is_archive_name,
+    members,
+)
 from tests.tools.programs import make_classes, run, succeed
 
 
@@ -134,6 +142,34 @@ def test_a_bomb_is_stopped_long_before_it_has_gone_off(tmp_path):
     assert "The archive unpacks to more than 268,435,456 bytes" in error
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / ".out.partial").exists()
+
+
+@pytest.mark.parametrize("shape", ["{n}.png", "{n}/a.png", "d/{n}/a.png"])
+def test_a_bomb_of_files_is_stopped_and_nothing_of_it_is_left(tmp_path, shape):
+    """What used to happen: 1 MB of tar.gz made 200,000 files, which stayed."""
+    path = tmp_path / "bomb.tar.gz"
+    with tarfile.open(path, "w:gz", compresslevel=9) as archive:
+        for number in range(HARMLESS_FILES + 100):
+            archive.addfile(tarfile.TarInfo(shape.format(n=number)))
+    assert path.stat().st_size < 1_000_000
+    answer = run("extract_archive", path, tmp_path / "out")
+    assert answer.status == 1
+    assert "files and folders; pictures do not shrink to less than 64 bytes" in answer.error
+    assert sorted(os.listdir(tmp_path)) == ["bomb.tar.gz"]
+
+
+def test_many_small_pictures_are_no_bomb():
+    budget = Budget(archive_bytes=60_000 * 280, free_bytes=1 << 40)
+    for number in range(60_000):
+        budget.add(PurePosixPath(f"{number % 10}/{number}.png"))
+
+
+def test_an_archive_of_more_files_than_the_disk_can_name_is_refused():
+    budget = Budget(archive_bytes=1 << 30, free_bytes=1 << 40, free_files=5)
+    for name in ("a/1.png", "a/2.png", "b/c.png"):
+        budget.add(PurePosixPath(name))
+    with pytest.raises(ToolError, match="inodes"):
+        budget.add(PurePosixPath("a/3.png"))
 
 
 def test_what_is_no_sound_archive_is_refused(photos, tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.resources import PARSE_FOLDER, Need
+from digits.tools.building import partial_folder
 
 
 class ExtractArchiveTask(ProgramTask):
@@ -49,6 +51,12 @@ class ExtractArchiveTask(ProgramTask):
             "extract_archive", self.archive, self.folder,
             f"--name={self.uploaded_name}", "--remove",
         )  # fmt: skip
+
+    def clean_up(self) -> None:
+        """A program that was killed could not remove what it had unpacked so far."""
+        # In a process of its own: there may be a hundred thousand files.
+        partial = partial_folder(self.path(self.folder))
+        subprocess.run(["rm", "-rf", "--", str(partial)], check=False, capture_output=True)
 
     def asked(self) -> list[tuple[str, Any]]:
         return [("Archive", self.uploaded_name), ("Unpacked into", self.folder)]
