@@ -46,19 +46,22 @@ class Accounts:
         """Whether anybody has to log in."""
         return self.users.exist
 
-    def log_in(self, name: str, password: str, address: str) -> tuple[User, str]:
-        """The user and the secret of a new session; LoginRefused, TooManyTries."""
+    def log_in(self, name: str, password: str, address: str, browser: str = "") -> tuple[User, str]:
+        """The user and the secret of a new session; LoginRefused, TooManyTries.
+
+        `browser` is the id of one in which this user has logged in before, by this password.
+        """
         if len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD:
             raise LoginRefused()
-        if wait_s := self.limit.wait_s(address, name):
+        if wait_s := self.limit.wait_s(address, name, browser):
             raise TooManyTries(wait_s)
         # Counted before the answer is known: a hundred tries at once must not all be let through.
-        self.limit.failed(address, name)
+        self.limit.failed(address, name, browser)
         with self._places:
             user = self._run_in_thread(lambda: self.users.with_password(name, password))
         if user is None:
             raise LoginRefused()
-        self.limit.succeeded(address, name)
+        self.limit.succeeded(address, name, browser)
         return user, self.sessions.begin(user)
 
     def log_out(self, secret: str) -> None:

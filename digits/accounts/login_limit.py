@@ -29,26 +29,31 @@ class LoginLimit:
         # Key -> times of failures, oldest first; the key that failed last stands last.
         self._failures: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
 
-    def wait_s(self, address: str, name: str) -> int:
-        """Whole seconds until this address may try this name; 0: now."""
-        return max(self._wait_s(key, most) for key, most in _keys(address, name).items())
+    def wait_s(self, address: str, name: str, browser: str = "") -> int:
+        """Whole seconds until this address may try this name; 0: now.
 
-    def failed(self, address: str, name: str) -> None:
+        `browser` is the id of one in which this name has been logged in before: it waits for its
+        own failures alone, so that strangers cannot lock its owner out.
+        """
+        return max(self._wait_s(key, most) for key, most in _keys(address, name, browser).items())
+
+    def failed(self, address: str, name: str, browser: str = "") -> None:
         """A password was wrong."""
         now = self.clock()
-        for key, most in _keys(address, name).items():
+        for key, most in _keys(address, name, browser).items():
             times = self._recent(key)
             self._failures[key] = [*times, now][-most:]
             self._failures.move_to_end(key)
         while len(self._failures) > MOST_REMEMBERED:
             self._failures.popitem(last=False)
 
-    def succeeded(self, address: str, name: str) -> None:
+    def succeeded(self, address: str, name: str, browser: str = "") -> None:
         """It was right after all: this try was no failure, and the user's earlier ones are over."""
-        for key in _keys(address, name):
+        keys = _keys(address, name, browser)
+        for key in keys:
             if times := self._failures.get(key):
                 times.pop()
-        self._failures.pop((network_of(address), name), None)
+        self._failures.pop(next(iter(keys)), None)
 
     def _wait_s(self, key: tuple[str, str], most: int) -> int:
         times = self._recent(key)
@@ -73,7 +78,10 @@ def network_of(address: str) -> str:
     return str(parsed)
 
 
-def _keys(address: str, name: str) -> dict[tuple[str, str], int]:
+def _keys(address: str, name: str, browser: str) -> dict[tuple[str, str], int]:
+    """What a failure counts for, with how many are allowed; whoever tries and the name first."""
+    if browser:
+        return {(f"browser {browser}", name): MOST_FOR_BOTH}
     place = network_of(address)
     return {
         (place, name): MOST_FOR_BOTH,

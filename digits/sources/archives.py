@@ -112,8 +112,8 @@ class Budget:
         self._files += 1 + len(new)
         if self._files > self._most_files:
             raise ToolError(
-                f"The archive unpacks to more than {self._most_files:,} files and folders; pictures "
-                f"do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
+                f"The archive unpacks to more than {self._most_files:,} files and folders; "
+                f"pictures do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
             )
         if self._free_files is not None and self._files > self._free_files:
             raise ToolError(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from flask import Response, request
 from flask.sessions import SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
+from itsdangerous import BadSignature
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from digits.accounts.accounts import Accounts
@@ -52,7 +53,21 @@ PICTURE_BYTES = MAX_PICTURE_BYTES
 
 
 class SecureBehindTls(SecureCookieSessionInterface):
-    """Session cookies that browsers send over TLS alone, where there is TLS."""
+    """Session cookies that browsers send over TLS alone, where there is TLS.
+
+    How old a cookie says that it is, is not looked at: Flask takes one from the future for expired,
+    so that a clock that steps back would log everybody out.  `accounts/sessions.py` knows when a login ends.
+    """
+
+    def open_session(self, app: Any, request: Any) -> Any:
+        serializer = self.get_signing_serializer(app)
+        if serializer is None:
+            return None
+        value = request.cookies.get(self.get_cookie_name(app), "")
+        try:
+            return self.session_class(serializer.loads(value) if value else None)
+        except (BadSignature, TypeError, ValueError):
+            return self.session_class()
 
     def get_cookie_secure(self, app: Any) -> bool:
         return request.is_secure

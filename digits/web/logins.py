@@ -8,14 +8,26 @@ Elsewhere: what an address needs (`access.py`).
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from blinker import Signal
-from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, session
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask import url_for as flask_url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
+from itsdangerous import BadSignature, URLSafeSerializer
 from wtforms import HiddenField, PasswordField, StringField
 
 from digits.accounts.sessions import session_id
@@ -37,6 +49,9 @@ logged_out = Signal("a login ended")
 # What the session's cookie holds the secret under.
 SECRET = "login"  # noqa: S105 - a key, not a secret
 BEARER = "bearer "
+# The cookie by which a browser is known in which somebody has logged in; it stays after the logout.
+KNOWN_BROWSER = "digits_browser"
+KNOWN_BROWSER_S = 365 * 24 * 3600
 # What `check` is asked for.
 FILES = "files.serve_file"
 
@@ -70,8 +85,9 @@ def log_in() -> ResponseReturnValue:
     if not form.validate():
         return _refused(form, 400, "The page was open for too long. Try again.")
     name, password = (form.name.data or "").strip(), form.password.data or ""
+    browser = _known_browser(name)
     try:
-        _, secret = accounts.log_in(name, password, request.remote_addr or "")
+        user, secret = accounts.log_in(name, password, request.remote_addr or "", browser)
     except TooManyTries as error:
         answer = current_app.make_response(_refused(form, code_of(error), str(error)))
         answer.headers["Retry-After"] = str(error.wait_s)
@@ -82,7 +98,9 @@ def log_in() -> ResponseReturnValue:
     _end_login()
     session[SECRET] = secret
     session.permanent = True
-    return redirect(_way_on(form.next.data), 303)
+    answer = current_app.make_response(redirect(_way_on(form.next.data), 303))
+    _remember_browser(answer, user, browser)
+    return answer
 
 
 @blueprint.post("/logout")
@@ -204,6 +222,37 @@ def _ask_to_log_in() -> ResponseReturnValue:
     )
     answer.headers["WWW-Authenticate"] = 'Bearer realm="DIGITS"'
     return answer
+
+
+def _browser_signer() -> URLSafeSerializer:
+    return URLSafeSerializer(str(current_app.secret_key), salt="a browser that has logged in")
+
+
+def _known_browser(name: str) -> str:
+    """The id of this browser when `name` has logged in with it before; empty when not.
+
+    It lets nobody in: only failures of others are not held against it.
+    """
+    user = services().accounts.users.get(name)
+    try:
+        known = _browser_signer().loads(request.cookies.get(KNOWN_BROWSER, ""))
+        whose, stamp, browser = (str(each) for each in known)
+    except (BadSignature, TypeError, ValueError):
+        return ""
+    return browser if user and (whose, stamp) == (user.name, user.stamp) else ""
+
+
+def _remember_browser(answer: Response, user: User, browser: str) -> None:
+    value = _browser_signer().dumps([user.name, user.stamp, browser or secrets.token_hex(8)])
+    answer.set_cookie(
+        KNOWN_BROWSER,
+        value,
+        max_age=KNOWN_BROWSER_S,
+        path=current_app.config["APPLICATION_ROOT"],
+        secure=request.is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
 
 
 def _refused(form: LoginForm, code: int, problem: str) -> ResponseReturnValue:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from itsdangerous import TimestampSigner
 from werkzeug.test import TestResponse
 
 from digits.accounts.users import USERS_FILE, Role, Users
+from digits.web.logins import KNOWN_BROWSER
 from tests.apps import running_app
 from tests.program_jobs import ProgramJob, program
 from tests.security.people import (
@@ -195,6 +197,77 @@ def test_who_remembers_the_password_does_not_have_to_wait_later(app: Flask) -> N
     for _ in range(3):
         assert [log_in(client, "ada", "wrong one") for _ in range(3)] == [401] * 3
         assert log_in(app.test_client(), "ada") == 303
+
+
+def test_strangers_cannot_lock_somebody_out_of_a_browser_that_is_known(app: Flask) -> None:
+    """What used to happen: 100 wrong passwords from anywhere kept the user out for 15 minutes."""
+    known = logged_in(app, "ada")
+    assert known.post("/logout", data={"csrf_token": csrf_token(known.get("/").text)}).status_code
+    limit = app.extensions["digits"].accounts.limit
+    for number in range(200):
+        limit.failed(f"203.0.113.{number}", "ada")
+    limit.failed("127.0.0.1", "ada")
+    assert log_in(app.test_client(), "ada") == 429
+    assert log_in(known, "ada") == 303
+    # It is known for this name alone, and guesses there count for themselves.
+    for number in range(200):
+        limit.failed(f"203.0.113.{number}", "otto")
+    fresh = app.test_client()
+    fresh.set_cookie(KNOWN_BROWSER, known.get_cookie(KNOWN_BROWSER).value)  # type: ignore[union-attr]
+    assert log_in(fresh, "otto") == 429
+    assert [log_in(fresh, "ada", "wrong one") for _ in range(6)] == [401] * 5 + [429]
+
+
+@pytest.mark.parametrize("value", ["", "x", "W10.x", "bnVsbA.x", "\u00ff", "a" * 3000])
+def test_a_browser_is_not_known_by_what_it_says(app: Flask, value: str) -> None:
+    limit = app.extensions["digits"].accounts.limit
+    for number in range(200):
+        limit.failed(f"203.0.113.{number}", "ada")
+    client = app.test_client()
+    client.set_cookie(KNOWN_BROWSER, value)
+    assert log_in(client, "ada") == 429
+
+
+def test_a_known_browser_is_known_until_the_password_changes(app: Flask, jobs_dir: Path) -> None:
+    known = logged_in(app, "ada")
+    cookie = known.get_cookie(KNOWN_BROWSER)
+    assert cookie is not None
+    assert cookie.http_only
+    assert cookie.same_site == "Lax"
+    Users(jobs_dir).change("ada", password="another one 1234")
+    limit = app.extensions["digits"].accounts.limit
+    for number in range(200):
+        limit.failed(f"203.0.113.{number}", "ada")
+    assert log_in(known, "ada", "another one 1234") == 429
+
+
+# Clocks -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [1, 3600, 400 * 24 * 3600])
+def test_a_clock_that_steps_back_logs_nobody_out(app: Flask, step_s: int) -> None:
+    """What used to happen: 401 for everybody, and forms "open for too long", until it caught up."""
+    client = logged_in(app, "otto")
+    token = csrf_token(client.get("/datasets/images/classification/new", headers=HTML).text)
+    ahead = _signed_later(app, client.get_cookie("session").value, step_s)  # type: ignore[union-attr]
+    client.set_cookie("session", ahead)
+    assert client.get("/index.json").status_code == 200
+    answer = client.post("/datasets/images/classification", data={"csrf_token": token})
+    assert "open for too long" not in answer.text
+    assert "The name is empty" in answer.text
+
+
+def _signed_later(app: Flask, cookie: str, step_s: int) -> str:
+    """The same cookie as it would have been signed when the clock was ahead."""
+    serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
+
+    class Ahead(TimestampSigner):
+        def get_timestamp(self) -> int:
+            return super().get_timestamp() + step_s
+
+    data = serializer.loads(cookie)
+    serializer.signer = Ahead
+    return str(serializer.dumps(data))
 
 
 # By token -----------------------------------------------------------------------------------------
