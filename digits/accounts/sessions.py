@@ -20,6 +20,7 @@ from pathlib import Path
 
 from digits.accounts.users import User
 from digits.base.atomic import SyncCall, atomic_write
+from digits.base.known_folder import KnownFolder
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Sessions:
         self.path = jobs_dir / SESSIONS_FILE
         self.clock = clock
         self._sync = sync
+        self._folder = KnownFolder(jobs_dir)
         self._sessions: dict[str, Session] = {}
         self._load()
 
@@ -101,6 +103,9 @@ class Sessions:
             log.warning("%s cannot be read, so everybody is logged out: %s", self.path, error)
 
     def _save(self) -> None:
+        if not self._folder.is_there:
+            log.warning("%s has gone away: logins hold while this server runs", self._folder.path)
+            return
         data = {key: asdict(session) for key, session in self._sessions.items()}
         try:
             with atomic_write(self.path, self._sync) as file:

@@ -27,6 +27,7 @@ from typing import Any
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from digits.base.atomic import SyncCall, atomic_write
+from digits.base.known_folder import KnownFolder
 from digits.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,8 @@ class Users:
         self._by_digest: dict[str, User] = {}
         self._seen: tuple[int, ...] | None = None
         self._broken = False
+        # Where the file was when it was read.
+        self._folder: KnownFolder | None = None
 
     @property
     def exist(self) -> bool:
@@ -234,6 +237,8 @@ class Users:
         try:
             state = self.path.stat()
         except FileNotFoundError:
+            if self._folder is not None and not self._folder.is_there:
+                return  # its disk is away: that must not open the server to everybody
             self._seen, self._broken = None, False
             self._take({})
             return
@@ -243,6 +248,7 @@ class Users:
         seen = (state.st_mtime_ns, state.st_size, state.st_ino)
         if seen != self._seen:
             self._seen = seen
+            self._folder = KnownFolder(self.path.parent)
             try:
                 self._take(_read(self.path))
                 self._broken = False

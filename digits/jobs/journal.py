@@ -55,7 +55,7 @@ class Journal:
             self.store.save(job)
         except StorageError as error:
             log.error("%s: not saved: %s", job.id, error)
-            if job.dir.is_dir():
+            if job.dir.is_dir() or not self.store.is_there:
                 self._unsaved[job.id] = job
             return False
         self._unsaved.pop(job.id, None)

@@ -64,10 +64,13 @@ class TaskRunner:
         on_end: OnEnd,
         environment: Callable[[], Mapping[str, str]],
         process: LaunchedProcess | None = None,
+        is_there: Callable[[], bool] = lambda: True,
     ) -> None:
         self.task = task
         self._launcher = launcher
         self._environment = environment
+        # Whether the jobs directory is; while it is away nothing is known of the process.
+        self._is_there = is_there
         self.grace_s = grace_s
         self._on_end = on_end
         # Given when an earlier server started the process.
@@ -110,7 +113,10 @@ class TaskRunner:
         except DigitsError as error:
             ending = self._failed(str(error))
         except OSError as error:
-            ending = self._failed(self._explain(error))
+            if self._process is None and not self._is_there():
+                ending = Ending(Status.WAITING)  # it was not started; that is tried again
+            else:
+                ending = self._failed(self._explain(error))
         except Exception:
             # The thread's last line of defence: a bug must not leave the task Running.
             log.exception("%s: %s: its runner failed", self.task.job_id, self.task.id)
@@ -177,7 +183,13 @@ class TaskRunner:
         paused = False
         interval_s = FIRST_INTERVAL_S
         while True:
+            if self._is_away():
+                self._wake.wait(FOLLOW_INTERVAL_S)
+                self._wake.clear()
+                continue
             alive = process.is_alive()  # asked before reading, so that no last line is missed
+            if not alive and self._is_away():
+                continue  # or it only looked so
             self._read(follower)
             if not alive or self._stop_with is not None or self._detached:
                 return
@@ -187,6 +199,10 @@ class TaskRunner:
             self._wake.wait(interval_s)
             self._wake.clear()
             interval_s = min(1.5 * interval_s, FOLLOW_INTERVAL_S)
+
+    def _is_away(self) -> bool:
+        """Whether to wait for the jobs directory; who wants the task to end does not wait."""
+        return self._stop_with is None and not self._detached and not self._is_there()
 
     def _read(self, follower: LogFollower) -> None:
         self.task.take_lines(follower.new_lines())

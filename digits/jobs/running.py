@@ -66,6 +66,10 @@ class RunningTasks:
         task.pausing = False
         # On disk before the process is there: a later server looks for this attempt's process.
         if not self._journal.change(job, [(task, Status.RUNNING)]):
+            if not self._journal.store.is_there:
+                task.attempts -= 1
+                self._journal.change(job, [(task, Status.WAITING)])
+                return False
             self.fail(job, task, self._journal.store.problem or "The job could not be saved.")
             return False
         self._run(job, task, None)
@@ -135,6 +139,7 @@ class RunningTasks:
             on_end=on_end,
             process=process,
             environment=self._environment,
+            is_there=lambda: self._journal.store.is_there,
         )
         self._runners[job.id, task.id] = runner
         runner.start()

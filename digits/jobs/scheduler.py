@@ -85,6 +85,7 @@ class Scheduler:
         self._stopping = False
         self._loaded = threading.Event()
         self._dirty = False
+        self._held = False  # whether turns wait for the jobs directory to come back
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
 
     # Life of the scheduler ----------------------------------------------------------------------
@@ -355,6 +356,7 @@ class Scheduler:
 
         Raises JobNotFound, JobInUse when other jobs need it, or StorageError.
         """
+        self.store.require_there()
         with self._lock:
             job = self.job(job_id)
             users = self.dependents(job_id)
@@ -390,6 +392,9 @@ class Scheduler:
         with self._lock:
             if self._stopping:
                 return 0
+            if not self.store.is_there:
+                self._held = True
+                return 0
             started = 0
             for decision in queue.next_decisions(self._jobs.by_id, self.resources):
                 if decision.error is not None:
@@ -404,8 +409,8 @@ class Scheduler:
         while True:
             with self._lock:
                 while not self._dirty and not self._stopping:
-                    if not self._changed.wait(SAVE_AGAIN_S if self._journal.has_unsaved else None):
-                        self._journal.save_again()
+                    if not self._changed.wait(SAVE_AGAIN_S if self._waits_for_disk else None):
+                        self._look_again()
                 if self._stopping:
                     return
                 self._dirty = False
@@ -414,6 +419,18 @@ class Scheduler:
             except Exception:
                 # The loop must survive a failing pass; the next change starts another one.
                 log.exception("a scheduler pass failed")
+
+    @property
+    def _waits_for_disk(self) -> bool:
+        return self._held or self._journal.has_unsaved
+
+    def _look_again(self) -> None:
+        """Go on with what waits for the disk, if it is there again."""
+        self._journal.save_again()
+        if self._held and self.store.is_there:
+            log.info("the jobs directory is back")
+            self._held = False
+            self._wake()
 
     def _wake(self) -> None:
         self._dirty = True

@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from digits.base.atomic import SyncCall
+from digits.base.known_folder import KnownFolder
 from digits.errors import JobUnreadable, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
@@ -59,6 +60,8 @@ class JobStore:
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
         self._recent_logs = RecentLogs()
         self._sync = sync
+        # Known from `open` on.
+        self._folder: KnownFolder | None = None
         self._problem: str | None = None
         self._looked_s = -math.inf
         # Folder -> why it is no job; each reason is logged once.
@@ -81,6 +84,7 @@ class JobStore:
                 "Choose another one with --jobs-dir."
             ) from error
         self._lock.take()
+        self._folder = KnownFolder(self.jobs_dir)
         for leftover in self.jobs_dir.iterdir():
             # Only what `take_away` named: its deletion was asked for and confirmed.
             if _DELETED.fullmatch(leftover.name):
@@ -94,12 +98,34 @@ class JobStore:
     # Room on the disk ---------------------------------------------------------------------------
 
     @property
+    def is_there(self) -> bool:
+        """Whether the directory is the one that was opened: a disk may go away, and come back."""
+        return self._folder is None or self._folder.is_there
+
+    def require_there(self) -> None:
+        """Raise StorageError while another folder, or none, stands in the directory's place."""
+        if not self.is_there:
+            raise StorageError(self._away)
+
+    @property
+    def _away(self) -> str:
+        return (
+            f"The jobs directory {self.jobs_dir} has gone away: its disk is no longer there. Bring "
+            "it back; nothing is written or started until then, and what runs goes on. If it "
+            "stays another one, restart the server."
+        )
+
+    @property
     def problem(self) -> str | None:
         """Why the directory cannot be written; None when all is well.
 
         Looked at again every few seconds, when somebody asks.
         """
-        if time.monotonic() - self._looked_s >= PROBE_INTERVAL_S:
+        if not self.is_there:
+            self._note(self._away)
+        elif self._problem == self._away:
+            self.look()
+        elif time.monotonic() - self._looked_s >= PROBE_INTERVAL_S:
             # Asking is cheap; writing is tried only when something speaks against it.
             if self._problem is None and disk.looks_writable(self.jobs_dir):
                 self._looked_s = time.monotonic()
@@ -109,7 +135,7 @@ class JobStore:
 
     def look(self) -> str | None:
         """Try to write, and answer why that fails; None when it does not."""
-        self._note(disk.writing_problem(self.jobs_dir))
+        self._note(disk.writing_problem(self.jobs_dir) if self.is_there else self._away)
         return self._problem
 
     def require_room(self) -> None:
@@ -151,6 +177,7 @@ class JobStore:
 
     def save(self, job: Job) -> None:
         """Write `job.json`; StorageError, and the old file stays, when that fails."""
+        self.require_there()
         text = json.dumps({"format": FORMAT_VERSION, **job.to_json()}, indent=1, ensure_ascii=False)
         with self._all_errors():
             try:
@@ -166,6 +193,7 @@ class JobStore:
 
         Raises StorageError when that fails; the job is then as it was.
         """
+        self.require_there()
         gone = self.jobs_dir / f".deleted-{job.id}-{secrets.token_hex(3)}"
         with self._all_errors():
             try:
@@ -190,6 +218,7 @@ class JobStore:
         Those that cannot be read are left aside (`left_aside`), whatever is wrong with them.
         Raises StorageError when the directory itself cannot be read.
         """
+        self.require_there()
         names = self._unknown_folders(known)
         found = []
         self.folders_read, self.folders_found = 0, len(names)

@@ -180,7 +180,8 @@ class Task(ABC):
                 self._changed.clear()
                 if self.status is Status.DONE:
                     self.progress, self.eta_s = 1.0, 0.0
-                self._log_is_read = True
+                # A folder whose disk is away may come back.
+                self._log_is_read = self.job_dir.is_dir()
 
     def forget_log(self) -> None:
         """Let go of what the log said; it is read again when somebody looks."""
