@@ -109,6 +109,8 @@ _SNAPSHOT = re.compile(
 )
 _STARTED = re.compile("Starting Optimization$")
 _FINISHED = re.compile(r"Optimization (Done|stopped early)\.$")
+# Of the leap year that is taken for every year.
+YEAR_S = 366 * 86_400.0
 _DAYS_BEFORE = [0, *accumulate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30))]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,16 @@ from digits.model.training.caffe_log import Event
 # Iterations a second are taken over about this much time, so that they follow the present pace.
 PACE_WINDOW_S = 60.0
 ROWS_A_PIECE = 500
+# How a local clock without a year jumps: summer time, a leap day that was none, New Year.
+HOUR_S, DAY_S = 3600.0, 86_400.0
+JUMPS_S = (-HOUR_S, HOUR_S, DAY_S, -caffe_log.YEAR_S, HOUR_S - caffe_log.YEAR_S)
+# Seconds between two lines of a log: what nobody wonders at; what may be, where all others were
+# short; and what may be before anything is known of the pace.
+USUAL_STEP_S = 600.0
+LONG_STEP_S = 1800.0
+FIRST_STEP_S = 6 * 3600.0
+FEW_STEPS = 5
+STEPS_REMEMBERED = 50
 
 
 @dataclass
@@ -129,20 +140,40 @@ class History:
 
 @dataclass
 class _Clock:
-    """Turns times of a log into seconds of training, leaving out the time between processes."""
+    """Turns times of a log into seconds of training, leaving out the time between processes.
 
-    _before: float = 0.0  # seconds trained by earlier processes
-    _start: float | None = None  # when this process began, in the log's time
+    The log tells the local time without its year.  It goes back at New Year and when summer time
+    ends, forward when it begins and over a 29th of February that there is not, and anywhere when
+    somebody sets it.  So each step is looked at: one that cannot be is replaced by what it must be
+    without such a jump, or else by a usual one.
+    """
+
     now_s: float = 0.0  # seconds trained, all processes together
+    _last: float | None = None  # the newest event of this process, in the log's time
+    _steps: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS_REMEMBERED))
     _marks: list[tuple[float, int]] = field(default_factory=list)  # (seconds, iteration)
 
     def training_time(self, event: Event) -> float:
-        if isinstance(event, caffe_log.Started) or self._start is None:
-            self._before, self._start = self.now_s, event.time_s
+        if isinstance(event, caffe_log.Started) or self._last is None:
+            self._steps.clear()
             self._marks.clear()
-        # A step back is a new year, or a clock that was set: time stands still then.
-        self.now_s = max(self.now_s, self._before + event.time_s - self._start)
+        else:
+            self.now_s += self._passed(event.time_s - self._last)
+        self._last = event.time_s
         return self.now_s
+
+    def _passed(self, step: float) -> float:
+        """The seconds that passed between two lines whose times are `step` apart."""
+        longest = max(self._steps, default=0.0)
+        is_new = len(self._steps) < FEW_STEPS
+        most = FIRST_STEP_S if is_new else max(LONG_STEP_S, 10 * longest)
+        if not 0 <= step <= most:
+            usual = max(USUAL_STEP_S, 3 * longest)
+            corrected = (step - jump for jump in JUMPS_S)
+            mean = sum(self._steps) / len(self._steps) if self._steps else 0.0
+            step = next((each for each in corrected if 0 <= each <= usual), mean)
+        self._steps.append(step)
+        return step
 
     def reach(self, iteration: int, time_s: float) -> None:
         self._marks.append((time_s, iteration))

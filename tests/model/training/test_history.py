@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import random
+from datetime import datetime, timedelta
 
 import pytest
 
 from digits.model.training import caffe_log
+from digits.model.training.caffe_log import LogParser
 from digits.model.training.charts import (
     MAX_POINTS,
     combined_chart,
@@ -25,16 +28,20 @@ def history(iterations: int = 4, every: int = 1) -> History:
     """A training that displays `loss` and tests `accuracy` and `loss`, one second an iteration."""
     made = History()
     made.add(caffe_log.Started(100.0))
+    _tested(made, 0)
     for iteration in range(0, iterations, every):
         time_s = 100.0 + iteration
         made.add(caffe_log.TrainLoss(time_s, iteration, 1.0))
         made.add(caffe_log.TrainOutput(time_s, iteration, "loss", 1 / (1 + iteration)))
         made.add(caffe_log.Rate(time_s, iteration, 0.01))
-    for iteration in (0, iterations):
-        made.add(caffe_log.Testing(100.0 + iteration, iteration))
-        made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "accuracy", 0.5))
-        made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "loss", 2.0))
+    _tested(made, iterations)
     return made
+
+
+def _tested(made: History, iteration: int) -> None:
+    made.add(caffe_log.Testing(100.0 + iteration, iteration))
+    made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "accuracy", 0.5))
+    made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "loss", 2.0))
 
 
 def test_chart_has_c3s_form() -> None:
@@ -58,7 +65,7 @@ def test_chart_has_c3s_form() -> None:
             "loss-val": "loss (val)",
         },
         "axes": {"accuracy-val": "y2"},
-        "times": {"train_epochs": [0.0, 1.0, 2.0, 3.0], "val_epochs": [3.0, 4.0]},
+        "times": {"train_epochs": [0.0, 1.0, 2.0, 3.0], "val_epochs": [0.0, 4.0]},
         "epoch_iterations": 2,
     }
 
@@ -186,3 +193,73 @@ def test_json_holds_no_nan() -> None:
     assert data["train"]["outputs"]["loss"][-2:] == [None, None]
     assert data["train"]["iteration"][-2:] == [9, 10]
     json.dumps(combined_chart(made, 2, set()), allow_nan=False)
+
+
+# Clocks -------------------------------------------------------------------------------------------
+
+LINE = "I{stamp}  1234 solver.cpp:228] {message}"
+
+
+def through(began: datetime, jump: timedelta, *, at: int = 100, every_s: float = 5.0) -> History:
+    """A training of 200 displays, 100 iterations each, whose clock jumps after `at` of them."""
+    made, parser = History(), LogParser()
+
+    def say(moment: datetime, message: str) -> None:
+        line = LINE.format(stamp=moment.strftime("%m%d %H:%M:%S.%f"), message=message)
+        for event in parser.parse(line):
+            made.add(event)
+
+    say(began, "Starting Optimization")
+    for number in range(200):
+        moment = (
+            began + timedelta(seconds=every_s * number) + (jump if number >= at else timedelta())
+        )
+        say(moment, f"Iteration {100 * number}, loss = 1")
+        say(moment, "    Train net output #0: loss = 1 (* 1 = 1 loss)")
+        say(moment, f"Iteration {100 * number}, lr = 0.01")
+    return made
+
+
+NOON = datetime(2026, 6, 1, 12)
+JUMPS = {
+    "none": (NOON, timedelta()),
+    "New Year": (datetime(2026, 12, 31, 23, 55), timedelta()),
+    "a 29th of February that there is not": (datetime(2026, 2, 28, 23, 55), timedelta()),
+    "one that there is": (datetime(2028, 2, 28, 23, 55), timedelta()),
+    "the end of summer time": (NOON, timedelta(hours=-1)),
+    "its beginning": (NOON, timedelta(hours=1)),
+    "a second back": (NOON, timedelta(seconds=-1)),
+    "half a minute back": (NOON, timedelta(seconds=-30)),
+    "a day forward": (NOON, timedelta(days=1)),
+    "a day back": (NOON, timedelta(days=-1)),
+    "ten days forward": (NOON, timedelta(days=10)),
+    "half a year": (NOON, timedelta(days=180)),
+}
+
+
+@pytest.mark.parametrize(("began", "jump"), JUMPS.values(), ids=JUMPS)
+@pytest.mark.parametrize("every_s", [0.5, 5.0, 120.0])
+def test_a_jump_of_the_logs_clock_changes_neither_pace_nor_times(
+    began: datetime, jump: timedelta, every_s: float
+) -> None:
+    """What used to happen: at New Year 20 iterations a second became 113, and years were left."""
+    made = through(began, jump, every_s=every_s)
+    true_s = 199 * every_s
+    assert made.trained_s == pytest.approx(true_s, abs=max(40, every_s))
+    assert made.iterations_per_s() == pytest.approx(100 / every_s, rel=0.02)
+    times = made.train.times_s
+    assert times == sorted(times)
+    assert max(b - a for a, b in itertools.pairwise(times)) <= 35 + every_s
+
+
+@pytest.mark.parametrize("every_s", [600.0, 3000.0])
+def test_a_training_that_says_little_is_not_taken_for_a_clock_that_jumps(every_s: float) -> None:
+    made = through(NOON, timedelta(), every_s=every_s)
+    assert made.trained_s == pytest.approx(199 * every_s)
+    assert made.iterations_per_s() == pytest.approx(100 / every_s)
+
+
+def test_the_pace_is_right_again_right_after_a_jump() -> None:
+    for at in (195, 198, 199):
+        made = through(NOON, timedelta(hours=-1), at=at)
+        assert made.iterations_per_s() == pytest.approx(20, rel=0.05)
