@@ -199,12 +199,13 @@ def describe_exit(status: int | None) -> str:
     return f"its process ended with exit status {status}"
 
 
-def what_to_try(status: int | None) -> str:
-    """What may help after such an end, in a sentence; empty when the program's words must tell."""
+def what_to_try(status: int | None, less_memory: str = "fewer tasks at a time") -> str:
+    """What may help after such an end, in a sentence; empty when the program's words must tell.
+
+    `less_memory` is how this kind of task could do with less.
+    """
     if status == 128 + signal.SIGKILL:
-        return (
-            "Use less memory (a smaller batch size, fewer things at a time), then resume the job."
-        )
+        return f"Use less memory ({less_memory}), then resume the job."
     if status == 128 + signal.SIGBUS:
         return (
             "A file that it read was cut off, such as a database on a disk that was full. Make the "

@@ -57,6 +57,8 @@ class Task(ABC):
     # Whether an attempt goes on where the last one was cut off.  Its log is continued then, else
     # begun anew; and SIGINT makes the program save its state and end with status 0.
     resumable: ClassVar[bool] = False
+    # How it could do with less memory, for the message when it was killed for want of it.
+    less_memory: ClassVar[str] = "fewer tasks at a time"
 
     def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
         self.job_dir = job_dir
@@ -219,7 +221,8 @@ class Task(ABC):
         for line in reversed(lines):
             if line.startswith("Error: "):
                 return line.removeprefix("Error: ")
-        reason = f"{self.name} failed: {describe_exit(exit_status)}. {what_to_try(exit_status)}"
+        reason = f"{self.name} failed: {describe_exit(exit_status)}. "
+        reason += what_to_try(exit_status, self.less_memory)
         return "\n".join([reason.rstrip(), *lines])
 
     # job.json -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Elsewhere: the time for a request's body (`slow_clients.py`), live connections
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import logging
 import resource
@@ -96,6 +97,7 @@ class FairSocket(socket.socket):  # type: ignore[misc]
     """
 
     _turn_began_s = 0.0
+    _is_ended = False
 
     @classmethod
     def of(cls, sock: Any, timeout_s: float) -> FairSocket:
@@ -111,11 +113,30 @@ class FairSocket(socket.socket):  # type: ignore[misc]
 
     def recv(self, *arguments: Any) -> bytes:
         self._take_turns()
-        return bytes(super().recv(*arguments))
+        try:
+            return bytes(super().recv(*arguments))
+        except OSError as error:
+            self._require_end(error)
+            return b""
 
     def recv_into(self, *arguments: Any) -> int:
         self._take_turns()
-        return int(super().recv_into(*arguments))
+        try:
+            return int(super().recv_into(*arguments))
+        except OSError as error:
+            self._require_end(error)
+            return 0
+
+    def end_reading(self) -> None:
+        """Let whoever reads see the end of the connection, once what has come already is read."""
+        self._is_ended = True
+        with contextlib.suppress(OSError):
+            self.shutdown(socket.SHUT_RD)
+
+    def _require_end(self, error: OSError) -> None:
+        """Raise an error of reading, unless `end_reading` is its cause: gevent ends waits by it."""
+        if not (self._is_ended and error.errno == errno.EBADF):
+            raise error
 
     def send(self, data: Any, *arguments: Any, **named: Any) -> int:
         """Send all of `data`, as simple-websocket takes for granted that send does."""

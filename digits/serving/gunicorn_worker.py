@@ -8,7 +8,6 @@ waits for the jobs directory, can begin.
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -69,8 +68,7 @@ class DigitsWorker(GeventWorker):  # type: ignore[misc]
         self.disconnect_pages()
         for sock in list(self._idle):
             # What has come already is still read, and answered.
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RD)
+            sock.end_reading()
 
 
 def _is_live(req: Any) -> bool:

@@ -56,7 +56,8 @@ class SecureBehindTls(SecureCookieSessionInterface):
     """Session cookies that browsers send over TLS alone, where there is TLS.
 
     How old a cookie says that it is, is not looked at: Flask takes one from the future for expired,
-    so that a clock that steps back would log everybody out.  `accounts/sessions.py` knows when a login ends.
+    so that a clock that steps back would log everybody out.  `accounts/sessions.py` knows when a
+    login ends.
     """
 
     def open_session(self, app: Any, request: Any) -> Any:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from digits.dataset.tasks.create_db import CreateDbTask
+from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.jobs.process import MARK, RUN_FOLDER, TaskProcess, describe_exit, what_to_try
+from digits.model.training.failure import explain
+from digits.model.training.history import History
 from tests.conftest import kill_task_processes, task_processes, wait_until
 
 
@@ -310,6 +314,17 @@ def test_every_process_carries_the_mark(job_dir: Path, jobs_dir: Path) -> None:
 )
 def test_an_exit_status_in_words(status: int | None, words: str) -> None:
     assert words in describe_exit(status)
+
+
+def test_a_task_is_advised_what_it_can_do_with_less_memory(job_dir: Path) -> None:
+    """What used to happen: a dataset killed for memory was advised a smaller batch size."""
+    killed = 128 + signal.SIGKILL
+    task = ExtractArchiveTask(job_dir, "x", archive="a", folder="b", uploaded_name="c")
+    assert "(fewer tasks at a time)" in task.explain_failure(killed)
+    assert "smaller pictures" in what_to_try(killed, CreateDbTask.less_memory)
+    assert "batch" not in task.explain_failure(killed) + CreateDbTask.less_memory
+    assert "a smaller batch size" in explain(History(), job_dir / "log", killed)
+    assert "cut off" in what_to_try(128 + signal.SIGBUS)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,29 @@ def site(server: ProductionServer) -> Iterator[Site]:
         yield running
 
 
+def test_while_the_server_is_away_a_page_loads_itself_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """What used to happen: a bare "502 Bad Gateway" for as long as a restart takes."""
+    folder = tmp_path_factory.mktemp("away")
+    open_to_nginx(folder, tmp_path_factory.getbasetemp())
+    (folder / "jobs").mkdir()
+    server = ProductionServer(folder / "jobs")
+    server.url = f"http://127.0.0.1:{free_port()}"  # where nobody listens
+    with running_site(folder, server) as site:
+        for path in ("/", "/models/x", "/files/20200101-000000-abcdef/log", "/metrics"):
+            page = requests.get(f"{site.url}{path}", headers={"Accept": "text/html"}, timeout=30)
+            assert page.status_code == 503
+            assert page.headers["Content-Type"] == "text/html"
+            assert int(page.headers["Retry-After"]) > 0
+            assert 'http-equiv="refresh"' in page.text
+            script = requests.get(f"{site.url}{path}", timeout=30)
+            assert script.status_code == 503
+            assert script.json()["error"]["code"] == 503
+        sent = requests.post(f"{site.url}/jobs/rescan", timeout=30)
+        assert sent.status_code == 503
+
+
 def test_pages_come_through(site: Site) -> None:
     answer = requests.get(f"{site.url}/", timeout=30)
     assert answer.status_code == 200

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -160,6 +162,23 @@ def test_an_open_page_does_not_hold_up_a_reload_and_is_cut_off_to_come_back(
     finally:
         page.shutdown()
     assert not any("graceful timeout" in line for line in server.log)
+
+
+def test_idle_connections_leave_no_traceback_when_the_server_stops(tmp_path: Path) -> None:
+    """What used to happen: each of them left one (EBADF) at every stop and reload."""
+    server = ProductionServer(tmp_path / "jobs")
+    server.start()
+    server.get("/healthz")
+    parts = urlsplit(server.url)
+    with contextlib.ExitStack() as stack:
+        for number in range(20):
+            idle = stack.enter_context(socket.create_connection((parts.hostname, parts.port)))
+            if number % 2:
+                idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert idle.recv(65536).startswith(b"HTTP/1.1 200")
+        server.get("/healthz")
+        server.stop()
+    assert not any("Traceback" in line or "Errno" in line for line in server.log)
 
 
 def test_a_slip_in_the_settings_leaves_a_running_server_as_it_is(tmp_path: Path) -> None:

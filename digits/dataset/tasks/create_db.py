@@ -19,6 +19,7 @@ class CreateDbTask(ProgramTask):
     """Makes `<split>_db` from `<split>.txt`, and of the training pictures their mean, too."""
 
     type_name = "create-db"
+    less_memory = "smaller pictures, fewer databases at a time"
 
     def __init__(
         self,

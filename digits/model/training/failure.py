@@ -13,6 +13,7 @@ DIVERGED = (
     "The loss has become infinite or nan: the training diverged. Lower the learning rate, to a "
     "tenth for a start; subtracting the mean and smaller initial weights help as well."
 )
+LESS_MEMORY = "a smaller batch size, fewer trainings at a time"
 LAST_LINES = 6
 LOOK_AT_LINES = 60
 
@@ -48,7 +49,8 @@ def explain(history: History, log_path: Path, exit_status: int | None) -> str:
     lines = last_lines(log_path, LOOK_AT_LINES)
     reason = _said(history, lines)
     if reason is None:
-        ending = f"The training failed: {describe_exit(exit_status)}. {what_to_try(exit_status)}"
+        advice = what_to_try(exit_status, LESS_MEMORY)
+        ending = f"The training failed: {describe_exit(exit_status)}. {advice}"
         return "\n".join([ending.rstrip(), *lines[-LAST_LINES:]])
     cures = [cure for pattern, cure in _CURES if re.search(pattern, reason, re.IGNORECASE)]
     return "\n".join(["The training failed: " + reason.rstrip(".") + ".", *cures[:1]])
