@@ -63,3 +63,21 @@ def test_nothing_else_is_served(app: Flask, tmp_path: Path, path: str) -> None:
 def test_in_debug_mode_files_may_change_at_any_time(tmp_path: Path) -> None:
     with running_app(tmp_path / "jobs", debug=True) as app, app.test_request_context():
         assert url_for("static", filename="js/page.js") == "/static/js/page.js"
+
+
+SCRIPTS = Path(__file__).parents[2] / "static" / "js"
+# What a script loads: a module that it imports, or a library of static/vendor/.
+LOADED = re.compile(r'(?:from|import) "(\.[^"]+)"|new URL\("(\.[^"]+)", import\.meta\.url\)')
+
+
+def test_what_scripts_load_is_where_they_look_for_it() -> None:
+    loaded = [
+        (script, target)
+        for script in SCRIPTS.rglob("*.js")
+        for found in LOADED.findall(script.read_text())
+        for target in found
+        if target
+    ]
+    assert any("vendor" in target for _, target in loaded)
+    missing = [(str(s), target) for s, target in loaded if not (s.parent / target).exists()]
+    assert missing == []

@@ -14,7 +14,7 @@ import { Tooltip } from "./tooltip.js";
 
 /** @typedef {import("./data.js").GraphData} GraphData */
 
-const LIBRARY = new URL("../vendor/uplot/", import.meta.url);
+const LIBRARY = new URL("../../vendor/uplot/", import.meta.url);
 const SHORTEST_DRAG_PX = 5;
 
 /** @type {Promise<void> | undefined} */

@@ -6,7 +6,7 @@ import { valueOf } from "../forms/fields.js";
 import { RequestFailed, send } from "../web/http.js";
 import { withErrorsShown } from "../web/toasts.js";
 
-const LIBRARY = new URL("../vendor/codemirror/", import.meta.url);
+const LIBRARY = new URL("../../vendor/codemirror/", import.meta.url);
 
 /** @param {HTMLFormElement} form */
 export function editNetworks(form) {
