@@ -27,7 +27,7 @@ from benchmarks.networks import CLASSES, INPUTS, deploy_net
 from digits.caffe.formats import prototxt
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
-from digits.inference import Network, Pool, PoolSettings, classify_many, classify_one
+from digits.inference import ClassifyOne, Network, Pool, PoolSettings, classify_many
 from digits.inference.work.loaded import LoadedNetwork
 
 PICTURE_SIZE = (500, 375)
@@ -73,7 +73,9 @@ def measure(name: str, folder: Path, pictures: int, repeats: int) -> Figures:
     bare_pass_s = median_seconds(lambda: loaded.scores(1), repeats)
     bare_per_s = pictures / best_seconds(lambda: bare_loop(loaded, paths))
     with one_worker() as pool:
-        classify_one_s = median_seconds(lambda: classify_one(pool, network, paths[0]), repeats)
+        classify_one_s = median_seconds(
+            lambda: pool.ask(ClassifyOne(paths[0]), network=network), repeats
+        )
         many_s = best_seconds(lambda: sum(1 for _ in classify_many(pool, network, paths)))
     return Figures(bare_pass_s, classify_one_s, bare_per_s, pictures / many_s)
 

@@ -34,6 +34,7 @@ from benchmarks.inference import bare_loop, best_seconds, make_pictures, median_
 from benchmarks.networks import INPUTS
 from digits.inference import Network
 from digits.inference.evaluate import NICENESS
+from digits.inference.operations.messages import from_json
 from digits.inference.work.loaded import LoadedNetwork
 from tests.server_process import ServerProcess
 
@@ -242,7 +243,7 @@ def make_request(server: ServerProcess, model_id: str, folder: Path) -> Path:
 
 
 def network_of(request: Path) -> Network:
-    return Network.from_json(json.loads(request.read_text())["network"])
+    return from_json(Network, json.loads(request.read_text())["network"])
 
 
 if __name__ == "__main__":

@@ -1,25 +1,28 @@
 """Trying networks: worker processes that each hold one, and the pool that lends them.
 
-    from digits.inference import Network, Pool, PoolSettings, classify_one
+    from digits.inference import ClassifyOne, Network, Pool, PoolSettings
     with Pool(PoolSettings(workers=2)) as pool:
-        result = classify_one(pool, network, Path("cat.jpg"), top=5)
+        result = pool.ask(ClassifyOne(Path("cat.jpg"), top=5), network=network)
 
 The web process uses these modules; none of them loads torch, cv2 or matplotlib:
 
+    operations/   what can be asked, and what is answered
     errors.py     what a request may raise
-    network.py    which network, and how its pictures were made
-    results.py    what is answered
     pool.py       the workers: kept warm, limited, replaced when they die
     process.py    one worker seen from the server
     protocol.py   messages over the socket
-    classify.py   one picture, many pictures, the best of each class
-    explain.py    layers in numbers and pictures, heat maps
-    exploring.py  what is in a dataset's databases
-    nets.py       check and draw a net
+    many.py       many pictures in a stream, the best of each class
+    best.py       the best pictures of each class, while they come
+    nets.py       check, draw and parse nets in bounded time
     work/         the worker's side, and what it loads
+
+A program of its own classifies what may take long:
+
+    evaluate.py     many pictures into files
+    evaluation.py   these files
+    image_list.py   lists of pictures
 """
 
-from digits.inference.classify import Database, classify_many, classify_one, top_n
 from digits.inference.errors import (
     BadNetwork,
     BadPicture,
@@ -32,42 +35,48 @@ from digits.inference.errors import (
     WorkerNotStarted,
     WorkerTimeout,
 )
-from digits.inference.explain import (
-    HeatMap,
-    grad_cam,
-    layer_facts,
-    picture_of_activations,
-    picture_of_weights,
-)
-from digits.inference.nets import CheckResult, NetSource, check_network, draw_network, parse_net
-from digits.inference.network import Network
-from digits.inference.pool import Pool, PoolSettings, WorkerState
-from digits.inference.results import (
+from digits.inference.many import ClassifiedPicture, TopN, classify_many, top_n
+from digits.inference.nets import check_network, draw_network, parse_net
+from digits.inference.operations import (
     Classification,
-    ClassifiedPicture,
+    ClassifyOne,
+    Database,
+    DescribeLayers,
+    DrawActivations,
+    DrawWeights,
+    ExplainClass,
     LayerFacts,
+    NetSource,
+    Network,
+    Picture,
     Prediction,
-    TopN,
+    Source,
 )
+from digits.inference.pool import Pool, PoolSettings, WorkerState
 
 __all__ = [
     "BadNetwork",
     "BadPicture",
     "BadRequest",
-    "CheckResult",
     "Classification",
     "ClassifiedPicture",
+    "ClassifyOne",
     "Database",
-    "HeatMap",
+    "DescribeLayers",
+    "DrawActivations",
+    "DrawWeights",
+    "ExplainClass",
     "InferenceError",
     "LayerFacts",
     "NetSource",
     "Network",
+    "Picture",
     "Pool",
     "PoolBusy",
     "PoolClosed",
     "PoolSettings",
     "Prediction",
+    "Source",
     "TopN",
     "WorkerDied",
     "WorkerError",
@@ -76,12 +85,7 @@ __all__ = [
     "WorkerTimeout",
     "check_network",
     "classify_many",
-    "classify_one",
     "draw_network",
-    "grad_cam",
-    "layer_facts",
     "parse_net",
-    "picture_of_activations",
-    "picture_of_weights",
     "top_n",
 ]

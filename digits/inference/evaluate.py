@@ -2,7 +2,7 @@
 
 REQUEST is a JSON file; paths in it are absolute or start at the folder that the program runs in:
 
-    network       as `digits.inference.network.Network` has it
+    network       as `digits.inference.operations.Network` has it
     source        {"list": FILE, "folder": where its relative paths start, or ""}, or
                   {"folder": FOLDER} for all pictures below it, or
                   {"database": PATH, "backend": "lmdb", "count": pictures in it}
@@ -23,7 +23,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,13 @@ from typing import Any
 from digits.base.program import run_program
 from digits.base.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_skipped
 from digits.errors import ToolError
-from digits.inference.classify import BestOfClasses, Database, classify_many
-from digits.inference.evaluation import THUMBNAIL_SIDE, TOP, EvaluationWriter
-from digits.inference.network import Network
+from digits.inference.best import BestOfClasses
+from digits.inference.evaluation import THUMBNAIL_SIDE, EvaluationWriter
+from digits.inference.many import ClassifiedPicture, classify_many
 from digits.inference.opening import Opener
+from digits.inference.operations import Database, Network, Source
+from digits.inference.operations.messages import from_json
 from digits.inference.pool import Pool, PoolSettings
-from digits.inference.results import ClassifiedPicture
 from digits.sources.downloads import Downloader
 from digits.sources.folders import Search, check_folder, label_of, pictures_below
 from digits.sources.paths import PathPolicy
@@ -69,7 +70,7 @@ def main() -> None:
 
 def evaluate(request: Mapping[str, Any], folder: Path) -> str:
     """Classify what the request names into files in `folder`; answers what came of it, in words."""
-    network = Network.from_json(request["network"])
+    network = from_json(Network, request["network"])
     settings = PoolSettings(
         workers=1, timeout_s=request["timeout_s"], memory_mb=request["memory_mb"], niceness=0
     )
@@ -80,12 +81,12 @@ def evaluate(request: Mapping[str, Any], folder: Path) -> str:
         source = request["source"]
         if "folder" in source and "list" not in source:
             _find(Path(source["folder"]), folder / FOUND_FILE, request["limit"], _paths(request))
-        labels = loaded.result()["labels"]
+        labels = loaded.result().labels
         best = BestOfClasses(len(labels), request["top_n"])
         evaluation = _Evaluation(request, folder, network, pool, labels, best)
         with EvaluationWriter(folder, labels) as writer:
             evaluation.run(writer)
-            writer.write_end(best.result(labels), best.n)
+            writer.write_end(best)
     return _words(writer)
 
 
@@ -114,7 +115,7 @@ class _Evaluation:
         folder: Path,
         network: Network,
         pool: Pool,
-        labels: list[str],
+        labels: Sequence[str],
         best: BestOfClasses,
     ) -> None:
         self._request = request
@@ -169,13 +170,14 @@ class _Evaluation:
             reason = opener.reasons.pop(picture.number, "") or picture.reason
             yield entry.path, entry.label, picture, reason
 
-    def _classify(self, pictures: Any, limit: int | None) -> Iterator[ClassifiedPicture]:
+    def _classify(
+        self, pictures: Iterable[Source] | Database, limit: int | None
+    ) -> Iterator[ClassifiedPicture]:
         return classify_many(
             self._pool,
             self._network,
             pictures,
-            TOP,
-            limit,
+            limit=limit,
             thumbnail_side=THUMBNAIL_SIDE,
             best=self._best,
         )

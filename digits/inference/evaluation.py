@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 
 from digits.base.atomic import write_text
-from digits.inference.results import ClassifiedPicture, TopN
+from digits.inference.best import BestOfClasses
+from digits.inference.many import ClassifiedPicture
+from digits.inference.operations import TOP
 from digits.sources.picture_list import LABELS_FILE
 
 CSV_FILE = "classifications.csv"
@@ -34,7 +36,6 @@ THUMBNAILS_FILE = "thumbnails.bin"
 TOP_N_FILE = "top_n.json"
 SUMMARY_FILE = "summary.json"
 
-TOP = 5
 THUMBNAIL_SIDE = 96
 # truth is -1 where the true class is not known, predicted where the picture could not be read.
 ROW = np.dtype(
@@ -116,10 +117,10 @@ class EvaluationWriter:
         self._rows.flush()
         self._waiting.clear()
 
-    def write_end(self, best: TopN, n: int) -> None:
+    def write_end(self, best: BestOfClasses) -> None:
         """The files that are there when everything has been classified."""
-        ranked = [[[each.number, each.confidence] for each in row] for row in best.best]
-        write_text(self._folder / TOP_N_FILE, json.dumps({"n": n, "best": ranked}))
+        top_n = {"n": best.n, "best": best.ranked()}
+        write_text(self._folder / TOP_N_FILE, json.dumps(top_n))
         summary = {"count": self.count, "unreadable": self.unreadable, "labelled": self.labelled}
         if self.labelled:
             summary |= {"top1": self.right, "top5": self.right_in_5}

@@ -1,7 +1,7 @@
 """The pool of workers: one process a network, the last few kept warm.
 
     pool = Pool(PoolSettings(workers=2, idle_s=600))
-    answer = pool.ask({"op": "classify", ...}, [picture], network=network)
+    answer = pool.ask(ClassifyOne(picture), network=network)    # a Classification
     pool.close()
 
 A request for a network waits until that network's worker is free, or starts one.  At the limit, the
@@ -10,7 +10,7 @@ process starts.  Requests are served in the order of their arrival.  Whatever ha
 an error for its present request alone.
 
 Used from threads, or from greenlets after gevent's monkey-patching.
-Elsewhere: what can be asked (`classify.py`, `nets.py`); one process (`process.py`).
+Elsewhere: what can be asked (`operations/`); one process (`process.py`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
 
-from digits.inference import protocol
 from digits.inference.errors import (
     PoolBusy,
     PoolClosed,
@@ -31,9 +30,10 @@ from digits.inference.errors import (
     WorkerNotStarted,
     WorkerTimeout,
 )
-from digits.inference.network import Network
+from digits.inference.operations import Load, Network, NetworkFacts, Request, Start
 from digits.inference.process import WorkerProcess
 
+Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 # The worker without a network, which checks and draws nets; it has a place of its own, so that a
@@ -89,7 +89,7 @@ class _Slot:
     loaded: bool = False
     busy: bool = True
     last_used: float = 0.0
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: NetworkFacts | None = None
 
 
 @dataclass(eq=False)
@@ -122,35 +122,30 @@ class Pool:
 
     def ask(
         self,
-        header: Mapping[str, Any],
-        parts: Sequence[protocol.Part] = (),
+        request: Request[Answer],
         *,
         network: Network | None = None,
         timeout_s: float | None = None,
-    ) -> protocol.Message:
-        """Send a request to the worker of `network` (None: the one without) and wait for it.
+    ) -> Answer:
+        """Send a request to the worker of `network` (None: the one without); its answer.
 
         Raises any InferenceError.  `timeout_s` stands for the pool's own limit.
         """
         limit_s = self.settings.timeout_s if timeout_s is None else timeout_s
         try:
-            return self._ask_once(header, parts, network, limit_s)
+            return self._ask_once(request, network, limit_s)
         except WorkerDied as error:
             if error.begun:
                 raise
         # It had been killed while it was idle, as when the kernel needs memory: nothing is lost.
-        return self._ask_once(header, parts, network, limit_s)
+        return self._ask_once(request, network, limit_s)
 
     def _ask_once(
-        self,
-        header: Mapping[str, Any],
-        parts: Sequence[protocol.Part],
-        network: Network | None,
-        limit_s: float,
-    ) -> protocol.Message:
+        self, request: Request[Answer], network: Network | None, limit_s: float
+    ) -> Answer:
         slot = self._borrow(network, limit_s)
         try:
-            return self._started(slot).ask(header, parts, limit_s)
+            return self._started(slot).ask(request, limit_s)
         except WorkerError as error:
             self._remove(slot)
             if self._closed:
@@ -161,12 +156,12 @@ class Pool:
         finally:
             self._give_back(slot)
 
-    def facts(self, network: Network, timeout_s: float | None = None) -> Mapping[str, Any]:
+    def facts(self, network: Network) -> NetworkFacts:
         """What a worker said of this network when it was loaded; loads it where it is not."""
-        slot = self._borrow(network, self.settings.timeout_s if timeout_s is None else timeout_s)
+        slot = self._borrow(network, self.settings.timeout_s)
         try:
             self._started(slot)
-            return slot.facts
+            return cast(NetworkFacts, slot.facts)  # it has a network
         except WorkerError:
             self._remove(slot)
             raise
@@ -284,15 +279,15 @@ class Pool:
         process = self._running(slot)
         if slot.loaded:
             return process
-        request: dict[str, Any] = {"op": "start"}
-        if slot.network is not None:
-            request = {"op": "load", "network": slot.network.to_json()}
+        limit_s = self.settings.start_timeout_s
         try:
-            slot.facts = process.ask(request, (), self.settings.start_timeout_s).header
+            if slot.network is None:
+                process.ask(Start(), limit_s)
+            else:
+                slot.facts = process.ask(Load(slot.network), limit_s)
         except WorkerTimeout:
-            raise WorkerNotStarted(
-                f"{_name(slot.network)} was not ready within {self.settings.start_timeout_s:g} s."
-            ) from None
+            message = f"{_name(slot.network)} was not ready within {limit_s:g} s."
+            raise WorkerNotStarted(message) from None
         slot.loaded = True
         return process
 

@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -30,6 +30,9 @@ from digits.inference.errors import (
     WorkerNotStarted,
     WorkerTimeout,
 )
+from digits.inference.operations.request import Request
+
+Answer = TypeVar("Answer")
 
 _STDERR_TAIL_BYTES = 4000
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
@@ -81,9 +84,7 @@ class WorkerProcess:
         except psutil.Error:
             return 0
 
-    def ask(
-        self, header: Mapping[str, Any], parts: Sequence[protocol.Part], timeout_s: float
-    ) -> protocol.Message:
+    def ask(self, request: Request[Answer], timeout_s: float) -> Answer:
         """Send a request and wait for its answer.
 
         Raises the error that the worker answers; WorkerDied or WorkerTimeout, after which the
@@ -93,10 +94,13 @@ class WorkerProcess:
         begun = False
         try:
             self._socket.settimeout(timeout_s)
-            protocol.send(self._socket, header, parts)
+            message = request.to_message()
+            protocol.send(self._socket, message.header, message.parts)
             protocol.receive(self._socket, deadline)  # it says that it has taken the request
             begun = True
             answer = protocol.receive(self._socket, deadline)
+            if "error" not in answer.header:
+                return request.read_answer(answer)
         except TimeoutError:
             self.kill()
             raise WorkerTimeout(
@@ -104,9 +108,7 @@ class WorkerProcess:
             ) from None
         except (protocol.ConnectionLost, protocol.ProtocolError) as error:
             raise self._died(error, begun) from error
-        if "error" in answer.header:
-            raise _error_of(answer.header["error"])
-        return answer
+        raise _error_of(answer.header["error"])
 
     def kill(self) -> None:
         """End the process and what it has started, at once.  May be called twice."""

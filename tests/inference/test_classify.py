@@ -22,16 +22,15 @@ from digits.inference import (
     BadNetwork,
     BadPicture,
     BadRequest,
+    ClassifyOne,
     Database,
     Network,
     Pool,
     PoolSettings,
     WorkerDied,
     classify_many,
-    classify_one,
     top_n,
 )
-from digits.inference.protocol import Message
 from tests.conftest import wait_until
 from tests.inference.conftest import (
     COLOURS,
@@ -53,7 +52,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def best(pool: Pool, network: Network, source: Path | bytes) -> str:
-    return classify_one(pool, network, source).predictions[0].label
+    return pool.ask(ClassifyOne(source), network=network).predictions[0].label
 
 
 # One picture
@@ -71,12 +70,12 @@ def test_one_picture_from_a_file_or_bytes(
 def test_the_best_classes_come_first_with_what_the_network_believes(
     shared_pool: Pool, network: Network
 ) -> None:
-    answer = classify_one(shared_pool, network, png(noise(1)), top=2)
+    answer = shared_pool.ask(ClassifyOne(png(noise(1)), top=2), network=network)
     assert [each.label for each in answer.predictions] == ["green", "red"]
     first, second = answer.predictions
     assert 1 > first.confidence > second.confidence > 0
     assert first.index == 1
-    everything = classify_one(shared_pool, network, png(noise(1)), top=99)
+    everything = shared_pool.ask(ClassifyOne(png(noise(1)), top=99), network=network)
     assert sum(each.confidence for each in everything.predictions) == pytest.approx(1)
 
 
@@ -84,16 +83,16 @@ def test_the_picture_as_the_network_sees_it(shared_pool: Pool, network: Network)
     source = png(noise(3, (50, 33)))
     whole = read_resized(source, SIZE, SIZE, 3, ResizeMode.SQUASH)
     edge = (SIZE - CROP) // 2
-    seen = read_image(classify_one(shared_pool, network, source).picture)
+    seen = read_image(shared_pool.ask(ClassifyOne(source), network=network).picture)
     np.testing.assert_array_equal(seen, whole[edge : edge + CROP, edge : edge + CROP])
 
 
 def test_a_prepared_picture_gets_the_same_answer(shared_pool: Pool, network: Network) -> None:
-    first = classify_one(shared_pool, network, png(noise(4)))
-    again = classify_one(shared_pool, network, first.picture, prepared=True)
+    first = shared_pool.ask(ClassifyOne(png(noise(4))), network=network)
+    again = shared_pool.ask(ClassifyOne(first.picture, prepared=True), network=network)
     assert again == first
     with pytest.raises(BadPicture, match="A prepared picture is 12x12. Received: 40x30"):
-        classify_one(shared_pool, network, png(noise(4)), prepared=True)
+        shared_pool.ask(ClassifyOne(png(noise(4)), prepared=True), network=network)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -124,13 +123,13 @@ def test_a_bad_picture_is_refused_with_the_reason_and_the_worker_lives(
 ) -> None:
     before = {state.pid for state in shared_pool.states()}
     with pytest.raises(BadPicture, match=reason):
-        classify_one(shared_pool, network, content)
+        shared_pool.ask(ClassifyOne(content), network=network)
     assert before <= {state.pid for state in shared_pool.states()}
 
 
 def test_a_missing_file_is_named(shared_pool: Pool, network: Network, tmp_path: Path) -> None:
     with pytest.raises(BadPicture, match="there is no such file"):
-        classify_one(shared_pool, network, tmp_path / "missing.png")
+        shared_pool.ask(ClassifyOne(tmp_path / "missing.png"), network=network)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
@@ -143,7 +142,7 @@ def test_pictures_of_every_mode_are_classified(
         Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(path)
     else:
         noise(2).convert(mode).save(path)
-    assert len(classify_one(shared_pool, network, path).predictions) == 3
+    assert len(shared_pool.ask(ClassifyOne(path), network=network).predictions) == 3
 
 
 # Exactness
@@ -165,7 +164,8 @@ def test_uploads_get_the_outputs_of_the_engines_test_phase(
     expected = engine_outputs(tmp_path, network, database, len(paths))
     for path, row in zip(paths, expected, strict=True):
         scores = {
-            p.index: p.confidence for p in classify_one(shared_pool, network, path, 3).predictions
+            p.index: p.confidence
+            for p in shared_pool.ask(ClassifyOne(path, 3), network=network).predictions
         }
         np.testing.assert_allclose([scores[i] for i in range(3)], row, atol=1e-5)
     for source in (paths, Database(database)):
@@ -374,7 +374,7 @@ def test_a_network_whose_files_do_not_fit_is_refused(shared_pool: Pool, tmp_path
     def assert_refused(message: str, **changes: Any) -> None:
         changed = replace(network, **changes)
         with pytest.raises(BadNetwork, match=message):
-            classify_one(shared_pool, changed, png(noise(1)))
+            shared_pool.ask(ClassifyOne(png(noise(1))), network=changed)
 
     assert_refused(
         "none.caffemodel cannot be read: No such file", weights=tmp_path / "none.caffemodel"
@@ -405,7 +405,7 @@ def test_the_process_that_refused_a_network_takes_the_next(tmp_path: Path) -> No
     with Pool() as pool:
         network.deploy.write_text("layer {")
         with pytest.raises(BadNetwork):
-            classify_one(pool, network, png(noise(1)))
+            pool.ask(ClassifyOne(png(noise(1))), network=network)
         (refusing,) = pool.states()
         assert refusing.network is None
         network.deploy.write_text(DEPLOY)
@@ -416,7 +416,7 @@ def test_the_process_that_refused_a_network_takes_the_next(tmp_path: Path) -> No
 def test_labels_that_are_missing_are_numbers(shared_pool: Pool, tmp_path: Path) -> None:
     network = make_network(tmp_path)
     (tmp_path / "labels.txt").write_text("rot\n")
-    answer = classify_one(shared_pool, network, png(noise(1)))
+    answer = shared_pool.ask(ClassifyOne(png(noise(1))), network=network)
     assert [each.label for each in answer.predictions] == ["class 1", "rot", "class 2"]
 
 
@@ -451,7 +451,7 @@ def test_a_network_that_needs_more_memory_than_it_may_have(tmp_path: Path) -> No
     network.deploy.write_text(large)
     with Pool(PoolSettings(memory_mb=200)) as pool:
         with pytest.raises(WorkerDied, match="needs more than the 200 MB of memory"):
-            classify_one(pool, network, png(noise(0)))
+            pool.ask(ClassifyOne(png(noise(0))), network=network)
         assert pool.states() == []
         network.deploy.write_text(DEPLOY)
         assert best(pool, network, png(noise(0))) == "red"
@@ -462,7 +462,7 @@ class CountingPool(Pool):
 
     answers = 0
 
-    def ask(self, *args: Any, **options: Any) -> Message:
+    def ask(self, *args: Any, **options: Any) -> Any:
         answer = super().ask(*args, **options)
         self.answers += 1
         return answer

@@ -14,13 +14,13 @@ from digits.caffe.net import Net
 from digits.images import read_image
 from digits.inference import (
     BadRequest,
+    ClassifyOne,
+    DescribeLayers,
+    DrawActivations,
+    DrawWeights,
+    ExplainClass,
     Network,
     Pool,
-    classify_one,
-    grad_cam,
-    layer_facts,
-    picture_of_activations,
-    picture_of_weights,
 )
 from tests.inference.conftest import CROP, noise
 
@@ -34,7 +34,7 @@ def source(tmp_path: Path) -> Path:
 def test_every_layer_is_described_in_its_order(
     shared_pool: Pool, network: Network, source: Path
 ) -> None:
-    layers = layer_facts(shared_pool, network, source)
+    layers = shared_pool.ask(DescribeLayers(source), network=network).layers
     assert [(layer.index, layer.name, layer.type) for layer in layers] == [
         (0, "data", "Input"),
         (1, "conv", "Convolution"),
@@ -51,9 +51,11 @@ def test_every_layer_is_described_in_its_order(
 def test_the_numbers_are_those_of_the_engine(
     shared_pool: Pool, network: Network, source: Path
 ) -> None:
-    layers = layer_facts(shared_pool, network, source)
+    layers = shared_pool.ask(DescribeLayers(source), network=network).layers
     net = Net(network.deploy, Phase.TEST, weights=network.weights)
-    seen = read_image(classify_one(shared_pool, network, source).picture).astype(np.float32)
+    seen = read_image(shared_pool.ask(ClassifyOne(source), network=network).picture).astype(
+        np.float32
+    )
     net.blobs["data"].data[...] = seen[:, :, ::-1].transpose(2, 0, 1) - 7.5
     net.forward(end="conv")
     # Before and after the in-place ReLU.
@@ -80,30 +82,30 @@ def size(png: bytes) -> tuple[int, int]:
 def test_pictures_of_layers_are_made_when_asked_for(
     shared_pool: Pool, network: Network, source: Path
 ) -> None:
-    prepared = classify_one(shared_pool, network, source).picture
+    prepared = shared_pool.ask(ClassifyOne(source), network=network).picture
     for layer in range(6):
-        picture = picture_of_activations(shared_pool, network, source, layer)
+        picture = shared_pool.ask(DrawActivations(source, layer), network=network)
         assert max(size(picture.png)) <= 600
-        again = picture_of_activations(shared_pool, network, prepared, layer, prepared=True)
+        again = shared_pool.ask(DrawActivations(prepared, layer, prepared=True), network=network)
         assert again == picture
-    before = picture_of_activations(shared_pool, network, source, 1).png
-    assert before != picture_of_activations(shared_pool, network, source, 2).png
-    assert size(picture_of_weights(shared_pool, network, 4).png)[0] > 3
+    before = shared_pool.ask(DrawActivations(source, 1), network=network).png
+    assert before != shared_pool.ask(DrawActivations(source, 2), network=network).png
+    assert size(shared_pool.ask(DrawWeights(4), network=network).png)[0] > 3
 
 
 def test_what_is_not_there_is_named(shared_pool: Pool, network: Network, source: Path) -> None:
     with pytest.raises(BadRequest, match="There is no layer 6; there are 6, counted from 0"):
-        picture_of_activations(shared_pool, network, source, 6)
+        shared_pool.ask(DrawActivations(source, 6), network=network)
     with pytest.raises(BadRequest, match="There is no top 1; there are 1"):
-        picture_of_activations(shared_pool, network, source, 1, top=1)
+        shared_pool.ask(DrawActivations(source, 1, top=1), network=network)
     with pytest.raises(BadRequest, match="There is no parameter 0; there are 0"):
-        picture_of_weights(shared_pool, network, 2)
+        shared_pool.ask(DrawWeights(2), network=network)
     with pytest.raises(BadRequest, match="There is no class 3; there are 3"):
-        grad_cam(shared_pool, network, source, 3)
+        shared_pool.ask(ExplainClass(source, 3), network=network)
     with pytest.raises(BadRequest, match="no layer 'nope'"):
-        grad_cam(shared_pool, network, source, 0, "nope")
+        shared_pool.ask(ExplainClass(source, 0, "nope"), network=network)
     with pytest.raises(BadRequest, match="gives no maps"):
-        grad_cam(shared_pool, network, source, 0, "scores")
+        shared_pool.ask(ExplainClass(source, 0, "scores"), network=network)
 
 
 def two_halves(tmp_path: Path) -> Path:
@@ -120,7 +122,7 @@ def test_the_heat_map_lies_where_the_class_is(
     shared_pool: Pool, network: Network, tmp_path: Path, index: int, label: str, side: int
 ) -> None:
     halves = two_halves(tmp_path)
-    heat = grad_cam(shared_pool, network, halves, index)
+    heat = shared_pool.ask(ExplainClass(halves, index), network=network)
     assert (heat.label, heat.layer) == (label, "relu")
     picture = read_image(heat.png).astype(int)
     assert picture.shape == (CROP, CROP, 3)
@@ -133,16 +135,16 @@ def test_the_heat_map_lies_where_the_class_is(
 def test_a_heat_map_does_not_disturb_the_classifying(
     shared_pool: Pool, network: Network, source: Path
 ) -> None:
-    before = classify_one(shared_pool, network, source)
-    grad_cam(shared_pool, network, source, 1)
-    assert classify_one(shared_pool, network, source) == before
+    before = shared_pool.ask(ClassifyOne(source), network=network)
+    shared_pool.ask(ExplainClass(source, 1), network=network)
+    assert shared_pool.ask(ClassifyOne(source), network=network) == before
 
 
 def test_another_picture_gets_its_own_numbers(
     shared_pool: Pool, network: Network, source: Path, tmp_path: Path
 ) -> None:
-    first = layer_facts(shared_pool, network, source)
+    first = shared_pool.ask(DescribeLayers(source), network=network).layers
     noise(5).save(tmp_path / "other.png")
-    other = layer_facts(shared_pool, network, tmp_path / "other.png")
+    other = shared_pool.ask(DescribeLayers(tmp_path / "other.png"), network=network).layers
     assert other[1].tops != first[1].tops
-    assert layer_facts(shared_pool, network, source) == first
+    assert shared_pool.ask(DescribeLayers(source), network=network).layers == first

@@ -20,7 +20,7 @@ from digits.inference import (
     draw_network,
     parse_net,
 )
-from digits.inference.results import NetProblem
+from digits.inference.operations import NetProblem
 
 STANDARD = Path(__file__).parents[2] / "digits" / "standard-networks"
 INPUT = (
@@ -135,11 +135,6 @@ def test_a_check_that_takes_too_long_is_ended(shared_pool: Pool) -> None:
     with pytest.raises(WorkerTimeout, match="did not answer within 0.1 s"):
         check_network(shared_pool, [NetSource(text)], timeout_s=0.1)
     assert check_network(shared_pool, [NetSource(INPUT)]).ok
-
-
-def test_an_unknown_operation_is_refused(shared_pool: Pool) -> None:
-    with pytest.raises(BadRequest, match="There is no operation 'nonsense'"):
-        shared_pool.ask({"op": "nonsense"})
 
 
 def test_a_net_is_parsed_in_the_worker(shared_pool: Pool) -> None:

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from digits.inference import BadNetwork, NetSource, check_network, parse_net
-from digits.inference.classify import classify_one
-from digits.inference.network import Network
-from digits.inference.pool import Pool, PoolSettings
+from digits.inference import (
+    BadNetwork,
+    ClassifyOne,
+    NetSource,
+    Network,
+    Pool,
+    PoolSettings,
+    check_network,
+    parse_net,
+)
 from digits.model.network.errors import NetworkError
 from digits.model.network.text import network_to_text, parse_network
 from digits.model.network.training import NetworkOptions, make_networks
@@ -147,5 +153,5 @@ def test_a_worker_loads_no_network_that_reaches_out_though_its_job_was_copied_in
         width=8, height=8,
     )  # fmt: skip
     with pytest.raises(BadNetwork) as caught:
-        classify_one(pools[False], network, b"")
+        pools[False].ask(ClassifyOne(b""), network=network)
     assert "root:" not in str(caught.value)

@@ -61,11 +61,6 @@ def sample(datum: Datum, where: str, color: bool | None = None) -> Sample:
     return Sample(values.reshape(shape), False, where)
 
 
-def from_picture(path: str, label: int, height: int, width: int, color: bool) -> Datum:
-    """A Datum with the pixels (planes in B,G,R) of a picture, resized unless a size is 0."""
-    return raw(pictures.read(path, height, width, color), label)
-
-
 def raw(image: pictures.Pixels, label: int) -> Datum:
     """A Datum that is not encoded, of pixels (H, W, C)."""
     height, width, channels = image.shape

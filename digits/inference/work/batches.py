@@ -1,13 +1,13 @@
 """Classify many pictures: decode some while the net computes others, batch by batch.
 
-In: paths, bytes, or a position in a database.  Out: arrays for the whole chunk, in order, with the
-reasons of those that could not be read.
+In: pictures that are yet to be read, whatever stands for them.  Out: arrays for the whole chunk, in
+order, with the reasons of those that could not be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ import numpy.typing as npt
 from digits.caffe.data.datum import Sample
 from digits.caffe.errors import CaffeError
 from digits.errors import ImageError
+from digits.inference.best import BestOfClasses
+from digits.inference.operations import Chunk, Wanted
 from digits.inference.work.decoding import Decoders
 from digits.inference.work.loaded import LoadedNetwork, best_first
 from digits.inference.work.thumbnails import thumbnail
@@ -28,19 +30,6 @@ _RUNS_OF_A_BATCH = 8
 
 
 @dataclass(frozen=True)
-class BatchOptions:
-    """What is asked of each picture, and of all of them.
-
-    The best `top` classes; of each class the best `best_count` pictures; thumbnails with at most
-    `thumbnail_side` pixels a side (0: none).
-    """
-
-    top: int
-    best_count: int = 0
-    thumbnail_side: int = 0
-
-
-@dataclass(frozen=True)
 class Decoded:
     """A picture's values, and its thumbnail where one is asked for."""
 
@@ -48,49 +37,84 @@ class Decoded:
     thumbnail: bytes
 
 
-@dataclass
-class Chunk:
-    """Answers for a run of pictures, grown batch by batch; index -1 where one was unreadable."""
+class _Growing:
+    """Answers for a run of pictures, grown batch by batch."""
 
-    top: int
-    best_count: int
-    indices: list[npt.NDArray[np.int32]] = field(default_factory=list)
-    confidences: list[npt.NDArray[np.float32]] = field(default_factory=list)
-    reasons: list[tuple[int, str]] = field(default_factory=list)
-    # One a picture, empty where it was unreadable or none is asked for.
-    thumbnails: list[bytes] = field(default_factory=list)
-    # Of each class, the best so far: places in the chunk and scores, (classes, best_count).
-    best: tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
+    def __init__(self, network: LoadedNetwork, wanted: Wanted) -> None:
+        classes = len(network.labels)
+        top = min(wanted.top, classes)
+        self._network = network
+        self._top = top
+        self._best = BestOfClasses(classes, wanted.best_count)
+        self._has_thumbnails = wanted.thumbnail_side > 0
+        self._indices: list[npt.NDArray[np.int32]] = [np.empty((0, top), np.int32)]
+        self._confidences: list[npt.NDArray[np.float32]] = [np.empty((0, top), np.float32)]
+        self._reasons: dict[int, str] = {}
+        self._thumbnails: list[bytes] = []
 
-    def joined(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Indices and confidences of the whole chunk, (pictures, top)."""
-        if not self.indices:
-            return np.empty((0, self.top), np.int32), np.empty((0, self.top), np.float32)
-        return np.concatenate(self.indices), np.concatenate(self.confidences)
+    def add(self, batch: list[tuple[int, Decoded | Exception]]) -> None:
+        """Compute a batch of pictures, each with its place in the run."""
+        indices = np.full((len(batch), self._top), _NO_PICTURE, np.int32)
+        confidences = np.zeros((len(batch), self._top), np.float32)
+        samples: list[Sample] = []
+        rows: list[int] = []
+        for row, (place, outcome) in enumerate(batch):
+            if isinstance(outcome, Exception):
+                self._reasons[place] = _reason(outcome)
+                self._thumbnails.append(b"")
+            else:
+                samples.append(outcome.sample)
+                self._thumbnails.append(outcome.thumbnail)
+                rows.append(row)
+        if samples:
+            scores = self._scores(samples)
+            found = best_first(scores, self._top)
+            indices[rows] = found
+            confidences[rows] = np.take_along_axis(scores, found, axis=1)
+            if self._best.n:
+                self._best.add(scores.T, np.array([batch[row][0] for row in rows]))
+        self._indices.append(indices)
+        self._confidences.append(confidences)
+
+    def chunk(self) -> Chunk:
+        """All that was added."""
+        return Chunk(
+            indices=np.concatenate(self._indices),
+            confidences=np.concatenate(self._confidences),
+            reasons=self._reasons,
+            best_places=self._best.numbers,
+            best_confidences=self._best.confidences,
+            thumbnails=tuple(self._thumbnails) if self._has_thumbnails else (),
+        )
+
+    def _scores(self, samples: list[Sample]) -> npt.NDArray[np.float32]:
+        network = self._network
+        network.preparer.batch(samples, network.input(len(samples)))
+        return network.scores(len(samples))
 
 
-def classify(
+def run_batches(
     network: LoadedNetwork,
     decoders: Decoders,
     read: Callable[[Item], Sample],
     items: Iterable[Item],
-    options: BatchOptions,
+    wanted: Wanted,
 ) -> Chunk:
     """Read and classify `items`."""
 
     def decode(item: Item) -> Decoded:
         sample = read(item)
-        side = options.thumbnail_side
+        side = wanted.thumbnail_side
         small = thumbnail(network.preparer.shown(sample), side) if side else b""
         return Decoded(sample, small)
 
-    chunk = Chunk(min(options.top, len(network.labels)), options.best_count)
+    growing = _Growing(network, wanted)
     ahead = 2 * network.batch_size
     run = max(1, network.batch_size // _RUNS_OF_A_BATCH)
     outcomes = enumerate(decoders.map(decode, items, ahead, run))
     for batch in _batched(outcomes, network.batch_size):
-        _add_batch(network, chunk, batch)
-    return chunk
+        growing.add(batch)
+    return growing.chunk()
 
 
 def _batched(
@@ -100,51 +124,8 @@ def _batched(
         yield batch
 
 
-def _add_batch(
-    network: LoadedNetwork, chunk: Chunk, batch: list[tuple[int, Decoded | Exception]]
-) -> None:
-    indices = np.full((len(batch), chunk.top), _NO_PICTURE, np.int32)
-    confidences = np.zeros((len(batch), chunk.top), np.float32)
-    samples: list[Sample] = []
-    rows: list[int] = []
-    for row, (place, outcome) in enumerate(batch):
-        if isinstance(outcome, Exception):
-            chunk.reasons.append((place, _reason(outcome)))
-            chunk.thumbnails.append(b"")
-        else:
-            samples.append(outcome.sample)
-            chunk.thumbnails.append(outcome.thumbnail)
-            rows.append(row)
-    if samples:
-        network.preparer.batch(samples, network.input(len(samples)))
-        scores = network.scores(len(samples))
-        found = best_first(scores, chunk.top)
-        indices[rows] = found
-        confidences[rows] = np.take_along_axis(scores, found, axis=1)
-        if chunk.best_count:
-            _keep_best(chunk, scores, np.array([batch[row][0] for row in rows], np.int32))
-    chunk.indices.append(indices)
-    chunk.confidences.append(confidences)
-
-
 def _reason(error: Exception) -> str:
     """Why a picture was not read; anything but a picture's own fault is raised again."""
     if isinstance(error, (ImageError, CaffeError)):
         return str(error)
     raise error
-
-
-def _keep_best(
-    chunk: Chunk, scores: npt.NDArray[np.float32], places: npt.NDArray[np.int32]
-) -> None:
-    """Merge a batch's scores (n, classes) into the best of each class."""
-    by_class = scores.T
-    all_places = np.broadcast_to(places, by_class.shape)
-    if chunk.best is not None:
-        by_class = np.concatenate([chunk.best[1], by_class], axis=1)
-        all_places = np.concatenate([chunk.best[0], all_places], axis=1)
-    order = np.argsort(-by_class, axis=1, kind="stable")[:, : chunk.best_count]
-    chunk.best = (
-        np.take_along_axis(all_places, order, axis=1),
-        np.take_along_axis(by_class, order, axis=1),
-    )

@@ -1,4 +1,4 @@
-"""The `check` operation: build nets and say what is wrong with them.
+"""The operation `CheckNets`: build nets and say what is wrong with them.
 
 Nets are built on PyTorch's meta device: every layer is made and asked for its shapes, but nothing
 is computed and no parameter takes memory, whatever sizes a user wrote.
@@ -9,9 +9,8 @@ layers take them and which do not, and why.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,56 +19,63 @@ from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.nets.building import build
 from digits.caffe.nets.nodes import Parts
 from digits.caffe.proto import caffe_pb2
-from digits.inference.protocol import Message
-from digits.inference.results import NetCheck, NetProblem, SkippedWeights
-from digits.inference.work import permissions
+from digits.inference.operations import (
+    CheckNets,
+    CheckResult,
+    NetCheck,
+    NetProblem,
+    NetSource,
+    SkippedWeights,
+)
 from digits.inference.work.layer_lines import layer_lines
-from digits.inference.work.requested import RequestedNet, filtered, parse, without_files
+from digits.inference.work.net_texts import filtered, parse, without_files
+from digits.inference.work.state import State
 from digits.inference.work.weights_check import compare_weights
 
 _PLACE = re.compile(r"(?P<source>.*?):(?P<line>\d+):\d+: (?P<problem>.*)", re.DOTALL)
 _LAYER = re.compile(r"layer '(?P<name>[^']*)'")
 
 
-def check(request: Message) -> Message:
-    """Header: nets, weights; a part a net: its text.  Answers nets and problems."""
-    nets: dict[str, Any] = {}
+def check_nets(state: State, request: CheckNets) -> CheckResult:
+    """Build each net, and compare the weights with the first that can be built."""
+    nets: dict[str, NetCheck] = {}
     problems: list[NetProblem] = []
-    weights = request.header["weights"]
-    for values, text in zip(request.header["nets"], request.parts, strict=True):
-        wanted = RequestedNet.from_json(values)
+    weights = request.weights
+    for source in request.nets:
         try:
-            net = filtered(parse(text, wanted.name), wanted)
-            parts = build_net(net, wanted)
+            net = filtered(parse(source.text, source.name), source)
+            parts = build_net(net, source, python_layers=state.python_layers)
         except CaffeError as error:
-            problems.append(_located(error, text, wanted.name))
+            problems.append(_located(error, source.text, source.name))
             continue
         found = _facts(net, parts)
         if weights is not None:
-            loaded, skipped, misfits = _compared(parts, Path(weights), text)
+            loaded, skipped, misfits = _compared(parts, weights, source.text)
             found = replace(found, loaded_layers=loaded, skipped_weights=skipped)
             problems += misfits
             weights = None
-        nets[wanted.name] = asdict(found)
-    return Message({"nets": nets, "problems": [asdict(problem) for problem in problems]})
+        nets[source.name] = found
+    return CheckResult(nets, tuple(problems))
 
 
-def build_net(net: caffe_pb2.NetParameter, wanted: RequestedNet) -> Parts:
-    """The parts of a net in the wanted state, without memory behind them.  Raises CaffeError."""
-    phase = Phase.TRAIN if wanted.phase == "TRAIN" else Phase.TEST
+def build_net(
+    net: caffe_pb2.NetParameter, source: NetSource, *, python_layers: bool = False
+) -> Parts:
+    """The parts of a net in its state, without memory behind them.  Raises CaffeError."""
+    phase = Phase.TRAIN if source.phase == "TRAIN" else Phase.TEST
     nowhere = torch.device("meta")
     with nowhere:  # fillers make their values on the default device
         return build(
-            without_files(net, wanted),
-            LayerContext(phase=phase, device=nowhere, allow_python=permissions.python_layers),
+            without_files(net, source),
+            LayerContext(phase=phase, device=nowhere, allow_python=python_layers),
         )
 
 
 def inferred_shapes(
-    net: caffe_pb2.NetParameter, wanted: RequestedNet
+    net: caffe_pb2.NetParameter, source: NetSource, *, python_layers: bool = False
 ) -> dict[str, tuple[int, ...]]:
     """Blob names to shapes.  Raises CaffeError where the net cannot be built."""
-    return dict(_facts(net, build_net(net, wanted)).shapes)
+    return dict(_facts(net, build_net(net, source, python_layers=python_layers)).shapes)
 
 
 def _facts(net: caffe_pb2.NetParameter, parts: Parts) -> NetCheck:
@@ -84,14 +90,14 @@ def _facts(net: caffe_pb2.NetParameter, parts: Parts) -> NetCheck:
 
 
 def _compared(
-    parts: Parts, path: Path, text: bytes
+    parts: Parts, path: Path, text: str
 ) -> tuple[tuple[str, ...], tuple[SkippedWeights, ...], list[NetProblem]]:
     """Which layers take weights of a file, which do not; and what training would end with."""
     try:
         comparison = compare_weights(parts, path)
     except CaffeError as error:
         return (), (), [NetProblem(str(error), net="weights")]
-    lines = layer_lines(text.decode("utf-8", "replace"))
+    lines = layer_lines(text)
     misfits = [
         NetProblem(misfit.reason, misfit.layer, lines.get(misfit.layer), "weights")
         for misfit in comparison.misfits
@@ -99,7 +105,7 @@ def _compared(
     return comparison.loaded, comparison.skipped, misfits
 
 
-def _located(error: CaffeError, text: bytes, net: str) -> NetProblem:
+def _located(error: CaffeError, text: str, net: str) -> NetProblem:
     """The problem with its layer and line taken out of the message, or found in the text."""
     message = str(error)
     if isinstance(error, PrototxtError):
@@ -111,5 +117,5 @@ def _located(error: CaffeError, text: bytes, net: str) -> NetProblem:
     if layer is None:
         named = _LAYER.search(message)
         layer = named["name"] if named else None
-    lines = layer_lines(text.decode("utf-8", "replace"))
+    lines = layer_lines(text)
     return NetProblem(message, layer, lines.get(layer or ""), net)

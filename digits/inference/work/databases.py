@@ -19,6 +19,7 @@ from digits.caffe.data.datum import Sample
 from digits.caffe.errors import CaffeError
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadRequest
+from digits.inference.operations import Database
 
 _HDF5_LIST = "list.txt"
 # What is held of raw records while they wait for their turn.
@@ -48,24 +49,24 @@ class Run:
     position: str | None
 
 
-def read_run(path: str, backend: str, position: str, count: int) -> Run:
+def read_run(database: Database, position: str, count: int) -> Run:
     """At most `count` records from `position` ("" is the first) on, fewer where they are large.
 
     Raises BadRequest when the database cannot be read.
     """
     try:
-        if backend == "hdf5":
-            return _hdf5_run(Path(path), int(position or 0), count)
-        if backend == "lmdb":
-            require_whole(Path(path))
-        return _key_value_run(path, backend, position, count)
+        if database.backend == "hdf5":
+            return _hdf5_run(database.path, int(position or 0), count)
+        if database.backend == "lmdb":
+            require_whole(database.path)
+        return _key_value_run(database, position, count)
     except (CaffeError, OSError, ValueError) as error:
         raise BadRequest(f"The database cannot be read: {error}.") from error
 
 
-def _key_value_run(path: str, backend: str, position: str, count: int) -> Run:
+def _key_value_run(database: Database, position: str, count: int) -> Run:
     records: list[Record] = []
-    with db.Reader(path, backend) as reader:
+    with db.Reader(str(database.path), database.backend) as reader:
         reader.seek(position.encode("latin-1"), 0)
         size = 0
         while len(records) < count and size < _LARGEST_RUN_BYTES:

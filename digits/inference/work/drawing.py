@@ -1,4 +1,4 @@
-"""The `draw` operation: a net as a graph, by Graphviz.
+"""The operation `DrawNet`: a net as a graph, by Graphviz.
 
 Building the net for its shapes may take longer than drawing; where it fails, the graph is drawn
 without shapes.
@@ -8,66 +8,61 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from digits.caffe import draw
 from digits.caffe.errors import CaffeError
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadRequest
-from digits.inference.protocol import Message
-from digits.inference.work.requested import RequestedNet, filtered, parse
+from digits.inference.operations import DrawNet, NetSource, Picture
+from digits.inference.work.net_texts import filtered, parse
+from digits.inference.work.state import State
+
+Shapes = dict[str, tuple[int, ...]]
 
 
-def draw_net(request: Message) -> Message:
-    """Header: net, format, rankdir, all_states, timeout_s; part: the text.  Answers the picture."""
-    header = request.header
-    deadline = time.monotonic() + header["timeout_s"]
-    wanted = RequestedNet.from_json(header["net"])
-    net = parse(request.parts[0], wanted.name)
-    shapes: dict[str, tuple[int, ...]] = {}
+def draw_net(state: State, request: DrawNet) -> Picture:
+    """The picture; its note says why it has no shapes."""
+    deadline = time.monotonic() + request.timeout_s
+    source = request.net
+    net = parse(source.text, source.name)
+    shapes: Shapes = {}
     note = ""
-    if header["all_states"]:
-        if wanted.data_shapes:
-            shapes = _shapes_in_all_states(net, wanted)
+    if request.all_states:
+        if source.data_shapes:
+            shapes = _shapes_in_all_states(state, net, source)
     else:
-        net = filtered(net, wanted)
-        # Here, not above: it loads PyTorch, which drawing alone does not need.
-        from digits.inference.work.checking import inferred_shapes  # noqa: PLC0415
-
+        net = filtered(net, source)
         try:
-            shapes = inferred_shapes(net, wanted)
+            shapes = _shapes(state, net, source)
         except CaffeError as error:
             note = f"drawn without shapes: {error}"
-    return Message({"note": note}, [_draw(net, header, shapes, deadline)])
+    return Picture(_draw(net, request, shapes, deadline), note)
 
 
-def _shapes_in_all_states(
-    net: caffe_pb2.NetParameter, wanted: RequestedNet
-) -> dict[str, tuple[int, ...]]:
+def _shapes(state: State, net: caffe_pb2.NetParameter, source: NetSource) -> Shapes:
+    # Here, not above: it loads PyTorch, which drawing alone does not need.
+    from digits.inference.work.checking import inferred_shapes  # noqa: PLC0415
+
+    return inferred_shapes(net, source, python_layers=state.python_layers)
+
+
+def _shapes_in_all_states(state: State, net: caffe_pb2.NetParameter, source: NetSource) -> Shapes:
     """The blobs' shapes in training, and of what is not there then, in testing."""
-    from digits.inference.work.checking import inferred_shapes  # noqa: PLC0415 - as above
-
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes: Shapes = {}
     for phase in ("TEST", "TRAIN"):
-        state = replace(wanted, phase=phase)
+        seen = replace(source, phase=phase)
         with contextlib.suppress(CaffeError):
-            shapes.update(inferred_shapes(filtered(net, state), state))
+            shapes.update(_shapes(state, filtered(net, seen), seen))
     return shapes
 
 
-def _draw(
-    net: caffe_pb2.NetParameter,
-    header: Mapping[str, Any],
-    shapes: dict[str, tuple[int, ...]],
-    deadline: float,
-) -> bytes:
+def _draw(net: caffe_pb2.NetParameter, request: DrawNet, shapes: Shapes, deadline: float) -> bytes:
     try:
         return draw.draw_net(
             net,
-            header["rankdir"],
-            header["format"],
+            request.rankdir,
+            request.format,
             shapes=shapes,
             timeout_s=max(0.1, deadline - time.monotonic()),
         )

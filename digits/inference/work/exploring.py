@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,17 @@ from digits.caffe.proto.caffe_pb2 import Datum
 from digits.errors import ImageError
 from digits.images import read_image
 from digits.inference.errors import BadRequest
-from digits.inference.protocol import Message
+from digits.inference.operations import (
+    Database,
+    Explore,
+    Page,
+    SampleClasses,
+    Samples,
+    ShowRecord,
+    Thumbnail,
+)
 from digits.inference.work.databases import hdf5_files
+from digits.inference.work.state import State
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -48,72 +56,61 @@ _KEPT_INDEXES = 4
 _OUR_KEY = re.compile(rb"(\d{8,})_(\d{1,9})")
 
 
-class Explorer:
-    """The operations `explore`, `samples` and `record`; keeps the labels of a few databases."""
+def explore(state: State, request: Explore) -> Page:
+    """A page of the records with a label (None: of all)."""
+    size = min(request.size, _MOST_PICTURES)
+    first = request.page * size
+    index = _index(state, request.database)
+    if request.label is None:
+        found = len(index.labels)
+        numbers = list(range(first, min(first + size, found)))
+    else:
+        matching = np.flatnonzero(index.labels == request.label)
+        found = len(matching)
+        numbers = matching[first : first + size].tolist()
+    pictures = _thumbnails(index, numbers)
+    return Page(len(index.labels), found, _counts(index.labels), pictures)
 
-    def __init__(self) -> None:
-        self._indexes: OrderedDict[tuple[Any, ...], _Index] = OrderedDict()
 
-    def explore(self, request: Message) -> Message:
-        """Thumbnails of a page of the records with a label (None: of all), in their order.
+def sample_classes(state: State, request: SampleClasses) -> Samples:
+    """The first records of some labels."""
+    index = _index(state, request.database)
+    numbers: list[int] = []
+    for label in request.labels:
+        matching = np.flatnonzero(index.labels == label)[: request.each]
+        numbers += matching[: _MOST_PICTURES - len(numbers)].tolist()
+    return Samples(_thumbnails(index, numbers))
 
-        In: `database` (path, backend), `label`, `page` from 0, `size`.  Out: `records` of the
-        database, `found` of the label, `counts` by label number, `pictures`, and their bytes.
-        """
-        header = request.header
-        size = min(int(header["size"]), _MOST_PICTURES)
-        first = int(header["page"]) * size
-        index = self._index(header["database"])
-        label = header["label"]
-        if label is None:
-            found = len(index.labels)
-            numbers = list(range(first, min(first + size, found)))
-        else:
-            matching = np.flatnonzero(index.labels == label)
-            found = len(matching)
-            numbers = matching[first : first + size].tolist()
-        facts = {"records": len(index.labels), "found": found, "counts": _counts(index.labels)}
-        return _answer(index, numbers, facts)
 
-    def samples(self, request: Message) -> Message:
-        """Thumbnails of the first `each` records of every label in `labels`; as `explore`."""
-        header = request.header
-        index = self._index(header["database"])
-        numbers: list[int] = []
-        for label in header["labels"]:
-            matching = np.flatnonzero(index.labels == label)[: int(header["each"])]
-            numbers += matching[: _MOST_PICTURES - len(numbers)].tolist()
-        return _answer(index, numbers, {"records": len(index.labels)})
+def show_record(state: State, request: ShowRecord) -> Thumbnail:
+    """A record's picture in its full size, as a PNG or JPEG."""
+    index = _index(state, request.database)
+    number = request.number
+    if not 0 <= number < len(index.labels):
+        raise BadRequest(
+            f"There is no picture {number}; the database has {len(index.labels):,}, the first "
+            "is number 0."
+        )
+    (stored,) = index.read([number])
+    kind, data = _whole(stored)
+    return Thumbnail(number, int(index.labels[number]), kind, data)
 
-    def record(self, request: Message) -> Message:
-        """The picture of the record `number` in its full size, as a PNG or JPEG."""
-        index = self._index(request.header["database"])
-        number = int(request.header["number"])
-        if not 0 <= number < len(index.labels):
-            raise BadRequest(
-                f"There is no picture {number}; the database has {len(index.labels):,}, the first "
-                "is number 0."
-            )
-        (stored,) = index.read([number])
-        kind, data = _whole(stored)
-        return Message({"kind": kind, "label": int(index.labels[number])}, [data])
 
-    def _index(self, database: dict[str, str]) -> _Index:
-        path, backend = Path(database["path"]), database["backend"]
-        try:
-            main = path / ("list.txt" if backend == "hdf5" else "data.mdb")
-            stat = main.stat()
-            key = (str(path), backend, stat.st_mtime_ns, stat.st_size, stat.st_ino)
-            index = self._indexes.get(key)
-            if index is None:
-                index = _Hdf5Index(path) if backend == "hdf5" else _LmdbIndex(path)
-                self._indexes[key] = index
-                while len(self._indexes) > _KEPT_INDEXES:
-                    self._indexes.popitem(last=False)
-        except (OSError, lmdb.Error, KeyError, ValueError) as error:
-            raise BadRequest(f"The database {path.name} cannot be read: {error}.") from error
-        self._indexes.move_to_end(key)
-        return index
+def _index(state: State, database: Database) -> Index:
+    path, backend = database.path, database.backend
+    indexes = state.indexes
+    try:
+        main = path / ("list.txt" if backend == "hdf5" else "data.mdb")
+        stat = main.stat()
+        key = (str(path), backend, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if key not in indexes:
+            indexes[key] = _Hdf5Index(path) if backend == "hdf5" else _LmdbIndex(path)
+            while len(indexes) > _KEPT_INDEXES:
+                indexes.popitem(last=False)
+    except (OSError, lmdb.Error, KeyError, ValueError) as error:
+        raise BadRequest(f"The database {path.name} cannot be read: {error}.") from error
+    indexes.move_to_end(key)
+    return indexes[key]
 
 
 # Databases ----------------------------------------------------------------------------------------
@@ -128,7 +125,7 @@ class _Stored:
     reason: str = ""
 
 
-class _Index(ABC):
+class Index(ABC):
     """A database whose labels are known."""
 
     labels: Labels
@@ -138,7 +135,7 @@ class _Index(ABC):
         """These records; raises BadRequest when the database has become unreadable."""
 
 
-class _LmdbIndex(_Index):
+class _LmdbIndex(Index):
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._open() as env, env.begin(buffers=True) as reading:
@@ -174,7 +171,7 @@ class _LmdbIndex(_Index):
         return _our_key(number, int(self.labels[number]))
 
 
-class _Hdf5Index(_Index):
+class _Hdf5Index(Index):
     def __init__(self, path: Path) -> None:
         self._files = hdf5_files(path)
         found = []
@@ -246,22 +243,23 @@ def _as_pixels(values: npt.NDArray[Any]) -> Pixels:
 # Pictures -----------------------------------------------------------------------------------------
 
 
-def _answer(index: _Index, numbers: Sequence[int], facts: dict[str, Any]) -> Message:
-    pictures = []
-    parts = []
-    for number, stored in zip(numbers, index.read(numbers), strict=True):
-        reason = stored.reason
-        kind, data = "", b""
-        try:
-            kind, data = _thumbnail(stored)
-        except ImageError as error:
-            reason = str(error)
-        pictures.append([number, int(index.labels[number]), kind, reason])
-        parts.append(data)
-    return Message({**facts, "pictures": pictures}, parts)
+def _thumbnails(index: Index, numbers: Sequence[int]) -> tuple[Thumbnail, ...]:
+    stored = index.read(numbers)
+    return tuple(
+        _thumbnail(number, int(index.labels[number]), each)
+        for number, each in zip(numbers, stored, strict=True)
+    )
 
 
-def _thumbnail(stored: _Stored) -> tuple[str, bytes]:
+def _thumbnail(number: int, label: int, stored: _Stored) -> Thumbnail:
+    try:
+        kind, data = _small(stored)
+    except ImageError as error:
+        return Thumbnail(number, label, "", b"", str(error))
+    return Thumbnail(number, label, kind, data, stored.reason)
+
+
+def _small(stored: _Stored) -> tuple[str, bytes]:
     """A small picture and its kind.  Raises ImageError."""
     kind = _kind(stored.encoded)
     if kind and len(stored.encoded) <= _LARGEST_THUMB_BYTES and max(_size(stored)) <= _THUMB_SIDE:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
 from digits.inference.errors import BadRequest
-from digits.inference.work.loaded import LoadedNetwork, context
+from digits.inference.work.loaded import LoadedNetwork
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,7 +37,7 @@ class GradCam:
         param = type(network.param)()
         param.CopyFrom(network.param)
         param.force_backward = True
-        self._net = Net(param, Phase.TEST, context=context())
+        self._net = Net(param, Phase.TEST, context=network.context)
         self._net.share_with(network.net)
 
     def explain(self, class_index: int, layer: str | None = None) -> Explanation:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from digits.caffe.blob import Blob
 from digits.inference.errors import BadRequest
-from digits.inference.results import BlobFacts, LayerFacts
+from digits.inference.operations import BlobFacts, LayerFacts
 from digits.inference.work.loaded import LoadedNetwork
 from digits.inference.work.pictures import Drawing, draw_activations, draw_weights
 from digits.inference.work.statistics import describe

@@ -20,12 +20,10 @@ from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadNetwork
-from digits.inference.network import Network
-from digits.inference.results import Prediction
-from digits.inference.work import permissions
+from digits.inference.operations import Network, Prediction
 from digits.inference.work.limits import FreeCores
+from digits.inference.work.net_texts import DATA_TYPES
 from digits.inference.work.preparing import Pixels, Preparer
-from digits.inference.work.requested import DATA_TYPES
 
 Floats = npt.NDArray[np.float32]
 
@@ -37,9 +35,11 @@ _LARGEST_BATCH = 64
 class LoadedNetwork:
     """One network, ready to run; its pictures come from the dataset that it learned from."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, python_layers: bool = False) -> None:
         """Raises BadNetwork: a file is missing, the weights do not fit, there is no one input."""
-        self.network = network
+        self.context = LayerContext(
+            device=torch.device("cpu"), allow_python=python_layers, channels_last=True
+        )
         self.cores = FreeCores()
         try:
             self.param = _deploy_net(network.deploy)
@@ -47,7 +47,7 @@ class LoadedNetwork:
                 self.param,
                 Phase.TEST,
                 weights=network.weights,
-                context=context(),
+                context=self.context,
                 keep_blobs=False,
             )
         except CaffeError as error:
@@ -115,13 +115,6 @@ class LoadedNetwork:
         batch = self.net.blobs[self.input_name].num
         values = sum(blob.count for blob in self.net.blobs.values()) / max(1, batch)
         return max(1, min(_LARGEST_BATCH, int(_BATCH_BYTES / (4 * values))))
-
-
-def context() -> LayerContext:
-    """What layers in a worker may do: compute on the CPU; run Python only where it is allowed."""
-    return LayerContext(
-        device=torch.device("cpu"), allow_python=permissions.python_layers, channels_last=True
-    )
 
 
 def as_scores(output: Floats, count: int) -> Floats:

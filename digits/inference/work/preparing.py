@@ -20,7 +20,7 @@ from digits.caffe.errors import DataError
 from digits.caffe.proto import caffe_pb2
 from digits.images import read_image, read_resized
 from digits.inference.errors import BadNetwork, BadPicture
-from digits.inference.network import Network
+from digits.inference.operations import Network
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

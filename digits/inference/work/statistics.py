@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from digits.inference.results import Statistics
+from digits.inference.operations import Statistics
 
 BINS = 20
 _LARGEST_FLOAT32_RANGE = 1e38

@@ -16,7 +16,7 @@ from digits.caffe.errors import WeightsError
 from digits.caffe.formats.weights_file import SourceBlob, WeightsFile
 from digits.caffe.nets.nodes import Node, Parts
 from digits.caffe.nets.weights_hdf5 import check_self_contained, is_hdf5
-from digits.inference.results import SkippedWeights
+from digits.inference.operations import SkippedWeights
 
 Shape = tuple[int, ...]
 

@@ -5,9 +5,9 @@ FD`.  The main thread serves one request after another; a second thread reads th
 the end of the server is noticed in the middle of a long request too: then this process ends, and
 with it whatever it has started.
 
-In: messages of `inference/protocol.py` with `op` in the header.  Out: for each {"taken": true} at
-once, then an answer, or {"error": {"kind", "message"}} with a class name of `inference/errors.py`.
-Elsewhere: what the operations do (`work/`).
+In: requests of `inference/operations/` as messages.  Out: for each {"taken": true} at once, then an
+answer, or {"error": {"kind", "message"}} with a class name of `inference/errors.py`.
+Elsewhere: what the operations do (`work/operations.py`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from digits.errors import DigitsError, ImageError
 from digits.inference import protocol
 from digits.inference.errors import BY_NAME, BadPicture, BadRequest, WorkerDied
-from digits.inference.work import permissions
 from digits.inference.work.limits import MemoryExhausted, limit_memory, lower_priority
 
 log = logging.getLogger(__name__)
@@ -43,11 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sock = socket.socket(fileno=options.socket)
     # The server's event loop may have made the pair non-blocking.
     sock.setblocking(True)
-    answer = _load_service(options.memory_mb)
+    answer = _load_service(options.memory_mb, options.python_layers)
     # After the imports: somebody waits for them, and beside a training they would take ten times as
     # long.
     lower_priority(options.nice)
-    permissions.python_layers = options.python_layers
     serve(sock, answer)
 
 
@@ -82,11 +80,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _load_service(memory_mb: int) -> Answer:
+def _load_service(memory_mb: int, python_layers: bool) -> Answer:
     # Here, not above: --help and the memory limit come before the imports.
-    from digits.inference.work.service import Service  # noqa: PLC0415
+    from digits.inference.work.operations import Service  # noqa: PLC0415
 
-    return Service(memory_mb).answer
+    return Service(memory_mb, python_layers=python_layers).answer
 
 
 def _read_requests(sock: socket.socket, requests: queue.SimpleQueue[protocol.Message]) -> None:

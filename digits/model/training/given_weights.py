@@ -16,7 +16,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.utils import secure_filename
 
 from digits.errors import StorageError
-from digits.inference.results import NetCheck
+from digits.inference.operations import NetCheck
 
 MOST_NAMED = 20
 Report = dict[str, Any]

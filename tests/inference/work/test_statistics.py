@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from digits.inference.results import Statistics
 from digits.inference.work.statistics import BINS, describe
 
 
@@ -35,8 +34,3 @@ def test_odd_values_are_described_too(values: list[float], not_finite: int) -> N
     assert found.not_finite == not_finite
     assert sum(found.histogram) == len(values) - not_finite
     assert all(np.isfinite([found.mean, found.std, *found.edges]))
-
-
-def test_statistics_survive_json() -> None:
-    found = describe(np.arange(5.0))
-    assert Statistics.from_json(found.to_json()) == found

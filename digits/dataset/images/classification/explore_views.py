@@ -13,8 +13,14 @@ from flask.typing import ResponseReturnValue
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, JobNotFound, JobRefused
-from digits.inference.classify import Database
-from digits.inference.exploring import Page, Thumbnail, explore, samples, whole_picture
+from digits.inference.operations import (
+    Database,
+    Explore,
+    Page,
+    SampleClasses,
+    ShowRecord,
+    Thumbnail,
+)
 from digits.jobs.status import Status
 from digits.web.answers import answer, scheduler, services
 
@@ -101,7 +107,7 @@ def picture(job_id: str) -> ResponseReturnValue:
     number = _number("number")
     if number is None:
         raise FormError({"number": ["The number of a picture is needed, from 0."]})
-    found = whole_picture(services().pool, _database(job, _split(job)), number)
+    found = services().pool.ask(ShowRecord(_database(job, _split(job)), number))
     return Response(found.data, mimetype=f"image/{found.kind}")
 
 
@@ -111,9 +117,10 @@ def show_samples(job_id: str) -> ResponseReturnValue:
     job = _dataset(job_id)
     split = _split(job)
     labels = job.labels()
-    sampled = range(min(len(labels), MOST_SAMPLED_CLASSES))
+    sampled = tuple(range(min(len(labels), MOST_SAMPLED_CLASSES)))
     each = max(1, min(MOST_SAMPLES_EACH, MOST_SAMPLES // max(1, len(sampled))))
-    found = samples(services().pool, _database(job, split), list(sampled), each)
+    request = SampleClasses(_database(job, split), sampled, each)
+    found = services().pool.ask(request).by_label(sampled)
     return render_template(
         "datasets/images/classification/samples.html",
         job=job,
@@ -130,7 +137,7 @@ def _page(
     number: int,
     labels: list[str],
 ) -> Shown:
-    page = explore(services().pool, _database(job, split), label, number - 1, PAGE_SIZE)
+    page = services().pool.ask(Explore(_database(job, split), label, number - 1, PAGE_SIZE))
     return Shown(job, split, label, number, page, labels)
 
 

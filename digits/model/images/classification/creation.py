@@ -18,7 +18,7 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, TaskFailed
 from digits.inference import InferenceError, Pool, WorkerDied, WorkerTimeout, check_network
-from digits.inference.results import NetProblem
+from digits.inference.operations import NetProblem
 from digits.inference.work.layer_lines import layer_lines
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler

@@ -10,6 +10,7 @@ from typing import IO, Any, Protocol
 
 from digits.config import Config
 from digits.inference import Network
+from digits.inference.operations.messages import to_json
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.evaluation.job import (
@@ -110,7 +111,7 @@ def create_evaluation(
 
     def fill(job: Job) -> None:
         written = {
-            "network": request.network.to_json(),
+            "network": to_json(request.network),
             "source": request.source.request(job.dir),
             "limit": request.limit,
             "top_n": request.top_n,

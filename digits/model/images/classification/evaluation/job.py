@@ -7,7 +7,7 @@ Elsewhere: what was asked for, in the form's words (`settings.py`).
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from digits.errors import JobUnreadable
 from digits.jobs.job import Job
@@ -37,10 +37,6 @@ class ImageClassificationEvaluationJob(Job):
     @property
     def belongs_to(self) -> str | None:
         return self.settings.model
-
-    @property
-    def classify_task(self) -> ClassifyTask:
-        return cast(ClassifyTask, self.tasks[0])
 
     def create_tasks(self) -> list[Task]:
         return [ClassifyTask(self.dir, "classify")]

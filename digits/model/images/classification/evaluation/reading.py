@@ -23,10 +23,10 @@ from digits.inference.evaluation import (
     ROW,
     ROWS_FILE,
     THUMBNAILS_FILE,
-    TOP,
     TOP_N_FILE,
     read_fields,
 )
+from digits.inference.operations import TOP
 from digits.model.images.classification.try_out.results import Accuracy, Row, percent
 from digits.sources.picture_list import LABELS_FILE
 

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from digits.inference import BadRequest, Network, Pool
-from digits.inference import classify as classifying
-from digits.inference.classify import Source, classify_one
+from digits.inference import (
+    BadRequest,
+    Classification,
+    ClassifyOne,
+    DescribeLayers,
+    DrawActivations,
+    DrawWeights,
+    LayerFacts,
+    Network,
+    Pool,
+    Source,
+    classify_many,
+    top_n,
+)
 from digits.inference.evaluation import THUMBNAIL_SIDE
-from digits.inference.explain import layer_facts, picture_of_activations, picture_of_weights
 from digits.inference.opening import Opener
-from digits.inference.results import Classification, LayerFacts, Picture
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.try_out.results import TOP, Accuracy, Row, percent, rows_of
+from digits.model.images.classification.try_out.results import Accuracy, Row, percent, rows_of
 from digits.model.job import DEPLOY_FILE
 from digits.sources.picture_list import Entry
 
@@ -78,20 +86,20 @@ class Classified:
     def to_json(self) -> dict[str, Any]:
         answer: dict[str, Any] = {"predictions": [list(pair) for pair in self.predictions]}
         if self.layers:
-            answer["visualizations"] = [layer.to_json() for layer in self.layers]
+            answer["visualizations"] = [layer.summary() for layer in self.layers]
             answer["param_count"] = self.param_count
         return answer
 
 
-def classify(
+def try_picture(
     pool: Pool, network: Network, source: Source, *, look_inside: bool, with_original: bool
 ) -> Classified:
     """Classify one picture; with `look_inside`, say also what each layer made of it."""
     original_side = ORIGINAL_SIDE if with_original else 0
-    result = classify_one(pool, network, source, original_side=original_side)
+    result = pool.ask(ClassifyOne(source, original_side=original_side), network=network)
     layers: tuple[LayerFacts, ...] = ()
     if look_inside:
-        layers = layer_facts(pool, network, result.picture, prepared=True)
+        layers = pool.ask(DescribeLayers(result.picture, prepared=True), network=network).layers
     return Classified(result, layers)
 
 
@@ -102,22 +110,17 @@ def layer_pictures(
 
     `picture` is the one that the network saw; `tops` and `params` say how many there are.
     """
-    weights = [
-        _drawn(partial(picture_of_weights, pool, network, layer, number))
-        for number in range(params)
-    ]
+    weights = [_drawn(pool, network, DrawWeights(layer, number)) for number in range(params)]
     activations = [
-        _drawn(
-            partial(picture_of_activations, pool, network, picture, layer, number, prepared=True)
-        )
+        _drawn(pool, network, DrawActivations(picture, layer, number, prepared=True))
         for number in range(tops)
     ]
     return {"params": weights, "tops": activations}
 
 
-def _drawn(draw: Callable[[], Picture]) -> dict[str, str]:
+def _drawn(pool: Pool, network: Network, request: DrawWeights | DrawActivations) -> dict[str, str]:
     try:
-        drawn = draw()
+        drawn = pool.ask(request, network=network)
     except BadRequest as error:
         return {"picture": "", "note": str(error)}
     return {"picture": _base64(drawn.png), "note": drawn.note}
@@ -141,7 +144,7 @@ def classified_rows(
     """
     side = THUMBNAIL_SIDE if drawn else 0
     pictures = opener.open_all(entries[0])
-    classified = classifying.classify_many(pool, network, pictures, TOP, thumbnail_side=side)
+    classified = classify_many(pool, network, pictures, thumbnail_side=side)
     for row, thumbnail in rows_of(classified, entries[1], opener.reasons, accuracy):
         yield replace(row, thumbnail=_address(thumbnail)) if thumbnail else row
 
@@ -185,7 +188,7 @@ def best_of_each_class(
     drawn: bool,
 ) -> Grids:
     """The `n` pictures with the highest confidence in each class; `drawn`: with pictures."""
-    found = classifying.top_n(pool, network, opener.open_all(entries), n)
+    found = top_n(pool, network, opener.open_all(entries), n)
     # Drawing looks for the pictures again.
     reasons = dict(opener.reasons)
     classes = list(zip(found.labels, found.best, strict=True))
@@ -194,7 +197,8 @@ def best_of_each_class(
     def picture(number: int) -> str:
         if not drawn:
             return ""
-        result = classify_one(pool, network, opener.open(number, entries[number]), top=1)
+        source = opener.open(number, entries[number])
+        result = pool.ask(ClassifyOne(source, top=1), network=network)
         return _address(result.picture)
 
     rows = [

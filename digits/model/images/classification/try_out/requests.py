@@ -16,8 +16,7 @@ from flask import request
 from wtforms import ValidationError
 
 from digits.errors import FormError, JobNotFound
-from digits.inference import Network
-from digits.inference.classify import Source
+from digits.inference import Network, Source
 from digits.inference.opening import Opener
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.creation import (

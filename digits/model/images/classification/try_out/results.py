@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits.inference.results import ClassifiedPicture, Prediction
+from digits.inference import ClassifiedPicture, Prediction
+from digits.inference.operations import TOP
 from digits.sources.picture_list import Entry
 
-TOP = 5
 _ROWS_BETWEEN_PAUSES = 50
 
 

@@ -14,7 +14,7 @@ from flask import Response, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.errors import FormError, JobRefused
-from digits.inference import BadPicture, grad_cam
+from digits.inference import BadPicture, ExplainClass
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.evaluation.creation import (
     EvaluationRequest,
@@ -57,7 +57,7 @@ def classify_one() -> ResponseReturnValue:
     chosen = chosen_snapshot()
     name, source = one_picture()
     try:
-        classified = asking.classify(
+        classified = asking.try_picture(
             services().pool,
             chosen.network,
             source,
@@ -102,14 +102,13 @@ def explain() -> ResponseReturnValue:
     `picture` as for `layer_pictures`; `class_index`; `layer` [the last with height and width].
     """
     chosen = chosen_snapshot()
-    found = grad_cam(
-        services().pool,
-        chosen.network,
+    request = ExplainClass(
         _seen_picture(),
         _index("class_index", MOST_CLASSES),
         text_of("layer") or None,
         prepared=True,
     )
+    found = services().pool.ask(request, network=chosen.network)
     picture = base64.b64encode(found.png).decode()
     return jsonify({"picture": picture, "label": found.label, "layer": found.layer})
 

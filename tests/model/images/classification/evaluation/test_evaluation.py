@@ -16,8 +16,8 @@ from flask.testing import FlaskClient
 
 from digits.errors import JobNotFound
 from digits.images import read_image
+from digits.inference import ClassifiedPicture, Prediction
 from digits.inference.evaluation import ROW, ROWS_FILE, EvaluationWriter
-from digits.inference.results import ClassifiedPicture, Prediction
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob

@@ -15,7 +15,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from digits.caffe.proto import caffe_pb2
-from digits.inference.results import Prediction
+from digits.inference import Prediction
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.results import Accuracy
 from tests.model.requests import errors

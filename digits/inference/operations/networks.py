@@ -1,16 +1,15 @@
-"""Which network a request is for: the files of a trained model, and how its pictures were made.
+"""Which network a worker holds: the files of a trained model, and how its pictures were made.
 
-In: paths that the web layer has checked.  Out: values that go to a worker as JSON.
+Paths were checked by the web layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from digits.inference.errors import BadNetwork
+from digits.inference.operations.request import Request
 
 RESIZE_MODES = ("squash", "crop", "fill", "half_crop")
 
@@ -61,19 +60,35 @@ class Network:
                 parts.append(_stamp(path))
         return "|".join(parts)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(self).items()
-        }
 
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Network:
-        given = {field.name: values[field.name] for field in fields(cls)}
-        for name in ("deploy", "weights", "labels", "mean"):
-            given[name] = None if given[name] is None else Path(given[name])
-        given["mean_values"] = tuple(given["mean_values"])
-        return cls(**given)
+@dataclass(frozen=True)
+class NetworkFacts:
+    """What a worker says of a network that it has loaded.
+
+    `input_shape` is that of one picture, (channels, height, width); `batch_size` is the number of
+    pictures that it computes at a time.
+    """
+
+    labels: tuple[str, ...]
+    input_shape: tuple[int, int, int]
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Load(Request[NetworkFacts]):
+    """Hold this network from now on, and no other.  Raises BadNetwork."""
+
+    network: Network
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker is there."""
+
+
+@dataclass(frozen=True)
+class Start(Request[Started]):
+    """Be there: asks for nothing, and is answered once the process has started."""
 
 
 def _stamp(path: Path) -> str:

@@ -1,0 +1,107 @@
+"""What a worker can be asked, and what it answers: dataclasses that both sides share.
+
+    answer = pool.ask(ClassifyOne(Path("cat.jpg")), network=network)    # a Classification
+
+A request is named after its operation; the worker has a table of the functions that answer them
+(`work/operations.py`).
+
+    request.py    what all requests are
+    messages.py   dataclasses as messages, and back
+    networks.py   hold a trained network
+    pictures.py   classify one picture, or a chunk of many
+    layers.py     layers in numbers and pictures, heat maps
+    databases.py  what is in a dataset's databases
+    nets.py       parse, check and draw nets that users wrote
+"""
+
+from digits.inference.operations.databases import (
+    Database,
+    Explore,
+    Page,
+    SampleClasses,
+    Samples,
+    ShowRecord,
+    Thumbnail,
+)
+from digits.inference.operations.layers import (
+    AllLayers,
+    BlobFacts,
+    DescribeLayers,
+    DrawActivations,
+    DrawWeights,
+    ExplainClass,
+    HeatMap,
+    LayerFacts,
+    Picture,
+    Statistics,
+)
+from digits.inference.operations.nets import (
+    CheckNets,
+    CheckResult,
+    DrawNet,
+    NetCheck,
+    NetProblem,
+    NetSource,
+    ParsedNet,
+    ParseNet,
+    SkippedWeights,
+)
+from digits.inference.operations.networks import Load, Network, NetworkFacts, Start, Started
+from digits.inference.operations.pictures import (
+    TOP,
+    Chunk,
+    Classification,
+    ClassifyOne,
+    ClassifyPictures,
+    ClassifyRecords,
+    Prediction,
+    Records,
+    Source,
+    Wanted,
+)
+from digits.inference.operations.request import Request
+
+__all__ = [
+    "TOP",
+    "AllLayers",
+    "BlobFacts",
+    "CheckNets",
+    "CheckResult",
+    "Chunk",
+    "Classification",
+    "ClassifyOne",
+    "ClassifyPictures",
+    "ClassifyRecords",
+    "Database",
+    "DescribeLayers",
+    "DrawActivations",
+    "DrawNet",
+    "DrawWeights",
+    "ExplainClass",
+    "Explore",
+    "HeatMap",
+    "LayerFacts",
+    "Load",
+    "NetCheck",
+    "NetProblem",
+    "NetSource",
+    "Network",
+    "NetworkFacts",
+    "Page",
+    "ParseNet",
+    "ParsedNet",
+    "Picture",
+    "Prediction",
+    "Records",
+    "Request",
+    "SampleClasses",
+    "Samples",
+    "ShowRecord",
+    "SkippedWeights",
+    "Source",
+    "Start",
+    "Started",
+    "Statistics",
+    "Thumbnail",
+    "Wanted",
+]
