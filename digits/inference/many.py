@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,6 @@ from digits.inference.operations import (
 )
 from digits.inference.pool import Pool
 
-Progress = Callable[[int], None]
 ChunkRequest = ClassifyPictures | ClassifyRecords
 
 # A chunk takes about so long: short enough that a request in between is not kept waiting, long
@@ -75,7 +74,6 @@ def classify_many(
     pictures: Iterable[Source] | Database,
     top: int = TOP,
     limit: int | None = None,
-    progress: Progress | None = None,
     *,
     thumbnail_side: int = 0,
     best: BestOfClasses | None = None,
@@ -83,13 +81,12 @@ def classify_many(
     """The best classes of each picture, in their order, as they come.
 
     Nothing is held but a chunk.  A picture that cannot be read has no predictions, but a reason.
-    `limit` is the greatest number of pictures; `progress` is called with the number of pictures
-    done, once a chunk.  `thumbnail_side`, in pixels, asks for thumbnails; `best` is told of every
-    picture.  Raises BadRequest when there is no such database.
+    `limit` is the greatest number of pictures.  `thumbnail_side`, in pixels, asks for thumbnails;
+    `best` is told of every picture.  Raises BadRequest when there is no such database.
     """
     labels = pool.facts(network).labels
     wanted = Wanted(top, best.n if best else 0, thumbnail_side)
-    for first, chunk in _chunks(pool, network, pictures, wanted, limit, progress):
+    for first, chunk in _chunks(pool, network, pictures, wanted, limit):
         if best is not None:
             _add_best(best, first, chunk)
         yield from _classified(first, chunk, labels)
@@ -100,8 +97,6 @@ def top_n(
     network: Network,
     pictures: Iterable[Source] | Database,
     n: int = 9,
-    limit: int | None = None,
-    progress: Progress | None = None,
 ) -> TopN:
     """For each class the `n` pictures with the highest confidence in it.
 
@@ -111,7 +106,7 @@ def top_n(
     best = BestOfClasses(len(labels), n)
     count = 0
     unreadable: dict[int, str] = {}
-    for first, chunk in _chunks(pool, network, pictures, Wanted(1, n), limit, progress):
+    for first, chunk in _chunks(pool, network, pictures, Wanted(1, n), None):
         _add_best(best, first, chunk)
         count += len(chunk)
         unreadable |= {first + place: reason for place, reason in chunk.reasons.items()}
@@ -167,7 +162,6 @@ def _chunks(
     pictures: Iterable[Source] | Database,
     wanted: Wanted,
     limit: int | None,
-    progress: Progress | None,
 ) -> Iterator[tuple[int, Chunk]]:
     """The answers, a chunk at a time, each with the number of its first picture."""
     size = _ChunkSize(pool.facts(network).batch_size)
@@ -196,8 +190,6 @@ def _chunks(
             if chunk is not None:
                 yield done, chunk
                 done += len(chunk)
-                if progress is not None:
-                    progress(done)
             if asked is None:
                 return
     finally:
