@@ -107,7 +107,10 @@ class ModelJob(Job):
         return Path(given) if self.settings.method == "custom" and given else None
 
     def keep_weights(self, weights: Path) -> None:
-        """Keep another model's weights in this job's folder, so that it stands for itself."""
+        """Keep another model's weights in this job's folder, so that it stands for itself.
+
+        They may have to be copied, which takes long.
+        """
         target = self.dir / PRETRAINED_FILE
         try:
             # Snapshots are never written to again, so a second name for the file is enough.

@@ -1,7 +1,8 @@
 """Large uploads: written to the disk of the jobs directory as they come, then moved, not copied.
 
 A file of an upload has no name on the disk, so nothing of it is left when the browser goes away or
-the server is killed.  `keep` gives it one.  Small uploads stay in memory, as werkzeug has it.
+the server is killed.  `keep` gives it one; what must be copied is copied beside the event loop.
+Small uploads stay in memory, as werkzeug has it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from flask import Request, current_app
 from werkzeug.datastructures import FileStorage
 
 from digits.jobs.store import JobStore
+from digits.web.answers import in_thread
 
 # Pictures and lists are smaller; they must be taken also when the jobs directory is full.
 LARGE_BYTES = 32 << 20
@@ -97,9 +99,17 @@ class UploadedFile(io.RawIOBase):
 
 def keep(upload: FileStorage, path: Path) -> None:
     """Make an upload the file `path`; OSError when that fails."""
-    stream = upload.stream
+    keep_stream(upload.stream, path)
+
+
+def keep_stream(stream: IO[bytes], path: Path) -> None:
+    """The same for what is in an upload."""
     if isinstance(stream, UploadedFile) and stream.give_name(path):
         return
+    in_thread(_copy, stream, path)
+
+
+def _copy(stream: IO[bytes], path: Path) -> None:
     stream.seek(0)
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)

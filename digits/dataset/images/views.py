@@ -13,6 +13,7 @@ from digits.dataset.images.forms import ResizeExampleForm
 from digits.errors import FormError
 from digits.images import encode_picture, resize_image
 from digits.images.example import example_picture
+from digits.web.answers import in_thread
 
 blueprint = Blueprint("image_datasets", __name__)
 
@@ -27,20 +28,27 @@ def resize_example() -> ResponseReturnValue:
     if not form.validate():
         raise FormError(form.all_errors)
     height, width = int(form.height.data or 0), int(form.width.data or 0)
-    picture = resize_image(
-        example_picture(),
+    picture, stored_bytes = in_thread(
+        _example,
         height,
         width,
         int(form.channels.data),
         form.resize_mode.data,
+        form.encoding.data,
     )
-    stored = len(encode_picture(picture, form.encoding.data))
-    shown = io.BytesIO()
-    Image.fromarray(picture.squeeze()).save(shown, "PNG", compress_level=1)
     return render_template(
         "datasets/images/resize_example.html",
-        picture=base64.b64encode(shown.getvalue()).decode(),
-        stored_bytes=stored,
+        picture=base64.b64encode(picture).decode(),
+        stored_bytes=stored_bytes,
         width=width,
         height=height,
     )
+
+
+def _example(height: int, width: int, channels: int, mode: str, encoding: str) -> tuple[bytes, int]:
+    """The example picture resized, as a PNG, and its size in bytes as a dataset stores it."""
+    picture = resize_image(example_picture(), height, width, channels, mode)
+    stored = len(encode_picture(picture, encoding))
+    shown = io.BytesIO()
+    Image.fromarray(picture.squeeze()).save(shown, "PNG", compress_level=1)
+    return shown.getvalue(), stored

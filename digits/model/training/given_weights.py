@@ -17,6 +17,7 @@ from werkzeug.utils import secure_filename
 
 from digits.errors import StorageError
 from digits.inference.operations import NetCheck
+from digits.web.uploads import keep
 
 MOST_NAMED = 20
 Report = dict[str, Any]
@@ -38,7 +39,7 @@ def kept_upload(upload: FileStorage | None, jobs_dir: Path) -> Iterator[Path | N
                 tempfile.TemporaryDirectory(dir=jobs_dir, prefix=".upload-")
             )
             path = Path(folder) / (secure_filename(upload.filename or "") or "weights.caffemodel")
-            upload.save(path)
+            keep(upload, path)
         except OSError as error:
             raise StorageError(f"The upload cannot be kept: {error.strerror}.") from error
         yield path

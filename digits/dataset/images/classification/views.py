@@ -17,7 +17,14 @@ from digits.dataset.images.classification.job import PICTURES_FOLDER
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.errors import StorageError
 from digits.jobs.job import Job
-from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.answers import (
+    created,
+    form_errors,
+    in_thread,
+    scheduler,
+    services,
+    wants_json,
+)
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 from digits.web.uploads import keep
@@ -63,7 +70,9 @@ def _create_job(form: ImageClassificationDatasetForm) -> Job:
 
 def _writer(source: FileStorage | str) -> Writer:
     """What makes a file of an upload, or of a file on the server."""
-    return partial(shutil.copyfile, source) if isinstance(source, str) else partial(keep, source)
+    if isinstance(source, str):
+        return partial(in_thread, shutil.copyfile, source)
+    return partial(keep, source)
 
 
 def _cloned_settings(job_id: str | None) -> dict[str, Any] | None:

@@ -33,6 +33,7 @@ from digits.model.network.parsing import message_with_line, parse_given
 from digits.model.network.text import standard_network_text
 from digits.model.network.training import DatasetFacts, Networks, make_networks
 from digits.model.training.given_weights import Report, report_in_words, weights_report
+from digits.web.answers import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def create_model(
     def write_network(job: Job) -> None:
         job.write_text(ORIGINAL_FILE, text)
         if weights is not None and (weights == uploaded or settings.method == "previous"):
-            cast(ImageClassificationModelJob, job).keep_weights(weights)
+            in_thread(cast(ImageClassificationModelJob, job).keep_weights, weights)
 
     return scheduler.add_job(
         ImageClassificationModelJob, name, settings, write_network, owner=owner

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -21,6 +20,7 @@ from digits.model.images.classification.evaluation.settings import EvaluationSet
 from digits.model.images.classification.evaluation.tasks import REQUEST_FILE
 from digits.model.job import ModelJob
 from digits.sources.paths import PathPolicy
+from digits.web.uploads import keep_stream
 
 
 class EvaluationSource(Protocol):
@@ -47,8 +47,7 @@ class ListSource:
         return self.name
 
     def request(self, folder: Path) -> dict[str, Any]:
-        with (folder / LIST_FILE).open("wb") as file:
-            shutil.copyfileobj(self.stream, file)
+        keep_stream(self.stream, folder / LIST_FILE)
         return {"list": LIST_FILE, "folder": self.folder}
 
 

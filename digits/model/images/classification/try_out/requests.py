@@ -29,7 +29,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.asking import network_of
 from digits.sources.downloads import DownloadError
 from digits.sources.picture_list import SPLITS, Entry, ListError, is_url, lines_of, parse_lines
-from digits.web.answers import scheduler, services
+from digits.web.answers import in_thread, scheduler, services
 from digits.web.forms import server_path, shown, submitted_values
 
 # How long the one picture of a request may take to come; somebody waits for it.
@@ -66,7 +66,7 @@ def one_picture() -> tuple[str, Source]:
     """The name of the picture that was sent or named, and where it is."""
     upload = request.files.get("image_file")
     if upload is not None and upload.filename:
-        return upload.filename, upload.read()
+        return upload.filename, in_thread(upload.read)
     text = text_of("image_url")
     if not text:
         raise FormError({"image_file": ["Choose a picture to upload, or give its URL."]})
@@ -105,7 +105,7 @@ class UploadedList:
         """The same in a file of its own, which outlives the request; the caller closes it."""
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - as said
         self.stream.seek(0)
-        shutil.copyfileobj(self.stream, copy)
+        in_thread(shutil.copyfileobj, self.stream, copy)
         return replace(self, stream=copy)
 
     def as_source(self) -> ListSource:
