@@ -71,7 +71,7 @@ def _create_job(form: ImageClassificationDatasetForm) -> Job:
 def _writer(source: FileStorage | str) -> Writer:
     """What makes a file of an upload, or of a file on the server."""
     if isinstance(source, str):
-        return partial(in_thread, shutil.copyfile, source)
+        return lambda path: in_thread(shutil.copyfile, source, path)
     return partial(keep, source)
 
 
