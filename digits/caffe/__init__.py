@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SGDSolver,
         get_solver,
     )
+    from digits.caffe.solving.nccl import NCCL
     from digits.caffe.timer import Timer
 
 __version__ = "1.0.0"
@@ -55,6 +56,7 @@ _NAMES = {
     "AdamSolver": "solver",
     "Classifier": "classifier",
     "Detector": "detector",
+    "NCCL": "solving.nccl",
     "Layer": "layers.python_layer",
     "NesterovSolver": "solver",
     "Net": "net",
@@ -88,10 +90,22 @@ _LOGGING = frozenset(
 )  # fmt: skip
 # pycaffe's modules; `layers` is its object that makes layers of a NetSpec, too.
 _MODULES = frozenset(
-    ["classifier", "coord_map", "detector", "draw", "io", "layers", "net_spec", "proto"]
+    [
+        "_caffe",
+        "classifier",
+        "coord_map",
+        "detector",
+        "draw",
+        "io",
+        "layers",
+        "net_spec",
+        "proto",
+        "pycaffe",
+    ]
 )
 
 __all__ = [
+    "NCCL",
     "TEST",
     "TRAIN",
     "AdaDeltaSolver",

@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits.caffe.net_spec import Function, Top, layers
+from digits.caffe.net_spec import Function, Top
+from digits.caffe.net_spec import layers as L
 
 Number = int | float | npt.NDArray[Any]
 CoordMap = tuple[int | None, Number, Number]
 
 _IDENTITY: CoordMap = (None, 1, 0)
 # fmt: off
-_PASS_THROUGH = frozenset([
+PASS_THROUGH_LAYERS = frozenset([
     "AbsVal", "BatchNorm", "Bias", "BNLL", "Clip", "Dropout", "Eltwise", "ELU", "Exp", "Log", "LRN",
     "MVN", "Power", "PReLU", "ReLU", "Scale", "Sigmoid", "Split", "Swish", "TanH", "Threshold",
 ])
@@ -91,7 +92,7 @@ def coord_map(fn: Function) -> CoordMap:
         # A window's axis is the channels', the last one without coordinates; Crop's is the first
         # one with them.
         return axis - 1, 1, -offset
-    if fn.type_name in _PASS_THROUGH:
+    if fn.type_name in PASS_THROUGH_LAYERS:
         return _IDENTITY
     raise UndefinedMapException(f"{fn.type_name} layers have no map of coordinates")
 
@@ -165,5 +166,5 @@ def crop(top_from: Top, top_to: Top) -> Top:
     # Between blobs that no window separates, the first spatial axis of an image is meant.
     first_axis = 2 if axis is None else axis + 1
     offset = [int(value) for value in -np.round(shifts)]
-    top: Top = layers.Crop(top_from, top_to, crop_param={"axis": first_axis, "offset": offset})
+    top: Top = L.Crop(top_from, top_to, crop_param={"axis": first_axis, "offset": offset})
     return top

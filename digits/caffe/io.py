@@ -9,6 +9,7 @@ Source: the behaviour of pycaffe 1.0, with scikit-image 0.18 under it.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
@@ -17,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digits.caffe.errors import DataError
+from digits.caffe.errors import PictureError
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.resampling import resize_smoothly, zoom_corners
+from digits.caffe.scikit_image import package, resize
 
 __all__ = [
     "Transformer",
@@ -32,6 +34,7 @@ __all__ = [
     "datum_to_array",
     "load_image",
     "oversample",
+    "resize",
     "resize_image",
 ]
 
@@ -46,6 +49,15 @@ _LUMA = np.array([0.2125, 0.7154, 0.0721])
 _INTEGER_RANGE = {"I;16": 65535.0, "I;16B": 65535.0, "I;16L": 65535.0, "I": 65535.0}
 
 
+def __getattr__(name: str) -> Any:
+    """What pycaffe's module has because it imports it: scikit-image, and SciPy's zoom."""
+    if name == "skimage":
+        return package()
+    if name == "zoom":
+        return importlib.import_module("scipy.ndimage").zoom
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 # Pictures
 
 
@@ -53,7 +65,7 @@ def load_image(filename: str | os.PathLike[str] | IO[bytes], color: bool = True)
     """A picture file as float32 (H, W, 3), R,G,B, 0 to 1; (H, W, 1) grey when `color` is false.
 
     Transparency is dropped, grey pictures get three equal channels.  Raises FileNotFoundError when
-    there is no such file, DataError when it is no picture.
+    there is no such file, PictureError when it is no picture.
     """
     try:
         with Image.open(filename) as image:
@@ -61,7 +73,7 @@ def load_image(filename: str | os.PathLike[str] | IO[bytes], color: bool = True)
     except FileNotFoundError:
         raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
-        raise DataError(f"{filename}: cannot be read as a picture: {err}") from err
+        raise PictureError(f"{filename}: cannot be read as a picture: {err}") from err
     if not color:
         pixels = pixels if pixels.shape[2] == 1 else (pixels @ _LUMA)[:, :, np.newaxis]
     elif pixels.shape[2] == 1:

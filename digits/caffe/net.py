@@ -17,33 +17,27 @@ import dataclasses
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 
-from digits.caffe.blob import Array, Blob, ParamBlob
-from digits.caffe.errors import NetError
+from digits.caffe.blob import Array, Blob
+from digits.caffe.errors import NetError, UnknownLayer
 from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import Layer, LayerContext, Phase
 from digits.caffe.layers.memory_data import MemoryDataLayer
 from digits.caffe.machine.device import current_device
 from digits.caffe.nets import batches, weights
+from digits.caffe.nets.batches import Arrays
 from digits.caffe.nets.building import build
 from digits.caffe.nets.debug_info import DebugInfo
+from digits.caffe.nets.net_layer import as_scripts_see, params_of
 from digits.caffe.nets.nodes import Node, Parts
 from digits.caffe.nets.passes import Passes
 from digits.caffe.proto import caffe_pb2
 
 PathLike = str | os.PathLike[str]
-
-
-class NetLayer(NamedTuple):
-    """One of `net.layers` as a script sees it: its type, and its parameters."""
-
-    type: str
-    blobs: list[ParamBlob]
 
 
 class Net:
@@ -96,9 +90,10 @@ class Net:
         self.blobs: OrderedDict[str, Blob] = OrderedDict(
             zip(parts.blob_names, parts.blobs, strict=True)
         )
-        self.layers = [NetLayer(n.type, [use.blob for use in n.params]) for n in parts.nodes]
+        self.layers = [as_scripts_see(node) for node in parts.nodes]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
-        self.params = OrderedDict((n, lay.blobs) for n, lay in self.layer_dict.items() if lay.blobs)
+        # Of two layers of one name the later one with parameters has the name, as in pycaffe.
+        self.params = OrderedDict((n.name, params_of(n)) for n in parts.nodes if n.params)
         self.inputs = [parts.blob_names[i] for i in parts.inputs]
         self.outputs = [parts.blob_names[i] for i in parts.outputs]
         self.top_names = self._names(lambda node: node.tops)
@@ -279,6 +274,24 @@ class Net:
         """End the threads and close the files of data layers; also done when the net is dropped."""
         self._close()
 
+    @property
+    def _inputs(self) -> list[int]:
+        return self._parts.inputs
+
+    @property
+    def _outputs(self) -> list[int]:
+        return self._parts.outputs
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return self._parts.blob_loss_weights
+
+    def _batch(self, blobs: Arrays) -> Iterator[dict[str, Array]]:
+        return batches.cut(self, blobs)
+
+    def _set_input_arrays(self, data: Array, labels: Array) -> None:
+        self.set_input_arrays(data, labels)
+
     def _top_ids(self, index: int) -> list[int]:
         return self._parts.nodes[index].tops
 
@@ -287,7 +300,7 @@ class Net:
 
     def _known(self, layer: str) -> str:
         if layer not in self.layer_dict:
-            raise NetError(
+            raise UnknownLayer(
                 f"the net has no layer {layer!r}; it has {', '.join(self._layer_names)}."
             )
         return layer

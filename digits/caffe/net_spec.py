@@ -30,6 +30,7 @@ __all__ = [
     "Function",
     "Layers",
     "NetSpec",
+    "NoTop",
     "Parameters",
     "Top",
     "assign_proto",
@@ -54,6 +55,7 @@ def param_name_dict() -> dict[str, str]:
 
 
 _PARAM_NAMES = param_name_dict()
+_param_names = _PARAM_NAMES  # pycaffe's name for it
 
 
 class Top:
@@ -85,8 +87,6 @@ class Function:
         self.params = dict(params)
         self.ntop: int = self.params.pop("ntop", 1)
         self.in_place: bool = self.params.pop("in_place", False)
-        if self.in_place and not inputs:
-            raise TypeError(f"{type_name} cannot work in place: it has no input.")
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
     def to_proto(self) -> caffe_pb2.NetParameter:
@@ -95,22 +95,18 @@ class Function:
 
 
 class NetSpec:
-    """A net under construction: every attribute set is a top (or a Function) by that name."""
+    """A net under construction: every attribute set is a top (or a Function) by that name.
 
-    tops: OrderedDict[str, Top | Function]
+    What is set is looked at by `to_proto` only, as in pycaffe.
+    """
+
+    tops: OrderedDict[str, Any]
 
     def __init__(self) -> None:
         # Around our own __setattr__, which takes every name for a top.
         super().__setattr__("tops", OrderedDict())
 
-    def __setattr__(self, name: str, value: Top | Function) -> None:
-        if not isinstance(value, (Top, Function)):
-            hint = (
-                " A layer with several tops needs as many names."
-                if isinstance(value, tuple)
-                else ""
-            )
-            raise TypeError(f"{name!r} must be set to a Top. Received: {value!r}.{hint}")
+    def __setattr__(self, name: str, value: Any) -> None:
         self.tops[name] = value
 
     def __getattr__(self, name: str) -> Any:
@@ -122,7 +118,7 @@ class NetSpec:
     def __delattr__(self, name: str) -> None:
         del self.tops[name]
 
-    def __setitem__(self, name: str, value: Top | Function) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
         self.__setattr__(name, value)
 
     def __getitem__(self, name: str) -> Any:
@@ -132,13 +128,30 @@ class NetSpec:
         del self.tops[name]
 
     def to_proto(self) -> caffe_pb2.NetParameter:
-        """The net of all layers that the named tops need."""
+        """The net of all layers that the named tops need; raises NoTop for other values."""
+        for name, value in self.tops.items():
+            _check_top(repr(name), value)
         names: dict[Top | Function, str] = {value: name for name, value in self.tops.items()}
         return _Writer(names).write(self.tops.values())
 
 
+class NoTop(AttributeError, TypeError):
+    """What is to be written is no top.  pycaffe raises AttributeError here; so it is one."""
+
+
+def _check_top(name: str, value: Any) -> None:
+    if not isinstance(value, (Top, Function)):
+        hint = " A layer with several tops needs as many names." if isinstance(value, tuple) else ""
+        raise NoTop(f"{name} must be a Top. Received: {value!r}.{hint}")
+
+
 def to_proto(*tops: Top | Function) -> caffe_pb2.NetParameter:
-    """The net that computes these tops; layers and blobs are named by type and number."""
+    """The net that computes these tops; layers and blobs are named by type and number.
+
+    Raises NoTop for what is none.
+    """
+    for index, top in enumerate(tops):
+        _check_top(f"argument {index}", top)
     return _Writer({}).write(tops)
 
 
@@ -174,6 +187,8 @@ class _Writer:
         layer = caffe_pb2.LayerParameter(type=function.type_name)
         # By the blob's name, which an in-place layer below has from its own bottom.
         layer.bottom.extend(self.written[top.fn].top[top.n] for top in function.inputs)
+        if function.in_place and not function.inputs:
+            raise TypeError(f"{function.type_name} cannot work in place: it has no input.")
         if function.in_place:
             layer.top.extend(layer.bottom)
         else:

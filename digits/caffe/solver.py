@@ -26,6 +26,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
+
 from digits.caffe.errors import SolverError
 from digits.caffe.formats.prototxt import to_text
 from digits.caffe.layers.base import Phase
@@ -33,6 +35,7 @@ from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.solving import lr_policy
+from digits.caffe.solving.nccl import NCCL, callbacks_of
 from digits.caffe.solving.outputs import MeanOutputs, SmoothedLoss, output_lines
 from digits.caffe.solving.signals import Action
 from digits.caffe.solving.snapshots import TrainingState, restore_snapshot, take_snapshot
@@ -93,6 +96,12 @@ class Solver:
         """The update rule: SGD, Nesterov, AdaGrad, RMSProp, AdaDelta or Adam."""
         return self.param.type
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of the coming update, a float32 as in Caffe."""
+        step = lr_policy.current_step(self.param, self.iter, self.current_step)
+        return float(np.float32(lr_policy.learning_rate(self.param, self.iter, step)))
+
     def step(self, iterations: int) -> None:
         """Train for so many iterations, or until asked to stop.
 
@@ -139,9 +148,14 @@ class Solver:
         """Go on from a `.solverstate`, binary or HDF5."""
         self.iter, self.current_step = restore_snapshot(self._state(), os.fspath(path))
 
-    def add_callback(self, on_start: Callback, on_gradients_ready: Callback) -> None:
-        """Call these in every iteration: before the passes, and between passes and update."""
-        self._callbacks.append((on_start, on_gradients_ready))
+    def add_callback(
+        self, on_start: Callback | NCCL, on_gradients_ready: Callback | None = None
+    ) -> None:
+        """Call these in every iteration: before the passes, and between passes and update.
+
+        An `NCCL` stands for both.
+        """
+        self._callbacks.append(callbacks_of(on_start, on_gradients_ready))
 
     def apply_update(self) -> None:
         """Update the parameters by their gradients; the end of an iteration."""
@@ -272,6 +286,8 @@ class Solver:
         self._log_once(f"Iteration {self.iter}, Testing net (#{index})", 347)
         net, passes = self.test_nets[index], self.param.test_iter[index]
         net.share_with(self.net)
+        if not passes:  # test_iter: 0 switches a test off
+            return
         scores = MeanOutputs(net)
         for _ in range(passes):
             self._obey_while_testing()

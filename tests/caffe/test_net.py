@@ -151,9 +151,36 @@ def test_backward_of_a_part_starts_from_its_blobs_diff(tmp_path: Path) -> None:
     assert not net.params["ip1"][0].diff.any()
 
 
-def test_backward_before_forward_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NetError, match="cannot run backward before it ran forward"):
-        build(tmp_path, TWO_LAYERS).backward()
+def test_layers_of_one_name_keep_the_parameters_of_the_one_that_has_some(tmp_path: Path) -> None:
+    net = build(
+        tmp_path,
+        DATA
+        + """layer { name: "a" type: "InnerProduct" bottom: "data" top: "ip"
+               inner_product_param { num_output: 2 } }
+             layer { name: "a" type: "ReLU" bottom: "ip" top: "ip" }""",
+    )
+    assert [blob.shape for blob in net.params["a"]] == [(2, 4), (2,)]
+    assert net.layer_dict["a"].type == "ReLU"
+
+
+def test_a_layer_works_in_the_phase_that_it_names(tmp_path: Path) -> None:
+    net = build(
+        tmp_path, DATA + 'layer { name: "d" type: "Dropout" bottom: "data" top: "d" phase: TEST }'
+    )
+    assert np.array_equal(net.forward()["d"], net.blobs["data"].data)
+
+
+def test_a_loss_with_two_tops_weighs_the_first_alone(tmp_path: Path) -> None:
+    text = TWO_LAYERS.replace('top: "loss" }', 'top: "loss" top: "prob" }')
+    two, one = (build(tmp_path, net) for net in (text, TWO_LAYERS))
+    assert two.forward()["loss"] == one.forward()["loss"]
+    assert np.allclose(two.blobs["prob"].data.sum(1), 1)
+    assert (two.blob_loss_weights["loss"], two.blob_loss_weights["prob"]) == (1, 0)
+    two.backward()
+    one.backward()
+    assert np.array_equal(two.params["ip1"][0].diff, one.params["ip1"][0].diff)
+    with pytest.raises(NetError, match="once per top blob, received 1 for 2"):
+        build(tmp_path, text.replace('top: "prob"', 'top: "prob" loss_weight: 1'))
 
 
 def test_loss_weights_scale_the_gradient(tmp_path: Path) -> None:

@@ -161,17 +161,34 @@ def test_an_input_that_is_no_top_is_named() -> None:
         ),
         (lambda: P.Nope.MAX, AttributeError, "no message NopeParameter"),
         (lambda: NetSpec().foo, KeyError, "foo"),
-        (lambda: setattr(NetSpec(), "x", 3), TypeError, "'x' must be set to a Top. Received: 3"),
-        (lambda: setattr(NetSpec(), "x", L.Data(ntop=2)), TypeError, "as many names"),
+        (lambda: spec_of(x=3).to_proto(), AttributeError, "'x' must be a Top. Received: 3"),
+        (lambda: spec_of(x=L.Data(ntop=2)).to_proto(), TypeError, "as many names"),
+        (lambda: spec_of(x=[L.Data()]).to_proto(), AttributeError, "'x' must be a Top"),
+        (lambda: to_proto(L.Data(), 3), AttributeError, "argument 1 must be a Top"),
         (lambda: L.Convolution(L.Input(), num_output="x").to_proto(), TypeError, "str"),
         (lambda: L.Input(shape=3).to_proto(), TypeError, "BlobShape is set from a dict"),
-        (lambda: L.Input(in_place=True), TypeError, "Input cannot work in place"),
+        (lambda: L.Input(in_place=True).to_proto(), TypeError, "Input cannot work in place"),
     ],
 )
 def test_mistakes_are_named(make: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         make()
     assert message in str(caught.value)
+
+
+def spec_of(**values: Any) -> NetSpec:
+    n = NetSpec()
+    for name, value in values.items():
+        n[name] = value
+    return n
+
+
+def test_a_name_may_be_set_to_anything_as_long_as_it_is_overwritten_in_time() -> None:
+    n = NetSpec()
+    n["data"] = L.DummyData(ntop=2, shape=[{"dim": [1, 1]}, {"dim": [1]}])
+    assert len(n["data"]) == 2
+    n.data, n.label = n["data"]
+    assert [list(layer.top) for layer in n.to_proto().layer] == [["data", "label"]]
 
 
 def test_names_of_a_spec_can_be_taken_back() -> None:

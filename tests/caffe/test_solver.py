@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -291,6 +292,32 @@ def test_progress_is_told_every_iteration(make_solver: MakeSolver) -> None:
     assert told == [1, 2, 3]
 
 
+def test_no_test_iterations_are_no_test(
+    make_solver: MakeSolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    solver = make_solver("test_iter: 0 test_interval: 1 test_compute_loss: true")
+    solver.step(2)
+    assert solver.iter == 2
+    assert not [line for line in caplog.messages if "Test net output" in line]
+
+
+def test_lr_is_the_rate_of_the_coming_update(make_solver: MakeSolver) -> None:
+    solver = make_solver("base_lr: 0.1 lr_policy: 'step' stepsize: 2 gamma: 0.5")
+    seen = [solver.lr]
+    for _ in range(4):
+        solver.step(1)
+        seen.append(solver.lr)
+    # As real Caffe answers: float32.
+    assert seen == [
+        0.10000000149011612,
+        0.10000000149011612,
+        0.05000000074505806,
+        0.05000000074505806,
+        0.02500000037252903,
+    ]
+
+
 # ------------------------------------------------------------------ bad input
 
 
@@ -300,7 +327,7 @@ def test_progress_is_told_every_iteration(make_solver: MakeSolver) -> None:
         ("type: 'Newton'", SolverError, "Unknown solver type: Newton"),
         ("average_loss: 0", SolverError, "average_loss must be 1 or more, received 0"),
         ("iter_size: 0", SolverError, "iter_size must be 1 or more, received 0"),
-        ("test_iter: 0", SolverError, "test_iter must be 1 or more, received 0"),
+        ("test_iter: -1", SolverError, "test_iter must be 0 or more, received -1"),
         ("test_interval: 0", SolverError, "test_interval must be above 0"),
         ("train_net: 'net.prototxt'", SolverError, "must specify one train net .* net, train_net"),
         ("test_state {} test_state {}", SolverError, "test_state must be unspecified or specified"),

@@ -8,6 +8,7 @@ Elsewhere: old formats (`upgrade.py`), binary weights (`nets/weights.py`).
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import re
@@ -20,6 +21,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from digits.caffe.errors import PrototxtError
+from digits.caffe.formats import raw_text, text_tokens
 from digits.caffe.proto import caffe_pb2
 
 # Text is parsed at over a megabyte a second; the largest nets known have a third of a megabyte.
@@ -49,7 +51,11 @@ def parse_text(text: str | bytes, message: AnyMessage, source: str = "<text>") -
         raise PrototxtError(f"{source}: over {MAX_BYTES >> 20} MiB is too large for a prototxt.")
     decoded = _decode(text, source) if isinstance(text, bytes) else text
     try:
-        return text_format.Parse(decoded, message)
+        return text_format.Parse(text_tokens.for_parser(decoded), message)
+    except text_tokens.TokenError as err:
+        line = decoded.count("\n", 0, err.offset) + 1
+        column = err.offset - decoded.rfind("\n", 0, err.offset)
+        raise PrototxtError(f"{source}:{line}:{column}: {err.problem}.") from err
     except text_format.ParseError as err:
         raise _located(err, decoded, source) from err
     except (RecursionError, ValueError, OverflowError) as err:
@@ -95,11 +101,7 @@ def _decode(raw: bytes, source: str) -> str:
             f"{source}: is a binary file, not a prototxt. Weights (.caffemodel) go where weights "
             "are asked for."
         )
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Caffe does not look at the encoding; old files have Latin-1 names in their comments.
-        return raw.decode("latin-1")
+    return raw_text.decode(raw.removeprefix(codecs.BOM_UTF8))
 
 
 def _located(err: text_format.ParseError, text: str, source: str) -> PrototxtError:
@@ -176,7 +178,7 @@ def _scalar(field: Any, value: Any) -> str:
         named = field.enum_type.values_by_number.get(value)
         return named.name if named else str(value)
     if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
-        raw = value.encode() if isinstance(value, str) else value
+        raw = raw_text.encode(value) if isinstance(value, str) else value
         return f'"{text_encoding.CEscape(raw, as_utf8=False)}"'
     if field.type == FieldDescriptor.TYPE_FLOAT:
         return _shortest(value, 6, 9)

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from digits.caffe.blob import MAX_COUNT
 from digits.caffe.errors import NetError, WeightsError
-from digits.caffe.formats import upgrade, wire
+from digits.caffe.formats import raw_text, upgrade, wire
 from digits.caffe.proto import caffe_pb2
 
 Shape = tuple[int, ...]
@@ -155,7 +155,7 @@ def _layers(content: memoryview, path: str) -> list[SourceLayer]:
         skeleton += wire.tag(part.number) + wire.varint(len(rest)) + rest
         if not is_padding:
             found.append(blobs)
-    net = caffe_pb2.NetParameter.FromString(bytes(skeleton))
+    net = raw_text.from_wire(caffe_pb2.NetParameter, bytes(skeleton))
     upgrade.upgrade_net(net, path)
     if not net.layer:
         raise ValueError("it has no layers")

@@ -6,7 +6,7 @@ Sources: eltwise_layer.cpp, reduction_layer.cpp, argmax_layer.cpp.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -53,17 +53,43 @@ class Eltwise(Layer):
         if self.operation == _EltwiseOp.SUM:
             return [self._sum(bottoms)]
         if self.operation == _EltwiseOp.MAX:
+            if self.remembers:
+                self.memory = (_positions_of_largest(bottoms),)
             return [functools.reduce(_larger, bottoms[2:], apply_function(_Max, *bottoms[:2]))]
         if self.param.eltwise_param.stable_prod_grad:
             return [functools.reduce(torch.mul, bottoms)]
         product: Tensor = apply_function(_UnstableProduct, *bottoms)
         return [product]
 
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        if self.operation == _EltwiseOp.MAX:
+            chosen = self.memory[0] if self.memory else torch.zeros_like(tops[0])
+            return [sum_of(torch.where(chosen == i, b, 0.0) for i, b in enumerate(bottoms))]
+        if self.operation == _EltwiseOp.PROD and not self.param.eltwise_param.stable_prod_grad:
+            return [sum_of(bottom * (tops[0] / bottom.detach()) for bottom in bottoms)]
+        return self.forward(bottoms)
+
     def _sum(self, bottoms: Sequence[Tensor]) -> Tensor:
         total = bottoms[0] if self.coeff[0] == 1 else bottoms[0] * self.coeff[0]
         for bottom, coeff in zip(bottoms[1:], self.coeff[1:], strict=True):
             total = torch.add(total, bottom, alpha=coeff)
         return total
+
+
+def sum_of(parts: Iterable[Tensor]) -> Tensor:
+    """Their sum, value by value."""
+    return functools.reduce(torch.add, parts)
+
+
+def _positions_of_largest(bottoms: Sequence[Tensor]) -> Tensor:
+    """The number of the bottom that each value of the top comes from."""
+    best = bottoms[0].detach()
+    chosen = torch.zeros_like(best)
+    for index, bottom in enumerate(bottoms[1:], 1):
+        better = bottom >= best if index == 1 else bottom > best
+        chosen = chosen.masked_fill(better, index)
+        best = torch.where(better, bottom.detach(), best)
+    return chosen
 
 
 def _larger(best: Tensor, bottom: Tensor) -> Tensor:

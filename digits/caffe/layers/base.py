@@ -51,6 +51,8 @@ class LayerContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     allow_python: bool = False
+    # Programs that show their users messages: what a Python layer raises becomes a LayerError.
+    wrap_python_errors: bool = False
     rank: int = 0
     world_size: int = 1
     base_dir: str = ""
@@ -91,6 +93,10 @@ class Layer:
     # True where forward gives a fresh tensor (no view of a bottom or parameter) that the layer's
     # own gradient does not need: an in-place layer that comes next may overwrite it.
     top_may_be_overwritten: ClassVar[bool] = False
+    # False where Caffe's Backward reads no bottom and no top, only what forward left in the layer.
+    backward_reads_blobs: bool = True
+    # True where the layer runs code of the network's author, whose exceptions are the author's.
+    runs_foreign_code: ClassVar[bool] = False
     # True where forward may answer None: the tops stay what they are from pass to pass.
     keeps_tops: ClassVar[bool] = False
 
@@ -104,6 +110,9 @@ class Layer:
         self.in_place = False
         # Set by the net: an in-place layer whose bottom nobody needs any more; see `may_overwrite`.
         self.bottom_is_free = False
+        # Set by the net: forward shall leave in `memory` what `replay` needs of it.
+        self.remembers = False
+        self.memory: tuple[torch.Tensor, ...] = ()
 
     @property
     def training(self) -> bool:
@@ -148,6 +157,18 @@ class Layer:
         Runs with or without autograd; the tensors may have any memory format.
         """
         raise NotImplementedError
+
+    def replay(
+        self, bottoms: Sequence[torch.Tensor], tops: Sequence[torch.Tensor]
+    ) -> Sequence[torch.Tensor]:
+        """The tops as functions of the bottoms whose gradients are those of Caffe's Backward now.
+
+        Asked for where the blobs changed since `forward`, or where that never ran.  `tops` are the
+        tops as they are now.  What Caffe takes from the blobs at that time is taken from them; what
+        it keeps within the layer, from `memory`, which is empty before the first forward: it stands
+        for zeros then.  The values of the answer do not matter, and nothing else may change by it.
+        """
+        return [top for top in self.forward(bottoms) if top is not None]
 
     def absorbs(self, before: Layer) -> bool:
         """Take over the work of the layer just before, whose top nobody else sees.

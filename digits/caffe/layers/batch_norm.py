@@ -34,6 +34,7 @@ class BatchNorm(Layer):
     exact_bottoms = 1
     exact_tops = 1
     top_may_be_overwritten = True
+    backward_reads_blobs = False
 
     def setup(self, bottoms: Sequence[Shape]) -> None:
         field = self.param.batch_norm_param
@@ -76,15 +77,38 @@ class BatchNorm(Layer):
             return functional.batch_norm(
                 bottom, mean, variance, factors, bias, False, 0.0, self.eps
             )
+        if bottom.numel() == self.channels:
+            return self._normalise_single(bottom, factors, bias)
+        if self.remembers:
+            # Caffe's Backward reads copies: what is written into the blobs makes no difference.
+            bottom = bottom.clone()
         # With momentum 1 they become the batch's own mean and (corrected) variance.
         mean, variance = (param.new_zeros(self.channels) for param in self.params[:2])
         top = torch.native_batch_norm(bottom, factors, bias, mean, variance, True, 1.0, self.eps)[0]
         with torch.no_grad():
-            if bottom.numel() == self.channels:
-                # Of a single value; the correction m / (m - 1) has no meaning.
-                variance = torch.zeros_like(variance)
             self._update(mean, variance)
         return top
+
+    def _normalise_single(
+        self, bottom: Tensor, factors: Tensor | None, bias: Tensor | None
+    ) -> Tensor:
+        """A single value in each channel is its mean: what is left is exactly 0."""
+        with torch.no_grad():
+            mean = bottom.reshape(self.channels)
+            self._update(mean, torch.zeros_like(mean))
+        top = bottom - bottom
+        for parameter, combine in ((factors, torch.mul), (bias, torch.add)):
+            if parameter is not None:
+                top = combine(top, parameter.reshape(1, -1, *[1] * (bottom.dim() - 2)))
+        return top
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        # Before the first forward: Caffe divides by a deviation that is still 0.
+        scaled = bottoms[0] / 0
+        if self.global_stats:
+            return [scaled]
+        others = [axis for axis in range(scaled.dim()) if axis != 1]
+        return [scaled - scaled.mean(others, keepdim=True)]
 
     def _global_statistics(self) -> tuple[Tensor, Tensor]:
         """The mean and variance of each channel; 0 where nothing was summed up yet."""

@@ -70,10 +70,16 @@ class Filter(Layer):
                 raise bottom_error(self, index, shape, expected)
         return list(blobs)
 
+    backward_reads_blobs = False
+
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
         *blobs, selector = bottoms
         chosen = selector.detach().reshape(-1).nonzero().squeeze(1)
         return [blob.index_select(0, chosen) for blob in blobs]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        # Before the first forward: nothing was selected yet.
+        return [blob * 0 for blob in bottoms[:-1]]
 
     def accepts_gradient(self, index: int) -> bool:
         return index != len(self.param.bottom) - 1

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits.caffe.layers.autograd import apply_function, at_least_float32
+from digits.caffe.layers.autograd import apply_function, at_least_float32, evaluated_at
 from digits.caffe.layers.base import Layer, Shape, register
 from digits.caffe.layers.labels import whole_numbers
 from digits.caffe.layers.normalization import normalization_mode, normalizer
@@ -55,6 +55,8 @@ class Loss(Layer):
 class EuclideanLoss(Loss):
     """Sum of squared differences / (2 * num)."""
 
+    backward_reads_blobs = False
+
     def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
         tops = super().reshape(bottoms)
         if count(bottoms[0]) != count(bottoms[1]):
@@ -66,6 +68,10 @@ class EuclideanLoss(Loss):
         first, second = bottoms
         difference = first.reshape(-1) - second.reshape(-1)
         return [difference.square().sum() / (2 * len(first))]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        # Before the first forward: Caffe's difference is still zero.
+        return [(bottoms[0].sum() + bottoms[1].sum()) * 0]
 
     def accepts_gradient(self, index: int) -> bool:
         return True
@@ -115,9 +121,19 @@ class HingeLoss(Loss):
         rows, labels = _rows_and_labels(self, bottoms)
         sign = torch.ones_like(rows).scatter_(1, labels, -1.0)
         margin = functional.relu(1 + sign * rows)
+        if self.remembers:
+            self.memory = (margin.detach(),)
         if self.param.hinge_loss_param.norm == caffe_pb2.HingeLossParameter.L2:
             margin = margin.square()
         return [margin.sum() / len(rows)]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        rows, labels = _rows_and_labels(self, bottoms)
+        margin = self.memory[0] if self.memory else torch.zeros_like(rows)
+        slope = margin.detach().scatter(1, labels, -margin.gather(1, labels))
+        if self.param.hinge_loss_param.norm == caffe_pb2.HingeLossParameter.L2:
+            return [(rows * slope).sum() * 2 / len(rows)]
+        return [(rows * slope.sign()).sum() / len(rows)]
 
 
 def _rows_and_labels(layer: Layer, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -149,13 +165,33 @@ class SigmoidCrossEntropyLoss(Loss):
     def tops(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
         scores, targets = bottoms[0], bottoms[1].detach().reshape(bottoms[0].shape)
         losses = functional.binary_cross_entropy_with_logits(scores, targets, reduction="none")
-        loss_param = self.param.loss_param
-        valid: Tensor | None = None
-        if loss_param.HasField("ignore_label"):
-            valid = targets.to(torch.int64) != loss_param.ignore_label
+        valid = self._valid(targets)
+        if valid is not None:
             losses = torch.where(valid, losses, 0.0)
-        batch = bottoms[0].shape[0] if bottoms[0].dim() else 1
-        return [losses.sum() / normalizer(self.mode, batch, losses.numel(), valid)]
+        divisor = self._divisor(bottoms[0], valid)
+        if self.remembers:
+            self.memory = (scores.detach().sigmoid(), torch.as_tensor(divisor))
+        return [losses.sum() / divisor]
+
+    def _valid(self, targets: Tensor) -> Tensor | None:
+        field = self.param.loss_param
+        if not field.HasField("ignore_label"):
+            return None
+        return targets.to(torch.int64) != field.ignore_label
+
+    def _divisor(self, scores: Tensor, valid: Tensor | None) -> Tensor | float:
+        batch = scores.shape[0] if scores.dim() else 1
+        return normalizer(self.mode, batch, scores.numel(), valid)
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        targets = bottoms[1].detach().reshape(bottoms[0].shape)
+        valid = self._valid(targets)
+        empty = (torch.zeros_like(targets), self._divisor(bottoms[0], valid))
+        sigmoid, divisor = self.memory or empty
+        slope = sigmoid - targets
+        if valid is not None:
+            slope = torch.where(valid, slope, 0.0)
+        return [(bottoms[0] * slope).sum() / divisor]
 
 
 @register("ContrastiveLoss")
@@ -184,10 +220,20 @@ class ContrastiveLoss(Loss):
         field = self.param.contrastive_loss_param
         first, second = (blob.reshape(len(blob), -1) for blob in bottoms[:2])
         similar = bottoms[2].detach().reshape(-1, 1).to(torch.int64) != 0
+        difference = first - second
+        if self.remembers:
+            self.memory = (difference.detach(),)
         loss: Tensor = apply_function(
-            _Contrastive, first - second, similar, field.margin, field.legacy_version
+            _Contrastive, difference, similar, field.margin, field.legacy_version
         )
         return [loss]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        first, second = (blob.reshape(len(blob), -1) for blob in bottoms[:2])
+        difference = self.memory[0] if self.memory else torch.zeros_like(first)
+        # The difference that forward left, as a function of the bottoms as they are.
+        kept = evaluated_at(difference, first - second)
+        return self.tops([kept, torch.zeros_like(first), bottoms[2]])
 
     def accepts_gradient(self, index: int) -> bool:
         return index != 2

@@ -54,24 +54,53 @@ class LRN(Layer):
         bottom = at_least_float32(bottoms[0])
         if self.within:
             return [self._within_channel(bottom).to(bottoms[0].dtype)]
+        norm: list[Tensor] | None = [] if self.remembers else None
         top: Tensor = apply_function(
-            _AcrossChannels, bottom, self.size, self.alpha / self.size, self.beta, self.k
+            _AcrossChannels, bottom, self.size, self.alpha / self.size, self.beta, self.k, norm
         )
+        self.memory = tuple(norm or ())
         return [top.to(bottoms[0].dtype)]
 
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        bottom, x = at_least_float32(bottoms[0]), at_least_float32(bottoms[0].detach())
+        if self.within:
+            mean, power = self.memory or (torch.zeros_like(x), torch.zeros_like(x))
+            slope = -self.alpha * self.beta * power / (1 + self.alpha * mean)
+            return [bottom * power + x * slope * self._window_mean(2 * x * bottom)]
+        norm = self.memory[0] if self.memory else torch.zeros_like(x)
+        reach = functional.avg_pool3d(
+            (bottom * x).unsqueeze(1), (self.size, 1, 1), 1, ((self.size - 1) // 2, 0, 0)
+        ).squeeze(1)
+        # avg_pool3d has divided by the size already.
+        return [bottom * norm**-self.beta - 2 * self.alpha * self.beta * tops[0] / norm * reach]
+
     def _within_channel(self, bottom: Tensor) -> Tensor:
+        mean = self._window_mean(bottom * bottom)
+        power = (1 + self.alpha * mean) ** -self.beta
+        if self.remembers:
+            self.memory = (mean.detach(), power.detach())
+        return bottom * power
+
+    def _window_mean(self, values: Tensor) -> Tensor:
         half = (self.size - 1) // 2
-        mean = functional.avg_pool2d(bottom * bottom, self.size, stride=1, padding=half)
-        return bottom * (1 + self.alpha * mean) ** -self.beta
+        return functional.avg_pool2d(values, self.size, stride=1, padding=half)
 
 
 class _AcrossChannels(torch.autograd.Function):
     """y = x * s^-beta; with scale = alpha / n and g the gradient of y, that of x is
-    g * s^-beta - 2 * scale * beta * x * (window sum of g * y / s).
+    g * s^-beta - 2 * scale * beta * x * (window sum of g * y / s).  `remembered` is given s.
     """
 
     @staticmethod
-    def forward(ctx: Any, bottom: Tensor, size: int, scale: float, beta: float, k: float) -> Tensor:
+    def forward(
+        ctx: Any,
+        bottom: Tensor,
+        size: int,
+        scale: float,
+        beta: float,
+        k: float,
+        remembered: list[Tensor] | None,
+    ) -> Tensor:
         bottom = _dense(bottom)
         top = torch.empty_like(bottom)
         # Without a backward pass to come, s need not outlive its piece.
@@ -84,6 +113,8 @@ class _AcrossChannels(torch.autograd.Function):
             torch.add(start, window.sums(x), alpha=scale, out=s)
             torch.div(x, _power(s, beta), out=y)
         ctx.save_for_backward(bottom, norm)
+        if remembered is not None:
+            remembered.append(norm)
         ctx.window, ctx.beta, ctx.factor = window, beta, -2 * scale * beta
         return top
 
@@ -98,7 +129,7 @@ class _AcrossChannels(torch.autograd.Function):
             torch.div(direct * x, s, out=window.room(x))
             torch.mul(window.sums(x), x, out=d)
             torch.add(direct, d, alpha=ctx.factor, out=d)
-        return result, None, None, None, None
+        return result, None, None, None, None, None
 
 
 class _Window:

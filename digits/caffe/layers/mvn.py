@@ -39,8 +39,25 @@ class MVN(Layer):
         rows = bottom.reshape(self.shape).flatten(1 if field.across_channels else 2)
         rows = rows - rows.mean(-1, keepdim=True)
         if field.normalize_variance:
+            if self.remembers:
+                self.memory = (_deviation(rows.detach()) + field.eps,)
             rows = apply_function(_Normalise, rows, field.eps)
         return [rows.reshape(self.shape)]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        field = self.param.mvn_param
+        if not field.normalize_variance:
+            return self.forward(bottoms)
+        first = 1 if field.across_channels else 2
+        rows = bottoms[0].reshape(self.shape).flatten(first)
+        top = tops[0].flatten(first)
+        rows = rows / (self.memory[0] if self.memory else torch.zeros_like(rows[..., :1]))
+        along = top * (rows * top).mean(-1, keepdim=True)
+        return [(rows - rows.mean(-1, keepdim=True) - along).reshape(self.shape)]
+
+
+def _deviation(rows: Tensor) -> Tensor:
+    return rows.square().mean(-1, keepdim=True).sqrt()
 
 
 class _Normalise(torch.autograd.Function):
@@ -48,7 +65,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, eps: float) -> Tensor:
-        deviation = rows.square().mean(-1, keepdim=True).sqrt()
+        deviation = _deviation(rows)
         top = rows / (deviation + eps)
         ctx.save_for_backward(top, deviation)
         ctx.eps = eps

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from digits.caffe.layers.autograd import evaluated_at
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
 from digits.caffe.layers.shapes import bottom_error
 from digits.caffe.proto import caffe_pb2
@@ -33,6 +34,14 @@ class NeuronLayer(Layer):
     def apply(self, bottom: Tensor) -> Tensor:
         """The function itself."""
         raise NotImplementedError
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        slope = self.slope_at(bottoms[0].detach(), tops[0])
+        return [self.apply(bottoms[0]) if slope is None else bottoms[0] * slope]
+
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor | None:
+        """Caffe's derivative, where it is read off the top; None where off the bottom alone."""
+        return None
 
 
 @register("ReLU")
@@ -76,7 +85,16 @@ class PReLU(NeuronLayer):
         return [bottoms[0]]
 
     def apply(self, bottom: Tensor) -> Tensor:
+        if self.in_place and self.remembers:
+            self.memory = (bottom.detach().clone(),)
         return functional.prelu(bottom, self.params[0].reshape(-1))
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        bottom = bottoms[0]
+        if self.in_place:
+            before = self.memory[0] if self.memory else torch.zeros_like(bottom)
+            bottom = evaluated_at(before, bottom)
+        return [functional.prelu(bottom, self.params[0].reshape(-1))]
 
 
 @register("ELU")
@@ -86,6 +104,9 @@ class ELU(NeuronLayer):
     def apply(self, bottom: Tensor) -> Tensor:
         return functional.elu(bottom, self.param.elu_param.alpha)
 
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        return torch.where(bottom > 0, 1.0, self.param.elu_param.alpha + top)
+
 
 @register("Sigmoid")
 class Sigmoid(NeuronLayer):
@@ -94,6 +115,9 @@ class Sigmoid(NeuronLayer):
     def apply(self, bottom: Tensor) -> Tensor:
         return bottom.sigmoid()
 
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        return top * (1 - top)
+
 
 @register("TanH")
 class TanH(NeuronLayer):
@@ -101,6 +125,9 @@ class TanH(NeuronLayer):
 
     def apply(self, bottom: Tensor) -> Tensor:
         return bottom.tanh()
+
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        return 1 - top * top
 
 
 @register("AbsVal")
@@ -140,7 +167,15 @@ class Swish(NeuronLayer):
     """x * sigmoid(beta * x)."""
 
     def apply(self, bottom: Tensor) -> Tensor:
-        return bottom * (self.param.swish_param.beta * bottom).sigmoid()
+        sigmoid = (self.param.swish_param.beta * bottom).sigmoid()
+        if self.remembers:
+            self.memory = (sigmoid.detach(),)
+        return bottom * sigmoid
+
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        sigmoid = self.memory[0] if self.memory else torch.zeros_like(top)
+        product = self.param.swish_param.beta * top
+        return product + sigmoid * (1 - product)
 
 
 @register("Threshold")
@@ -161,6 +196,8 @@ class Dropout(NeuronLayer):
     TEST: the bottom itself.
     """
 
+    backward_reads_blobs = False
+
     def setup(self, bottoms: Sequence[Shape]) -> None:
         self.ratio = self.param.dropout_param.dropout_ratio
         if not 0 <= self.ratio < 1:
@@ -175,3 +212,7 @@ class Dropout(NeuronLayer):
         )
         mask.div_(keep)
         return bottom.mul_(mask) if self.in_place and self.may_overwrite(bottom) else bottom * mask
+
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        # Asked for before the first forward only, when Caffe's mask is still empty.
+        return torch.zeros_like(top) if self.training and self.ratio else torch.ones_like(top)

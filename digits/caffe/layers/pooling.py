@@ -13,7 +13,7 @@ proportion to it, TEST gives the mean weighted by the values.  Source: pooling_l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -133,6 +133,12 @@ class _Pool(Layer):
             return _average(bottom, grid)
         return self._stochastic(bottom, grid)
 
+    def pool_before_forward(self, bottom: Tensor, method: int, grid: Grid) -> Tensor:
+        """As long as no position is known, Caffe takes the first of the plane."""
+        if method == AVE:
+            return _average(bottom, grid)
+        return bottom[:, :, :1, :1].expand(-1, -1, grid.rows.windows, grid.columns.windows)
+
     def _stochastic(self, bottom: Tensor, grid: Grid) -> Tensor:
         values = _windows(bottom, grid)
         if not self.training:
@@ -161,6 +167,7 @@ class Pooling(_Pool):
     def setup(self, bottoms: Sequence[Shape]) -> None:
         field = self.param.pooling_param
         self.method = field.pool
+        self.backward_reads_blobs = len(self.param.top) > 1
         self._check_kernel()
         self.kernel = self._pair("kernel_size", "kernel")
         self.pad = self._pair("pad", "pad")
@@ -198,6 +205,14 @@ class Pooling(_Pool):
             return [self.pool(bottoms[0], self.method, self.grid)]
         top, position = _max_with_positions(bottoms[0], self.grid)
         return [top, position.to(top.dtype)]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        if len(tops) == 1:
+            return [self.pool_before_forward(bottoms[0], self.method, self.grid)]
+        # The second top is where Caffe has the positions; -1 stands for a window without values.
+        position = tops[1].long().flatten(2)
+        chosen = bottoms[0].flatten(2).gather(2, position.clamp_min(0)) * (position >= 0)
+        return [chosen.reshape(tops[0].shape), tops[1]]
 
     def _grid(self, shape: Shape) -> Grid:
         kernel = shape[2:] if self.param.pooling_param.global_pooling else self.kernel
@@ -253,6 +268,8 @@ class SPP(_Pool):
     Top: (N, C * (1 + 4 + 16 + ...)); with pyramid_height 1, (N, C, 1, 1).
     """
 
+    backward_reads_blobs = False
+
     exact_bottoms = 1
     exact_tops = 1
 
@@ -274,7 +291,13 @@ class SPP(_Pool):
         return [(shape[0], shape[1] * windows)]
 
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        tops = [self.pool(bottoms[0], self.param.spp_param.pool, grid) for grid in self.grids]
+        return self._joined(bottoms[0], self.pool)
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        return self._joined(bottoms[0], self.pool_before_forward)
+
+    def _joined(self, bottom: Tensor, pool: Callable[[Tensor, int, Grid], Tensor]) -> list[Tensor]:
+        tops = [pool(bottom, self.param.spp_param.pool, grid) for grid in self.grids]
         return tops if self.levels == 1 else [torch.cat([top.flatten(1) for top in tops], 1)]
 
     def _axis(self, size: int, level: int) -> Axis:

@@ -43,6 +43,11 @@ class Power(NeuronLayer):
         result: Tensor = apply_function(_Power, base, self.power)
         return result
 
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor | None:
+        if self.power in (0, 1, 2) or self.scale == 0:
+            return None
+        return self.power * self.scale * top / self._base(bottom)
+
     def _base(self, bottom: Tensor) -> Tensor:
         # Not + 0, which would lose the sign of a zero.
         base = bottom * self.scale
@@ -83,6 +88,9 @@ class Exp(NeuronLayer):
     def apply(self, bottom: Tensor) -> Tensor:
         top = (bottom * self.inner_scale).exp()
         return top if self.outer_scale == 1 else top * self.outer_scale
+
+    def slope_at(self, bottom: Tensor, top: Tensor) -> Tensor:
+        return top * self.inner_scale
 
 
 @register("Log")

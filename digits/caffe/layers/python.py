@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from digits.caffe.blob import Blob
-from digits.caffe.errors import CaffeError
 from digits.caffe.layers.autograd import apply_function
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
 from digits.caffe.layers.python_layer import BlobVec, load_class
@@ -26,7 +25,12 @@ from digits.caffe.proto import caffe_pb2
 
 @register("Python")
 class Python(Layer):
-    """Runs the class `layer` of the module `module`; any number of bottoms and tops."""
+    """Runs the class `layer` of the module `module`; any number of bottoms and tops.
+
+    What that code raises reaches the caller as it is, as in pycaffe.
+    """
+
+    runs_foreign_code = True
 
     def setup(self, bottoms: Sequence[Shape]) -> None:
         if not self.context.allow_python:
@@ -34,14 +38,15 @@ class Python(Layer):
                 "Python layers run code that comes with the network, which is not allowed here. "
                 "If you trust its author, allow them (allow_python)"
             )
+        self.has_net_blobs = False
         self.bottoms = [self._blob(shape) for shape in bottoms]
         self.tops = [self._blob(()) for _ in self.param.top]
         field = self.param.python_param
         with self._naming("loading"):
             self.code = load_class(field.module, field.layer)(self.param)
+            self.code.blobs = BlobVec()  # also where the author's __init__ calls no other
             self.code.param_str = field.param_str
             self.code.phase = int(self.context.phase)
-            self.code.blobs = BlobVec()
         self._call("setup", self.bottoms, self.tops)
         self.first_values = [torch.from_numpy(blob.data.copy()) for blob in self.code.blobs]
 
@@ -62,28 +67,61 @@ class Python(Layer):
         return [blob.shape for blob in self.tops]
 
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        return list(apply_function(_Call, self, len(bottoms), *bottoms, *self.params))
+        return list(apply_function(_Call, self, len(bottoms), None, *bottoms, *self.params))
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        return list(apply_function(_Call, self, len(bottoms), tops, *bottoms, *self.params))
+
+    def show(
+        self, bottoms: Sequence[Tensor], tops: Sequence[Tensor], params: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Let backward look at these blobs; answers the tops."""
+        self._take(bottoms, params)
+        for blob, top in zip(self.tops, tops, strict=True):
+            blob.assign(top)
+        return [top.clone() for top in tops]
 
     def run_forward(self, bottoms: Sequence[Tensor], params: Sequence[Tensor]) -> list[Tensor]:
         """The tops; the blobs keep what backward will look at."""
-        for blob, bottom in zip(self.bottoms, bottoms, strict=True):
-            blob.assign(bottom.detach())
-        self.code.blobs[:] = [self._blob(tuple(param.shape)) for param in params]
-        for blob, param in zip(self.code.blobs, params, strict=True):
-            blob.assign(param.detach())
+        self._take(bottoms, params)
         self._call("reshape", self.bottoms, self.tops)
         self._call("forward", self.bottoms, self.tops)
         # Copies, because the next pass writes into the same arrays.
         return [blob.tensor().clone() for blob in self.tops]
 
+    def show_params(self, blobs: Sequence[Blob]) -> None:
+        """Let the author's code have the net's own blobs of its parameters."""
+        self.code.blobs[:] = blobs
+        self.has_net_blobs = True
+
+    def _take(self, bottoms: Sequence[Tensor], params: Sequence[Tensor]) -> None:
+        for blob, bottom in zip(self.bottoms, bottoms, strict=True):
+            blob.assign(bottom.detach())
+        if not self.has_net_blobs:
+            self.code.blobs[:] = self._blobs_of(params)
+
+    def _blobs_of(self, params: Sequence[Tensor]) -> list[Blob]:
+        """Blobs in the parameters' memory, with gradients of their own."""
+        blobs = [self._blob(tuple(param.shape)) for param in params]
+        for blob, param in zip(blobs, params, strict=True):
+            blob.assign(param.detach())
+        return blobs
+
     def run_backward(self, grads: Sequence[Tensor], needs: Sequence[bool]) -> list[Tensor]:
         """The gradients of the bottoms, then of the parameters."""
         for blob, grad in zip(self.tops, grads, strict=True):
             blob.assign_diff(grad.contiguous())
-        for blob in [*self.bottoms, *self.code.blobs]:
+        # The net adds up the gradients of parameters, so the author's code starts from zeros.
+        kept = list(self.code.blobs)
+        alone = self._blobs_of([param.detach() for param in self.params])
+        for blob in [*self.bottoms, *alone]:
             blob.assign_diff(torch.zeros_like(blob.tensor()))
-        self._call("backward", self.tops, list(needs), self.bottoms)
-        return [blob.diff_tensor() for blob in [*self.bottoms, *self.code.blobs]]
+        self.code.blobs[:] = alone
+        try:
+            self._call("backward", self.tops, list(needs[: len(self.bottoms)]), self.bottoms)
+        finally:
+            self.code.blobs[:] = kept
+        return [blob.diff_tensor() for blob in [*self.bottoms, *alone]]
 
     def _call(self, method: str, *arguments: Any) -> None:
         with self._naming(method):
@@ -92,15 +130,16 @@ class Python(Layer):
 
     @contextmanager
     def _naming(self, step: str) -> Iterator[None]:
-        """Turn whatever the author's code raises into an error that names the layer."""
+        """Whatever the author's code raises comes through, with a note on the layer."""
         try:
             yield
-        except CaffeError:
-            raise
         except Exception as error:  # foreign code may raise anything
             field = self.param.python_param
-            what = f"{type(error).__name__}: {error}"
-            raise self.error(f"{step} {field.module}.{field.layer} failed: {what}") from error
+            where = f"{step} of {field.module}.{field.layer}"
+            if self.context.wrap_python_errors:
+                raise self.error(f"{where}: {type(error).__name__}: {error}") from error
+            error.add_note(f"in {where}, the code of layer {self.name!r} (Python)")
+            raise
 
     def _blob(self, shape: Shape) -> Blob:
         return Blob(shape, self.context.device, self.context.dtype)
@@ -108,13 +147,17 @@ class Python(Layer):
 
 class _Call(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, layer: Python, bottoms: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, layer: Python, bottoms: int, tops: Sequence[Tensor] | None, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.layer, ctx.bottoms = layer, bottoms
+        if tops is not None:
+            return tuple(layer.show(tensors[:bottoms], tops, tensors[bottoms:]))
         return tuple(layer.run_forward(tensors[:bottoms], tensors[bottoms:]))
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        needs = ctx.needs_input_grad[2:]
+        needs = ctx.needs_input_grad[3:]
         results = ctx.layer.run_backward(grads, needs[: ctx.bottoms])
         wanted = (r if need else None for r, need in zip(results, needs, strict=True))
-        return (None, None, *wanted)
+        return (None, None, None, *wanted)

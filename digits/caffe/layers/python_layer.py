@@ -37,9 +37,11 @@ class BlobVec(list[Blob]):
 class Layer:
     """Derive from this, as in pycaffe.  `bottom` and `top` are lists of blobs with data and diff.
 
-    `param_str` holds python_param's text, `phase` 0 for TRAIN and 1 for TEST.
+    `param_str` holds python_param's text, `phase` 0 for TRAIN and 1 for TEST, `blobs` the layer's
+    parameters.  `net.layers` has these objects.
     """
 
+    type = "Python"
     param_str = ""
     phase = caffe_pb2.TRAIN
     blobs: BlobVec
@@ -54,6 +56,7 @@ class Layer:
 
     def __init__(self, param: caffe_pb2.LayerParameter) -> None:
         self.layer_param = param
+        self.blobs = BlobVec()
 
     def setup(self, bottom: Sequence[Blob], top: Sequence[Blob]) -> None:
         """Read `param_str`, check the bottoms, ask for parameters; called once."""

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits.caffe.layers.autograd import apply_function
+from digits.caffe.layers.autograd import apply_function, evaluated_at
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
 from digits.caffe.layers.shapes import bottom_error, count, show
 from digits.caffe.machine.log import at, number
@@ -106,24 +106,45 @@ class _Recurrent(Layer):
         return slots
 
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        x, cont = bottoms[0], bottoms[1].detach().unsqueeze(-1)  # cont: (T, N, 1)
-        driven = functional.linear(x.flatten(2), self.params[0], self.params[1])
+        driven, cont = self._driven(bottoms), bottoms[1].detach().unsqueeze(-1)  # cont: (T, N, 1)
+        states = self._first_states(bottoms, bottoms[0])
+        if self.remembers:
+            self.memory = (driven.detach(), cont.clone(), *(state.clone() for state in states))
+        top, states = self._unrolled(driven, cont, states)
+        if self.exposed:
+            # Gradients of these tops are ignored, as in Caffe.
+            return [top, *(state.detach().unsqueeze(0) for state in states)]
+        self.carried = [state.detach() for state in states]
+        return [top]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        driven = self._driven(bottoms)
+        empty = driven.new_zeros(driven.shape[1], self.outputs)
+        cont = driven.new_zeros(*driven.shape[:2], 1)
+        before, cont, *states = self.memory or (
+            torch.zeros_like(driven), cont, *[empty] * self.states,
+        )  # fmt: skip
+        top, _ = self._unrolled(evaluated_at(before, driven), cont, states)
+        return [top, *tops[1:]]
+
+    def _driven(self, bottoms: Sequence[Tensor]) -> Tensor:
+        """What the inputs alone bring into the gates, (T, N, gates * num_output)."""
+        driven = functional.linear(bottoms[0].flatten(2), self.params[0], self.params[1])
         if self.static:
-            static = functional.linear(bottoms[2].flatten(1), self.params[2])
-            driven = driven + static
-        states = self._first_states(bottoms, x)
+            driven = driven + functional.linear(bottoms[2].flatten(1), self.params[2])
+        return driven
+
+    def _unrolled(
+        self, driven: Tensor, cont: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The outputs of all steps, (T, N, num_output), and the last states."""
         outputs = []
         for step in range(self.steps):
             output, states = self.step(driven[step], cont[step], states)
             outputs.append(output)
             if self.param.recurrent_param.debug_info:
                 self._log_states(step, states)
-        top = torch.stack(outputs)
-        if self.exposed:
-            # Gradients of these tops are ignored, as in Caffe.
-            return [top, *(state.detach().unsqueeze(0) for state in states)]
-        self.carried = [state.detach() for state in states]
-        return [top]
+        return torch.stack(outputs), states
 
     def _log_states(self, step: int, states: Sequence[Tensor]) -> None:
         """What `debug_info` of a net logs, for the blobs inside this layer."""
@@ -229,15 +250,26 @@ class LSTMUnit(Layer):
         cell, gates, cont = bottoms
         return list(lstm_unit(cell, gates, cont.detach().unsqueeze(-1)))
 
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        cell, gates, cont = bottoms
+        return list(lstm_unit(cell, gates, cont.detach().unsqueeze(-1), tops[0]))
+
     def accepts_gradient(self, index: int) -> bool:
         return index != 2
 
 
-def lstm_unit(cell: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
-    """The new c and h, (..., D), from c (..., D), gates (..., 4 D) and cont (..., 1)."""
+def lstm_unit(
+    cell: Tensor, gates: Tensor, cont: Tensor, given: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The new c and h, (..., D), from c (..., D), gates (..., 4 D) and cont (..., 1).
+
+    `given`: a value that c has all the same.
+    """
     input_gate, forget, output, candidate = gates.chunk(4, -1)
     kept = apply_function(_ForgetGate, forget, cont)
     cell = kept * cell + input_gate.sigmoid() * candidate.tanh()
+    if given is not None:
+        cell = evaluated_at(given, cell)
     return cell, output.sigmoid() * cell.tanh()
 
 

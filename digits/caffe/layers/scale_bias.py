@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from digits.caffe.layers.autograd import evaluated_at
 from digits.caffe.layers.base import Layer, ParamSlot, Shape, register
 from digits.caffe.layers.batch_norm import BatchNorm
 from digits.caffe.layers.shapes import bottom_error, canonical_axis, show
@@ -100,11 +102,23 @@ class Scale(_Broadcast):
         bottom = bottoms[0]
         if self.batch_norm is not None:
             return [self.batch_norm.normalise(bottom, *self.params)]
+        if self.in_place and self.remembers:
+            self.memory = (bottom.detach().clone(),)
+        return [self._scaled(bottom, bottoms)]
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        bottom = bottoms[0]
+        if self.in_place:
+            before = self.memory[0] if self.memory else torch.zeros_like(bottom)
+            bottom = evaluated_at(before, bottom)
+        return [self._scaled(bottom, bottoms)]
+
+    def _scaled(self, bottom: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
         factors, *bias = [*bottoms[1:], *self.params]
         factors = self.expand(factors, bottom)
         if bias:
-            return [self.expand(bias[0], bottom).addcmul(bottom, factors)]
-        return [bottom * factors]
+            return self.expand(bias[0], bottom).addcmul(bottom, factors)
+        return bottom * factors
 
 
 @register("Bias")

@@ -46,6 +46,10 @@ class Softmax(Layer):
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
         return [at_least_float32(bottoms[0]).softmax(self.axis)]
 
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        bottom, top = bottoms[0], tops[0]
+        return [top * (bottom - (bottom * top).sum(self.axis, keepdim=True))]
+
 
 @dataclass(frozen=True)
 class _Batch:
@@ -80,18 +84,40 @@ class _SoftmaxLoss(Loss):
         return [(), bottoms[0]][: max(1, len(self.param.top))]
 
     def tops(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        axes = self.axes
-        labels = axes.labels(self, bottoms[1], self.ignored)
-        valid = None if self.ignored is None else labels != self.ignored
-        divisor = normalizer(self.mode, axes.outer, axes.outer * axes.inner, valid)
-        batch = _Batch(axes.scores(bottoms[0]), labels, valid, divisor)
-        loss, log_probability = self.loss(batch, bottoms)
+        loss, log_probability = self.loss(self._batch(bottoms), bottoms)
+        if self.remembers:
+            self.memory = (log_probability,)
         if len(self.param.top) < 2:
             return [loss]
         return [loss, log_probability.exp().reshape(bottoms[0].shape)]
 
+    def _batch(self, bottoms: Sequence[Tensor]) -> _Batch:
+        axes = self.axes
+        labels = axes.labels(self, bottoms[1], self.ignored)
+        valid = None if self.ignored is None else labels != self.ignored
+        divisor = normalizer(self.mode, axes.outer, axes.outer * axes.inner, valid)
+        return _Batch(axes.scores(bottoms[0]), labels, valid, divisor)
+
+    def replay(self, bottoms: Sequence[Tensor], tops: Sequence[Tensor]) -> list[Tensor]:
+        batch = self._batch([at_least_float32(bottom) for bottom in bottoms])
+        slope = self.slope(batch, self._probability(batch, tops), bottoms)
+        if batch.valid is not None:
+            slope = slope * batch.valid
+        # The second top, the probabilities, has no gradient.
+        return [(batch.scores * slope.detach()).sum() / batch.divisor, *tops[1:]]
+
+    def _probability(self, batch: _Batch, tops: Sequence[Tensor]) -> Tensor:
+        """Those of the last forward pass; a second top is their memory."""
+        if len(tops) > 1:
+            return tops[1].reshape(batch.scores.shape)
+        return self.memory[0].exp() if self.memory else torch.zeros_like(batch.scores)
+
     def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The loss, and the logarithms of the probabilities (without gradient)."""
+        raise NotImplementedError
+
+    def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
+        """The derivative by the scores, times the divisor, where no label is ignored."""
         raise NotImplementedError
 
 
@@ -112,6 +138,12 @@ class SoftmaxWithLoss(_SoftmaxLoss):
             _LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor
         )
         return result
+
+    def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
+        labels = batch.labels
+        if batch.valid is not None:
+            labels = labels.masked_fill(~batch.valid, 0)
+        return probability.scatter_add(1, labels, probability.new_full(labels.shape, -1.0))
 
 
 class _LogLoss(torch.autograd.Function):
@@ -192,15 +224,22 @@ class InfogainLoss(_SoftmaxLoss):
         return tops
 
     def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        matrix = self.matrix if self.matrix is not None else bottoms[2].detach()
-        # The row of H for each label: (outer, inner, classes) -> (outer, classes, inner).
-        table = matrix.reshape(self.axes.classes, self.axes.classes)
-        labels = batch.labels.clamp(0, self.axes.classes - 1).squeeze(1)
-        rows = table[labels].transpose(1, 2)
+        rows = self._rows(batch, bottoms)
         if batch.valid is not None:
             rows = rows * batch.valid
         result: tuple[Tensor, Tensor] = apply_function(_Infogain, batch.scores, rows, batch.divisor)
         return result
+
+    def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
+        rows = self._rows(batch, bottoms)
+        return probability * rows.sum(1, keepdim=True) - rows
+
+    def _rows(self, batch: _Batch, bottoms: Sequence[Tensor]) -> Tensor:
+        """The row of H for each label, (outer, classes, inner)."""
+        matrix = self.matrix if self.matrix is not None else bottoms[2].detach()
+        table = matrix.reshape(self.axes.classes, self.axes.classes)
+        labels = batch.labels.clamp(0, self.axes.classes - 1).squeeze(1)
+        return table[labels].transpose(1, 2)
 
     def accepts_gradient(self, index: int) -> bool:
         return index == 0

@@ -23,7 +23,7 @@ Arrays = Mapping[str, Array]
 def forward_all(net: Net, blobs: Sequence[str] | None, inputs: Arrays) -> dict[str, Array]:
     """The outputs, and `blobs`, for all samples of `inputs`: arrays with the samples first."""
     results: dict[str, list[Array]] = {name: [] for name in [*net.outputs, *(blobs or ())]}
-    for batch in _cut(net, inputs):
+    for batch in cut(net, inputs):
         for name, values in net.forward(blobs, None, None, **batch).items():
             results[name].extend(np.atleast_1d(values.copy()))
     return _joined(results, _samples(inputs))
@@ -41,8 +41,8 @@ def forward_backward_all(
     known = {*net.inputs, *net.outputs}
     if set(arrays) - known:
         raise NetError(f"the net has no input or output {sorted(set(arrays) - known)}.")
-    forward = _cut(net, {name: arrays[name] for name in net.inputs if name in arrays})
-    backward = _cut(net, {name: arrays[name] for name in net.outputs if name in arrays})
+    forward = cut(net, {name: arrays[name] for name in net.inputs if name in arrays})
+    backward = cut(net, {name: arrays[name] for name in net.outputs if name in arrays})
     nothing: dict[str, Array] = {}
     for inputs, outputs in zip_longest(forward, backward, fillvalue=nothing):
         for name, values in net.forward(blobs, None, None, **inputs).items():
@@ -62,7 +62,8 @@ def _samples(arrays: Arrays) -> int:
     return counts.pop()
 
 
-def _cut(net: Net, arrays: Arrays) -> Iterator[dict[str, Array]]:
+def cut(net: Net, arrays: Arrays) -> Iterator[dict[str, Array]]:
+    """Batches of the net's size, the last one filled up with zeros."""
     if not arrays:
         return
     samples = _samples(arrays)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -22,6 +23,7 @@ from digits.caffe.layers.base import Layer, LayerContext, ParamSlot, Phase
 from digits.caffe.layers.registry import create_layer
 from digits.caffe.machine.log import at, number
 from digits.caffe.nets.gradients import find_needs
+from digits.caffe.nets.net_blob import NetBlob
 from digits.caffe.nets.nodes import Node, Parts
 from digits.caffe.nets.rules import filter_net
 from digits.caffe.nets.sharing import ParamTable
@@ -102,9 +104,14 @@ class _Builder:
         log.info("Creating layer %s", param.name, extra=at("layer_factory.hpp:77"))
         own = caffe_pb2.LayerParameter()
         own.CopyFrom(param)
-        node = Node(create_layer(own, self.context), param)
+        # As in Caffe, a layer may name the phase that it works in.
+        context = self.context
+        if own.phase != int(context.phase):
+            context = replace(context, phase=Phase(own.phase))
+        node = Node(create_layer(own, context), param)
         if node.layer.is_loss and not own.loss_weight:
-            own.loss_weight.append(1.0)
+            # Tops beyond the loss itself (probabilities) weigh nothing.
+            own.loss_weight.extend([1.0, *[0.0] * (len(param.top) - 1)])
         self.parts.nodes.append(node)
         return node
 
@@ -144,7 +151,7 @@ class _Builder:
 
     def _new_blob(self, node: Node, name: str) -> int:
         log.info("%s -> %s", node.name, name, extra=at("net.cpp:382"))
-        self.parts.blobs.append(Blob((), self.context.device, self.context.dtype))
+        self.parts.blobs.append(NetBlob((), self.context.device, self.context.dtype))
         self.parts.blob_names.append(name)
         self.parts.blob_needs.append(False)
         self.parts.blob_loss_weights.append(0.0)

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 import torch
 from torch.autograd.graph import GradientEdge
 
-from digits.caffe.blob import Blob, ParamBlob
+from digits.caffe.blob import ParamBlob
 from digits.caffe.layers.base import Layer
+from digits.caffe.nets.net_blob import NetBlob
+from digits.caffe.nets.replay import Sight
 from digits.caffe.proto import caffe_pb2
 
 Shape = tuple[int, ...]
@@ -42,11 +44,13 @@ class NetParam:
 class LayerGraph:
     """The autograd graph of one layer: where its tops come out, and its bottoms' gradients.
 
-    It holds no tops: those that the gradient does not need are free.
+    It holds no tops: those that the gradient does not need are free.  `sight` is the state of the
+    blobs around the layer that the graph fits.
     """
 
     tops: list[GradientEdge | None]
     gradients: list[torch.Tensor | None]
+    sight: Sight | None = None
 
 
 @dataclass(eq=False)
@@ -89,7 +93,7 @@ class Parts:
 
     param: caffe_pb2.NetParameter
     nodes: list[Node] = field(default_factory=list)
-    blobs: list[Blob] = field(default_factory=list)
+    blobs: list[NetBlob] = field(default_factory=list)
     blob_names: list[str] = field(default_factory=list)
     blob_needs: list[bool] = field(default_factory=list)
     blob_loss_weights: list[float] = field(default_factory=list)

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
-from digits.caffe.errors import NetError
+from digits.caffe.errors import CaffeError, NetError
 from digits.caffe.layers.base import LayerContext, Phase
+from digits.caffe.nets import replay
 from digits.caffe.nets.building import reshape_tops
 from digits.caffe.nets.debug_info import DebugInfo
 from digits.caffe.nets.joining import join_layers, part_layers
@@ -54,7 +55,9 @@ class Passes:
         self._token = torch.zeros((), requires_grad=True)
         self._refusal: str | None = _refused_gradient(parts)
         self.bind_params()
-        if not keep_blobs:
+        if keep_blobs:
+            self._prepare_to_keep()
+        else:
             join_layers(parts)
 
     @property
@@ -66,7 +69,22 @@ class Passes:
     def keep_blobs(self, keep: bool) -> None:
         if keep and not self._keep_blobs:
             part_layers(self._parts)
+            self._prepare_to_keep()
         self._keep_blobs = keep
+
+    def _prepare_to_keep(self) -> None:
+        """Have blobs share memory where they do in Caffe, and notice what is written by hand."""
+        last_writer = {top: node for node in self._parts.nodes for top in node.tops}
+        for node in self._parts.nodes:
+            if node.type in _VIEWS:
+                for top in node.tops:
+                    # What a later layer writes in place is not to change the bottom.
+                    if last_writer[top] is node:
+                        self._blobs[top].follow(self._blobs[node.bottoms[0]])
+            if node.needs_backward:
+                node.layer.remembers = True
+                for blob in [*node.bottoms, *node.tops]:
+                    self._blobs[blob].is_kept = True
 
     def bind_params(self) -> None:
         """Hand the layers their parameters; again after a parameter's memory was replaced."""
@@ -84,8 +102,6 @@ class Passes:
         """
         nodes = self._parts.nodes[start : end + 1]
         self.flush_params()
-        if start and self._arrays_are_copies:
-            self._flush_views(start)
         self._loss = None
         if self._keep_blobs:
             self._release(nodes, all_tops=start == 0)
@@ -101,15 +117,14 @@ class Passes:
                     self.debug_info.forward(node)
                 for callback in self.after_forward:
                     callback(index)
-        if len(nodes) < len(self._parts.nodes) and self._keep_blobs:
-            self._refresh_views(start, end)
         self._loss = _total(losses, self._context)
         return self._loss
 
     def backward(self, start: int, end: int) -> None:
         """Run layers `start` down to `end`, both included; adds to the parameters' gradients.
 
-        Raises NetError without a forward pass before, and for a gradient that a layer refuses.
+        With kept blobs it works with what these hold, also without a forward pass before; else that
+        raises NetError.  So does a gradient that a layer refuses.
         """
         if self._refusal:
             raise NetError(self._refusal)
@@ -147,26 +162,10 @@ class Passes:
         """Let go of the last pass, so that this one can use its memory again."""
         for node in nodes:
             node.graph = None
+            node.layer.memory = ()
             if all_tops and not node.layer.keeps_tops and not node.layer.in_place:
                 for top in node.tops:
                     self._blobs[top].release()
-
-    def _flush_views(self, start: int) -> None:
-        """Before a pass that starts in the middle: what was written into arrays of shared blobs."""
-        for node in self._parts.nodes[:start]:
-            if node.type in _VIEWS:
-                for blob in [*node.tops, *node.bottoms]:
-                    self._blobs[blob].tensor()
-
-    def _refresh_views(self, start: int, end: int) -> None:
-        """After a pass over some layers: let tops follow whose memory in Caffe is the bottom's."""
-        for index, node in enumerate(self._parts.nodes):
-            if node.type in _VIEWS and not start <= index <= end:
-                bottom = self._blobs[node.bottoms[0]]
-                for top in node.tops:
-                    if self._blobs[top].count == bottom.count:
-                        values = bottom.tensor().detach().reshape(self._blobs[top].shape)
-                        self._blobs[top].assign(values)
 
     def _forward_node(self, node: Node, losses: list[torch.Tensor]) -> None:
         blobs = self._blobs
@@ -193,15 +192,31 @@ class Passes:
         self, node: Node, bottoms: list[torch.Tensor], losses: list[torch.Tensor]
     ) -> None:
         """Run a layer in an autograd graph of its own."""
+        for blob in node.bottoms:
+            self._blobs[blob].edits()  # what was written so far is what this layer reads
+        if node.layer.in_place:
+            # Whoever holds the array of the bottom is about to find the top in its memory.
+            bottoms = [
+                bottom.clone() if self._blobs[blob].is_watched() else bottom
+                for blob, bottom in zip(node.bottoms, bottoms, strict=True)
+            ]
+        gradients, entered = self._entered(node, bottoms)
+        tops = self._run(node, entered, True)
+        graph = LayerGraph([_edge(top) for top in tops], gradients)
+        self._take_tops(node, tops, losses)
+        graph.sight = replay.look(self._blobs, node.bottoms, node.tops)
+        node.graph = graph
+
+    def _entered(
+        self, node: Node, bottoms: list[torch.Tensor]
+    ) -> tuple[list[torch.Tensor | None], list[torch.Tensor]]:
+        """The bottoms at the border of a layer's own graph, and where their gradients will be."""
         gradients: list[torch.Tensor | None] = [None] * len(bottoms)
         # `data` and not `detach`: marking it as changed must not alarm the layer that made it.
-        entered = [
+        return gradients, [
             _enter(self._token, gradients, index, bottom.data) if needed else bottom.detach()
             for index, (bottom, needed) in enumerate(zip(bottoms, node.bottom_needs, strict=True))
         ]
-        tops = self._run(node, entered, True)
-        node.graph = LayerGraph([_edge(top) for top in tops], gradients)
-        self._take_tops(node, tops, losses)
 
     def _run(
         self, node: Node, bottoms: list[torch.Tensor], graph: bool
@@ -212,7 +227,7 @@ class Passes:
             with torch.set_grad_enabled(graph):
                 return node.layer.forward(bottoms)
         except RuntimeError as err:
-            raise node.layer.error(f"failed: {err}") from err
+            raise _explained(node, err) from err
 
     def _take_tops(
         self, node: Node, tops: Sequence[torch.Tensor | None], losses: list[torch.Tensor]
@@ -248,12 +263,13 @@ class Passes:
             self._blobs[blob].release_diff()
 
     def _backward_node(self, node: Node) -> None:
-        if node.graph is None:
-            raise NetError(f"layer {node.name!r} cannot run backward before it ran forward.")
-        gradients = node.graph.gradients
+        if not any(node.bottom_needs) and not any(use.needs_gradient for use in node.params):
+            return
+        graph = self._fitting_graph(node)
+        gradients = graph.gradients
         gradients[:] = [None] * len(gradients)
         edges, diffs = [], []
-        for blob, edge in zip(node.tops, node.graph.tops, strict=True):
+        for blob, edge in zip(node.tops, graph.tops, strict=True):
             if edge is not None:
                 edges.append(edge)
                 diffs.append(self._blobs[blob].diff_tensor())
@@ -263,6 +279,30 @@ class Passes:
         for blob, needed, gradient in zip(node.bottoms, node.bottom_needs, gradients, strict=True):
             if needed:
                 self._blobs[blob].assign_diff(self._own_memory(blob, gradient, taken))
+
+    def _fitting_graph(self, node: Node) -> LayerGraph:
+        """The graph of the forward pass, or one of what the blobs hold by now."""
+        graph = node.graph
+        if graph is not None and (
+            not node.layer.backward_reads_blobs
+            or graph.sight == replay.look(self._blobs, node.bottoms, node.tops)
+        ):
+            return graph
+        bottoms = [self._blobs[i].tensor() for i in node.bottoms]
+        if node.layer.in_place:
+            bottoms = [bottom.clone() for bottom in bottoms]
+        shapes = [bottom.shape for bottom in bottoms]
+        if shapes != node.bottom_shapes:
+            node.bottom_shapes = shapes
+            reshape_tops(node, self._blobs)
+        gradients, entered = self._entered(node, bottoms)
+        now = [self._blobs[i].tensor().detach() for i in node.tops]
+        try:
+            with torch.enable_grad():
+                tops = node.layer.replay(entered, now)
+        except RuntimeError as err:
+            raise _explained(node, err) from err
+        return LayerGraph([_edge(top) for top in tops], gradients)
 
     def _own_memory(
         self, blob: int, gradient: torch.Tensor | None, taken: set[int]
@@ -316,6 +356,13 @@ _enter: Callable[..., torch.Tensor] = _Enter.apply
 
 def _edge(top: torch.Tensor | None) -> GradientEdge | None:
     return get_gradient_edge(top) if top is not None and top.requires_grad else None
+
+
+def _explained(node: Node, err: RuntimeError) -> RuntimeError:
+    """PyTorch's error with the layer's name; what the layer itself raises says enough."""
+    if isinstance(err, CaffeError) or node.layer.runs_foreign_code:
+        return err
+    return node.layer.error(f"failed: {err}")
 
 
 def _bound(use: NetParam) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 
 from digits.caffe.blob import shape_string
 from digits.caffe.errors import WeightsError
-from digits.caffe.formats import wire
+from digits.caffe.formats import raw_text, wire
 from digits.caffe.formats.files import written_whole
 from digits.caffe.formats.weights_file import SourceLayer, WeightsFile, check_nan
 from digits.caffe.machine.log import at
@@ -126,12 +126,12 @@ def _share_one(ours: NetParam, theirs: NetParam) -> None:
 
 def _write_net(file: BinaryIO, parts: Parts, diffs: bool) -> None:
     """Stream a NetParameter: the structure as a message, the numbers straight from memory."""
-    file.write(caffe_pb2.NetParameter(name=parts.param.name).SerializeToString())
+    file.write(raw_text.to_wire(caffe_pb2.NetParameter(name=parts.param.name)))
     for node in parts.nodes:
         message = caffe_pb2.LayerParameter()
         message.CopyFrom(node.layer.param)
         message.ClearField("blobs")
-        head = message.SerializeToString()
+        head = raw_text.to_wire(message)
         sizes = [_blob_size(use, diffs) for use in node.params]
         tag = wire.tag(caffe_pb2.LayerParameter.BLOBS_FIELD_NUMBER)
         length = len(head) + sum(len(tag) + len(wire.varint(size)) + size for size in sizes)

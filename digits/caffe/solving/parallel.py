@@ -34,8 +34,10 @@ _ACTIONS = list(Action)
 class Group:
     """A process that trains by itself; `Team` is the same with others."""
 
-    rank = 0
     size = 1
+
+    def __init__(self, rank: int = 0) -> None:
+        self.rank = rank
 
     @property
     def is_root(self) -> bool:
@@ -71,7 +73,8 @@ class Team(Group):
     """One of several processes on one machine, which all know the same meeting place."""
 
     def __init__(self, rank: int, size: int, store: TCPStore, device: torch.device) -> None:
-        self.rank, self.size = rank, size
+        super().__init__(rank)
+        self.size = size
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
         # Words between processes do not wait for what the GPUs are doing.

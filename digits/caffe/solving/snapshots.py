@@ -125,7 +125,7 @@ def _restore_running_state(state: TrainingState, path: str) -> None:
     if found is None or len(found["ranks"]) != state.group.size:
         log.info("%s has no usable resume file: data starts at the first record", path)
         return
-    mine = found["ranks"][state.group.rank]
+    mine = found["ranks"][state.group.rank if state.group.size > 1 else 0]
     for net, states in zip(state.nets, mine["nets"], strict=False):
         for layer in net.engine_layers:
             if layer.name in states:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from digits.caffe.layers.base import LayerContext
-from digits.caffe.machine.device import current_device
+from digits.caffe.machine.device import current_device, multiprocess, solver_count, solver_rank
 from digits.caffe.machine.randomness import default_randomness
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.parallel import Group
@@ -32,7 +32,7 @@ class Options:
     precision: Precision = Precision.FP32
     action: Callable[[], Action] = lambda: Action.NONE
     progress: Callable[[int], None] = lambda iteration: None
-    group: Group = field(default_factory=Group)
+    group: Group = field(default_factory=lambda: Group(solver_rank()))
 
     def nets_context(self, param: SolverParameter) -> LayerContext:
         """What the nets of a solver with these settings are told; its random numbers are seeded."""
@@ -41,7 +41,9 @@ class Options:
             context = LayerContext(
                 device=current_device(), random=default_randomness(), allow_python=True
             )
-        context = replace(context, rank=self.group.rank, world_size=self.group.size)
+        # pycaffe's processes are each a group of their own (`NCCL`).
+        count = solver_count() if self.group.size == 1 and multiprocess() else self.group.size
+        context = replace(context, rank=self.group.rank if count > 1 else 0, world_size=count)
         if param.random_seed >= 0:
             # Each rank crops and drops in its own way.
             context.random.seed(param.random_seed + self.group.rank)

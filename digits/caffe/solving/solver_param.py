@@ -73,8 +73,8 @@ def check_solver_param(param: SolverParameter) -> None:
         if value < least:
             raise SolverError(f"{name} must be {least} or more, received {value}")
     for count in param.test_iter:
-        if count < 1:
-            raise SolverError(f"test_iter must be 1 or more, received {count}")
+        if count < 0:
+            raise SolverError(f"test_iter must be 0 or more, received {count}")
     if param.snapshot:
         _check_snapshots_can_be_written(param)
 

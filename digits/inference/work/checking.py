@@ -67,7 +67,12 @@ def build_net(
     with nowhere:  # fillers make their values on the default device
         return build(
             without_files(net, source),
-            LayerContext(phase=phase, device=nowhere, allow_python=python_layers),
+            LayerContext(
+                phase=phase,
+                device=nowhere,
+                allow_python=python_layers,
+                wrap_python_errors=True,
+            ),
         )
 
 

@@ -38,7 +38,10 @@ class LoadedNetwork:
     def __init__(self, network: Network, *, python_layers: bool = False) -> None:
         """Raises BadNetwork: a file is missing, the weights do not fit, there is no one input."""
         self.context = LayerContext(
-            device=torch.device("cpu"), allow_python=python_layers, channels_last=True
+            device=torch.device("cpu"),
+            allow_python=python_layers,
+            wrap_python_errors=True,
+            channels_last=True,
         )
         self.cores = FreeCores()
         try:

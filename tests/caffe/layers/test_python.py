@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,28 +262,71 @@ def test_they_are_refused_unless_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "bottoms", "message"),
+    ("text", "bottoms", "error", "step"),
     [
-        (text_of("Missing"), 0, "loading their_layers.Missing failed: AttributeError"),
+        (text_of("Missing"), 0, AttributeError, "loading of their_layers.Missing"),
         (
             'type: "Python" python_param { module: "no_such_module" layer: "L" }',
             0,
-            "loading no_such_module.L failed: ModuleNotFoundError",
+            ModuleNotFoundError,
+            "loading of no_such_module.L",
         ),
-        (text_of("Loss"), 1, "setup their_layers.Loss failed: Exception: needs two inputs"),
-        (text_of("Scale"), 1, "setup their_layers.Scale failed: JSONDecodeError"),
-        (text_of("Unfinished"), 0, "NotImplementedError: Unfinished has no reshape"),
+        (text_of("Loss"), 1, Exception, "setup of their_layers.Loss"),
+        (text_of("Scale"), 1, json.JSONDecodeError, "setup of their_layers.Scale"),
+        (text_of("Unfinished"), 0, NotImplementedError, "reshape of their_layers.Unfinished"),
     ],
 )
-def test_what_goes_wrong_in_their_code_names_the_layer(
-    text: str, bottoms: int, message: str
+def test_what_their_code_raises_comes_through_with_a_note_on_the_layer(
+    text: str, bottoms: int, error: type[Exception], step: str
 ) -> None:
-    with pytest.raises(LayerError) as caught:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # of exactly this type
         build_layer(text, *[(2, 3)] * bottoms, allow_python=True)
-    assert message in str(caught.value)
+    assert caught.type is error
+    assert caught.value.__notes__ == [f"in {step}, the code of layer 'l' (Python)"]
 
 
-def test_an_exception_in_forward_names_the_layer() -> None:
-    layer = build_layer(text_of("Broken"), allow_python=True)
-    with pytest.raises(LayerError, match="forward their_layers.Broken failed: ZeroDivisionError"):
-        run(layer)
+@pytest.mark.parametrize("method", ["setup", "reshape", "forward", "backward"])
+@pytest.mark.parametrize("error", ["RuntimeError('mine')", "KeyError('mine')"])
+@pytest.mark.parametrize("keep_blobs", [True, False])
+def test_a_net_raises_what_their_code_raises(
+    tmp_path: Path, method: str, error: str, keep_blobs: bool
+) -> None:
+    code = CODE + f"\nclass Raises(Scale):\n    def {method}(self, *_):\n        raise {error}\n"
+    (tmp_path / "their_layers.py").write_text(code)
+    layer = text_of("Raises", "param_str: '{\"factor\": 2.5}'")
+    text = (
+        'input: "x" input_shape { dim: 2 } layer { name: "p" bottom: "x" top: "t" '
+        f"{layer} loss_weight: 1 }}"
+    )
+    (tmp_path / "net.prototxt").write_text(text)
+    context = LayerContext(phase=Phase.TRAIN, allow_python=True)
+
+    def run_net() -> None:
+        net = Net(tmp_path / "net.prototxt", Phase.TRAIN, context=context, keep_blobs=keep_blobs)
+        net.forward_pass()
+        net.backward_pass()
+
+    with pytest.raises((RuntimeError, KeyError), match="mine") as caught:
+        run_net()
+    assert caught.type.__name__ == error.partition("(")[0]
+    assert method in caught.value.__notes__[0]
+
+
+def test_net_layers_has_their_object_with_the_nets_parameters(tmp_path: Path) -> None:
+    text = f'layer {{ name: "p" top: "t" {text_of("Batches")} }}'
+    text += f'layer {{ name: "s" bottom: "t" top: "s" {SCALE} loss_weight: 1 }}'
+    (tmp_path / "net.prototxt").write_text(text)
+    net = Net(tmp_path / "net.prototxt", Phase.TRAIN)
+    net.forward()
+    assert net.layers[0].passes == 1
+    (factor,) = net.layers[1].blobs
+    assert factor is net.params["s"][0]
+    assert factor.data[0] == 2.5
+    factor.data[0] = 3
+    net.layers[0].passes = 4
+    assert net.forward()["s"].sum() == 3 * 4 * 10
+    net.blobs["s"].diff[...] = 1
+    net.backward()
+    assert factor.diff[0] == 4 * 10
+    net.clear_param_diffs()
+    assert factor.diff[0] == 0

@@ -1,0 +1,32 @@
+"""Whether the blobs around a layer still hold what they held when the layer ran forward.
+
+Caffe's Backward reads bottoms, tops and parameters as they are then.  Autograd reads what it saved
+in the forward pass.  The two differ where somebody wrote into a blob in between, ran some of the
+layers again, or never ran forward; then a layer's graph is made anew (`Layer.replay`).
+
+In place, and for tops, only what was written by hand counts: that a later layer overwrites a blob
+belongs to every pass.  Elsewhere: who asks (`passes.py`), how it is noticed (`net_blob.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from digits.caffe.nets.net_blob import NetBlob
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The state of the blobs around a layer: how often each was edited, and each bottom written."""
+
+    edits: tuple[int, ...]
+    writes: tuple[int, ...]
+
+
+def look(blobs: Sequence[NetBlob], bottoms: Sequence[int], tops: Sequence[int]) -> Sight:
+    """The state now of the blobs around a layer with these bottoms and tops."""
+    return Sight(
+        tuple(blobs[index].edits() for index in (*bottoms, *tops)),
+        tuple(blobs[index].writes for index in bottoms if index not in tops),
+    )
