@@ -48,11 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(flags: command_flags.Flags) -> int:
-    if flags.command not in command_flags.COMMANDS:
-        return _unknown(flags.command)
-    keep_freed_memory()
-    settle_threads()
     try:
+        if flags.command not in command_flags.COMMANDS:
+            return _unknown(flags.command)
+        keep_freed_memory()
+        settle_threads()
         # Only now: PyTorch takes a second to load.
         command = importlib.import_module(f"digits.caffe.commands.{flags.command}")
         return int(getattr(command, flags.command)(flags))
