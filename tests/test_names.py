@@ -43,10 +43,17 @@ FOLDER = re.compile(
     r"`((?:digits|tests|templates|static|docs|scripts|benchmarks|deploy)/[\w/-]*/?)`"
 )
 MODULE = re.compile(r"(?<![\w./-])(digits(?:\.[A-Za-z_]\w*)+)")
-# Not files of this project: what a download holds, and libraries that are called so.
+# Not files of this project: what a download holds, Caffe's programs, libraries of such names.
 ELSEWHERE = {
     "classify.py",  # in an archive, as `digits/model/download/classify_script.py` here
     "model/classify.py",
+    "python/classify.py",
+    "python/detect.py",
+    "python/draw_net.py",
+    "python/train.py",
+    "detect.py",
+    "draw_net.py",
+    "pytables.py",
     "Node.js",
     "Chart.js",
     "billboard.js",

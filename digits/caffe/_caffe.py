@@ -5,8 +5,6 @@ Its vectors are lists here.  Elsewhere: everything that has these names.
 
 from __future__ import annotations
 
-import logging
-
 from digits.caffe import __version__
 from digits.caffe.blob import Blob
 from digits.caffe.layers.python_layer import BlobVec, Layer
@@ -23,7 +21,7 @@ from digits.caffe.machine.device import (
     solver_count,
     solver_rank,
 )
-from digits.caffe.machine.log import ROOT, at, init_log
+from digits.caffe.machine.log import init_log, log
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import LayerParameter, SolverParameter
 from digits.caffe.solver import (
@@ -80,8 +78,3 @@ __all__ = [
 ]
 
 BoolVec = DtypeVec = IntVec = LayerVec = NetVec = RawBlobVec = StringVec = list
-
-
-def log(message: str) -> None:
-    """Log a message as one of Caffe's own."""
-    logging.getLogger(ROOT).info("%s", message, extra=at("_caffe.cpp:61"))

@@ -20,7 +20,7 @@ A program of its own classifies what may take long:
 
     evaluate.py     many pictures into files
     evaluation.py   these files
-    image_list.py   lists of pictures
+    opening.py      the pictures of a list, opened one by one
 """
 
 from digits.inference.errors import (

@@ -2,7 +2,7 @@
 
 A list may be of any length: nothing is held but a line, and the pictures that are being fetched.
 Elsewhere: what a line says (`sources/picture_list.py`), what is made of the answers
-(`evaluation.py`, and the web's `results.py`).
+(`evaluation.py`, and the web).
 """
 
 from __future__ import annotations
