@@ -10,12 +10,12 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from digits.base.atomic import SyncCall, write_text
 from digits.errors import FormError, JobUnreadable
 from digits.jobs.recent_logs import RecentLogs
-from digits.jobs.record import quoted, require, require_id, require_shown
+from digits.jobs.record import Minimum, quoted, require, require_id, require_shown
 from digits.jobs.settings import JobSettings
 from digits.jobs.status import ALLOWED_STEPS, Status, StatusHistory
 from digits.jobs.task import Task
@@ -66,6 +66,8 @@ class Job:
         self.owner = ""
         self.settings = settings
         self.history = StatusHistory()
+        # In the queue: the lower, the sooner.  A number, since clocks are set; older jobs have 0.
+        self.place = 0
         self.tasks: list[Task] = []
         # The store gives all of its jobs the same: what reads the tasks' logs, and flushes files.
         self.recent_logs = RecentLogs()
@@ -155,6 +157,7 @@ class Job:
             "name": self.name,
             "notes": self.notes,
             "owner": self.owner,
+            **({"place": self.place} if self.place else {}),
             "history": self.history.to_json(),
             "settings": self.settings.to_json(),
             "tasks": [task.to_json() for task in self.tasks],
@@ -175,6 +178,8 @@ class Job:
         job = cls(job_dir, data["name"], settings)
         # Jobs of earlier versions have no notes.
         job.notes, job.owner = data.get("notes", ""), owner
+        job.place = data.get("place", 0)
+        require(job.place, Annotated[int, Minimum(0)], "the place in the queue")
         job.history = StatusHistory.from_json(data["history"])
         for record in data["tasks"]:
             job.tasks.append(cls._read_task(job_dir, record))

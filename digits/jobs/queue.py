@@ -76,7 +76,8 @@ def waiting_tasks(jobs: Mapping[str, Job]) -> list[tuple[Job, Task]]:
 def in_order(jobs: Iterable[Job]) -> list[Job]:
     """The jobs that have not ended, by when the user put them into the queue."""
     return sorted(
-        (job for job in jobs if job.status.is_active), key=lambda job: job.history.queued_s
+        (job for job in jobs if job.status.is_active),
+        key=lambda job: (job.place, job.history.queued_s),
     )
 
 

@@ -258,6 +258,7 @@ class Scheduler:
             for task in job.tasks:
                 task.history.move_to(Status.WAITING)
             job.history.move_to(Status.WAITING)
+            job.place = self._jobs.next_place
             self.store.save(job)
             self._jobs.append(job)
             log.info("%s: added %s %r", job.id, job.title, job.name)
@@ -315,6 +316,7 @@ class Scheduler:
             if not job.can_resume:
                 raise JobRefused(f"There is nothing to resume: the job is {job.status}.")
             unfinished = [task for task in job.tasks if task.status is not Status.DONE]
+            job.place = self._jobs.next_place
             for task in unfinished:
                 task.error = task.message = None
                 task.pausing = False

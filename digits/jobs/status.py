@@ -61,10 +61,25 @@ ALLOWED_STEPS: dict[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """A status and the moment (seconds since the epoch) at which it was reached."""
+    """A status and the moment (seconds since the epoch) at which it was reached.
+
+    `ticks_s` is the same moment on a clock that nobody sets, for durations; it is known as long as
+    the server lives.
+    """
 
     status: Status
     time_s: float
+    ticks_s: float | None = field(default=None, compare=False)
+
+    def seconds_to(self, later: StatusChange) -> float:
+        """How long it lasted, never less than nothing."""
+        if self.ticks_s is not None and later.ticks_s is not None:
+            return max(0.0, later.ticks_s - self.ticks_s)
+        return max(0.0, later.time_s - self.time_s)
+
+
+def _now(status: Status) -> StatusChange:
+    return StatusChange(status, time.time(), time.monotonic())
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ class StatusHistory:
 
     def __post_init__(self) -> None:
         if not self.changes:
-            self.changes.append(StatusChange(Status.INITIALIZED, time.time()))
+            self.changes.append(_now(Status.INITIALIZED))
 
     @property
     def status(self) -> Status:
@@ -121,23 +136,23 @@ class StatusHistory:
             return False
         if status not in ALLOWED_STEPS[self.status]:
             raise ValueError(f"a job cannot go from {self.status} to {status}")
-        self.changes.append(StatusChange(status, time.time() if now_s is None else now_s))
+        self.changes.append(_now(status) if now_s is None else StatusChange(status, now_s))
         return True
 
     def spans(self) -> list[StatusSpan]:
         """The history with durations, for pages."""
-        ends: list[float | None] = [change.time_s for change in self.changes[1:]]
-        return [
-            StatusSpan(change.status, change.time_s, None if end is None else end - change.time_s)
-            for change, end in zip(self.changes, [*ends, None], strict=True)
+        ended = [
+            StatusSpan(change.status, change.time_s, change.seconds_to(after))
+            for change, after in pairwise(self.changes)
         ]
+        last = self.changes[-1]
+        return [*ended, StatusSpan(last.status, last.time_s, None)]
 
     def running_s(self) -> float:
         """Seconds spent in Running, up to now when it still runs."""
-        times = [change.time_s for change in self.changes[1:]] + [time.time()]
         return sum(
-            end - change.time_s
-            for change, end in zip(self.changes, times, strict=True)
+            change.seconds_to(after)
+            for change, after in pairwise([*self.changes, _now(self.status)])
             if change.status is Status.RUNNING
         )
 

@@ -52,6 +52,11 @@ class JobTable:
         """The jobs that need this one, oldest first."""
         return [job for job in self.all() if job_id in job.required_jobs()]
 
+    @property
+    def next_place(self) -> int:
+        """The place in the queue behind all others."""
+        return 1 + max((job.place for job in self.all()), default=0)
+
     def append(self, job: Job) -> None:
         """Add the newest job, which has been linked."""
         self._jobs[job.id] = job

@@ -186,3 +186,13 @@ def test_settings_that_cannot_be_understood_hold_up_nobody(
     assert "DIGITS itself failed" in made["broken/0"]
     assert made["fine/0"] == ["0"]
     assert "its need cannot be told" in caplog.text
+
+
+def test_the_queue_goes_by_places_whatever_the_clock_said() -> None:
+    """What used to happen: after a step back of the clock the newest job came first."""
+    jobs = Jobs(create_db_slots=1)
+    for number, name in enumerate(("late clock", "early clock", "earlier clock"), 1):
+        job = jobs.add(name, {})
+        job.place = number
+        job.history = StatusHistory([StatusChange(Status.WAITING, 100.0 - number)])
+    assert jobs.queue() == ["late clock", "early clock", "earlier clock"]

@@ -418,6 +418,25 @@ def test_unpacking_that_was_killed_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
+def test_places_in_the_queue_outlast_the_server_and_resuming_takes_the_last_one(
+    make_scheduler: SchedulerMaker,
+) -> None:
+    old = make_scheduler()
+    running = old.add_job(ProgramJob, "one", program(UNTIL_GO))
+    waiting = old.add_job(ProgramJob, "two", program("true"))
+    assert (running.place, waiting.place) == (1, 2)
+    wait_for_line(old, running.id, "started")
+    old.stop(keep_tasks=True)
+    new = make_scheduler()
+    assert [job.place for job in new.jobs] == [1, 2]
+    new.abort_job(running.id)
+    new.resume_job(running.id)
+    assert new.job(running.id).place == 3
+    wait_for_status(new, waiting.id, Status.DONE)
+    go(running)
+    wait_for_status(new, running.id, Status.DONE)
+
+
 def test_a_server_on_a_copy_of_the_jobs_leaves_the_originals_alone(
     make_scheduler: SchedulerMaker, jobs_dir: Path, tmp_path: Path
 ) -> None:

@@ -124,3 +124,20 @@ def test_a_history_survives_json() -> None:
 def test_a_history_that_is_none_is_refused(data: Any) -> None:
     with pytest.raises(JobUnreadable):
         StatusHistory.from_json(data)
+
+
+def test_durations_do_not_go_by_a_clock_that_is_set() -> None:
+    """What used to happen: a step of the wall clock made a job take minus an hour."""
+    times = [(S.INITIALIZED, 5000.0, 10.0), (S.WAITING, 1400.0, 11.0), (S.RUNNING, 9000.0, 13.0)]
+    past = StatusHistory([StatusChange(*each) for each in [*times, (S.DONE, 8000.0, 20.0)]])
+    assert [span.duration_s for span in past.spans()] == [1.0, 2.0, 7.0, None]
+    assert past.running_s() == 7.0
+    # Of what an earlier server did only the times are known.
+    read = StatusHistory.from_json(past.to_json())
+    assert [span.duration_s for span in read.spans()] == [0.0, 7600.0, 0.0, None]
+
+
+def test_a_status_of_this_server_has_both_clocks() -> None:
+    now = StatusHistory()
+    now.move_to(Status.WAITING)
+    assert all(change.ticks_s is not None for change in now.changes)
