@@ -105,7 +105,6 @@ def create_app(
     # In this order: who it is and what they may comes last, and is answered by a page.
     app.before_request(hosts.refuse_foreign)
     app.before_request(headers.refuse_foreign_origin)
-    app.before_request(headers.refuse_nul)
     app.before_request(headers.limit_body)
     app.before_request(loading.wait_for_jobs)
     app.before_request(logins.enforce)

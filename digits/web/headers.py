@@ -124,14 +124,6 @@ def refuse_foreign_origin() -> ResponseReturnValue | None:
     return error_answer(403, "This request came from another site's page.") if foreign else None
 
 
-def refuse_nul() -> ResponseReturnValue | None:
-    """400 for an address with a NUL character in it, which no path or name can hold."""
-    sent = [request.path, *(text for pair in request.args.items(multi=True) for text in pair)]
-    if any("\0" in text for text in sent):
-        return error_answer(400, "The address holds a NUL character (%00).")
-    return None
-
-
 class Hosts:
     """The names by which requests may come.
 
