@@ -137,8 +137,8 @@ def test_all_settings_stand_on_the_page_and_defaults_are_marked(
     page.goto(f"{server.url}/models/{training}")
     page.get_by_text(re.compile(r"All \d+ settings")).click()
     settings = page.locator(".settings")
-    expect(settings).to_contain_text("Training epochs5000")
-    expect(settings).to_contain_text("Base learning rate0.01 (default)")
+    expect(settings).to_contain_text(re.compile(r"Training epochs\s*5000"))
+    expect(settings).to_contain_text(re.compile(r"Base learning rate\s*0\.01\s*\(default\)"))
 
 
 def test_a_log_follows_the_training_until_the_reader_looks_elsewhere(
