@@ -146,7 +146,7 @@ def __getattr__(name: str) -> Any:
     if name == "layer_type_list":
         return importlib.import_module(f"{__name__}.layers.registry").layer_types
     if name in _LOGGING:
-        importlib.import_module(f"{__name__}.log").start_script_logging()
+        importlib.import_module(f"{__name__}.machine.log").start_script_logging()
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)

@@ -38,7 +38,8 @@ def rename_some(folder: Path) -> None:
         for name in (name for name, numbers in RENAMED.items() if number in numbers):
             job.name = job.name.replace("flowers", name)
             if job.name == FAILED:
-                job.history.changes[-1] = StatusChange(Status.ERROR, job.history.since_s)
+                for owner in (job, *job.tasks):
+                    owner.history.changes[-1] = StatusChange(Status.ERROR, owner.history.since_s)
             store.save(job)
 
 
