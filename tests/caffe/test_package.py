@@ -83,7 +83,7 @@ def _modules_after(code: str) -> set[str]:
     [
         "from digits import caffe; caffe.TRAIN",
         "import digits.caffe.errors, digits.caffe.proto.caffe_pb2",
-        "from digits.caffe.formats import prototxt, upgrade; import digits.caffe.nets.rules",
+        "from digits.caffe.formats import prototxt, upgrade; from digits.caffe.nets import rules",
         "from digits.caffe import layers as L, params as P; L.ReLU, P.Pooling.MAX",
     ],
 )

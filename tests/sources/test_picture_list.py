@@ -270,6 +270,6 @@ def test_addresses_are_asked_alike_by_all_who_read_a_list(
     data = f"{line.format(address)}\n".encode()
     as_a_dataset(data, f"{address}p/", tmp_path)
     [entry] = PictureList(tmp_path / "train.txt")
-    assert _download(entry).data == b"picture"
+    assert _download(entry, Downloader(ANYWHERE)).data == b"picture"
     assert as_pictures_to_classify(data, f"{address}p/", tmp_path) == [(entry.path, 1)]
     assert asked == [path, path]

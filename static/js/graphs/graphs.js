@@ -1,7 +1,7 @@
 /** The graphs of a page: uPlot is loaded when there is something to draw.
 
     A graph is a `[data-graph]` figure with its data in a JSON block beside it; messages and refreshed
-    pages bring newer data. Its kinds stand in graph_kinds.js. */
+    pages bring newer data. Its kinds stand in kinds.js. */
 
 import { afterQuiet, all, element } from "../web/dom.js";
 import { plainView, seenAs, viewControls } from "./controls.js";

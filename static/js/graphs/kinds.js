@@ -1,5 +1,5 @@
 /** What each kind of graph shows: its series, and what its axes mean. How that is drawn stands in
-    graph_plot.js. */
+    plot.js. */
 
 import { seriesOf } from "./data.js";
 import { number } from "../web/numbers.js";
