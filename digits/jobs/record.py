@@ -13,6 +13,7 @@ import inspect
 import json
 import math
 import re
+import stat
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,10 @@ Count = Annotated[int, Minimum(1)]
 
 def read_record(path: Path) -> dict[str, Any]:
     """The JSON object in a file.  Raises JobUnreadable, and OSError when it cannot be read."""
+    # A named pipe would be waited for, for ever, and a device has no end.
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise JobUnreadable("it is a pipe or device, not a file")
     with path.open("rb") as file:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
@@ -118,6 +119,17 @@ def test_what_is_no_object_of_usable_values_is_refused(
     path = tmp_path / "job.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(JobUnreadable):
+        read_record(path)
+
+
+@pytest.mark.parametrize("which", ["pipe", "device"])
+def test_what_has_no_end_is_not_read(tmp_path: Path, which: str) -> None:
+    path = tmp_path / "job.json"
+    if which == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(JobUnreadable, match="not a file"):
         read_record(path)
 
 
