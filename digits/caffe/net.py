@@ -6,7 +6,7 @@
 
 In: a prototxt file (any Caffe's format) or a NetParameter, a phase, weights.  Out: blobs.
 The solver and the inference worker build nets with `keep_blobs=False`, which take less memory and
-time (see `nets/passes.py`), and call `forward_pass` and `backward_pass`.
+time (see `nets/lean_passes.py`), and call `forward_pass` and `backward_pass`.
 Elsewhere: building (`nets/building.py`), weights (`nets/weights.py`), many batches
 (`nets/batches.py`).
 """
@@ -32,9 +32,12 @@ from digits.caffe.nets import batches, weights
 from digits.caffe.nets.batches import Arrays
 from digits.caffe.nets.building import build
 from digits.caffe.nets.debug_info import DebugInfo
+from digits.caffe.nets.kept_passes import KeptPasses
+from digits.caffe.nets.lean_passes import LeanPasses
 from digits.caffe.nets.net_layer import as_scripts_see, params_of
 from digits.caffe.nets.nodes import Node, Parts
-from digits.caffe.nets.passes import Passes
+from digits.caffe.nets.passes import Hooks, Passes
+from digits.caffe.nets.sharing import bind_params
 from digits.caffe.proto import caffe_pb2
 
 PathLike = str | os.PathLike[str]
@@ -77,7 +80,9 @@ class Net:
         message = _message(network_file, chosen, level, stages or ())
         self._parts = build(message, self.context)
         self._name_parts(self._parts)
-        self._passes = Passes(self._parts, self.context, keep_blobs)
+        bind_params(self._parts)
+        self._hooks = Hooks()
+        self._passes: Passes = self._make_passes(keep_blobs, join=True)
         self._close = weakref.finalize(self, _close_layers, [n.layer for n in self._parts.nodes])
         if weights is not None:
             self.copy_from(weights)
@@ -208,33 +213,39 @@ class Net:
 
     def before_forward(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with a layer's index before each runs forward."""
-        self._passes.before_forward.append(callback)
+        self._hooks.before_forward.append(callback)
 
     def after_forward(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with a layer's index after each ran forward."""
-        self._passes.after_forward.append(callback)
+        self._hooks.after_forward.append(callback)
 
     def before_backward(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with a layer's index before each runs backward."""
-        self._passes.before_backward.append(callback)
+        self._hooks.before_backward.append(callback)
 
     def after_backward(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with a layer's index after each ran backward."""
-        self._passes.after_backward.append(callback)
+        self._hooks.after_backward.append(callback)
 
     @property
     def keep_blobs(self) -> bool:
         """Whether all blobs can be looked at and changed; may be set between passes."""
-        return self._passes.keep_blobs
+        return self._passes.keeps_blobs
 
     @keep_blobs.setter
     def keep_blobs(self, keep: bool) -> None:
-        self._passes.keep_blobs = keep
+        if keep != self.keep_blobs:
+            self._passes = self._make_passes(keep, join=False)
+
+    def _make_passes(self, keep_blobs: bool, *, join: bool) -> Passes:
+        if keep_blobs:
+            return KeptPasses(self._parts, self.context, self._hooks)
+        return LeanPasses(self._parts, self.context, self._hooks, join=join)
 
     def set_debug_info(self, on: bool) -> None:
         """Log the mean of every blob, parameter and gradient; this keeps the blobs."""
-        self._passes.debug_info = DebugInfo(self._parts) if on else None
-        self._passes.keep_blobs |= on
+        self._hooks.debug_info = DebugInfo(self._parts) if on else None
+        self.keep_blobs |= on
 
     # ---- weights ---------------------------------------------------------------------------
 
@@ -261,7 +272,7 @@ class Net:
     def share_with(self, other: Net) -> None:
         """Use the memory of another net's parameters in layers of the same name."""
         weights.share(self._parts, other._parts)
-        self._passes.bind_params()
+        bind_params(self._parts)
 
     # ---- the layers themselves ---------------------------------------------------------------
 

@@ -70,3 +70,18 @@ def _force(parts: Parts) -> None:
         ]
         for use in node.params:
             use.needs_gradient = True
+
+
+def refused_gradient(parts: Parts) -> str | None:
+    """What to say if a gradient is needed where a layer takes none (a learnt label, an index)."""
+    for node in parts.nodes:
+        for index, needed in enumerate(node.bottom_needs):
+            if node.needs_backward and needed and node.layer.refuses_gradient(index):
+                return str(
+                    node.layer.error(
+                        f"Layer cannot backpropagate to bottom {index} "
+                        f"({node.param.bottom[index]!r}), which comes from layers that learn. "
+                        "Set propagate_down: false for it"
+                    )
+                )
+    return None

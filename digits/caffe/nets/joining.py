@@ -1,7 +1,8 @@
 """Let neighbouring layers run as one, where nobody can see the blob between them.
 
-For nets that do not keep their blobs.  Which layers can do so, they say themselves (`absorbs`): a
-Scale takes over the BatchNorm before it, which saves a pass over the blob, and several backwards.
+For nets that do not keep their blobs (`lean_passes.py`).  Which layers can do so, they say
+themselves (`absorbs`): a Scale takes over the BatchNorm before it, which saves a pass over the
+blob, and several backwards.
 """
 
 from __future__ import annotations

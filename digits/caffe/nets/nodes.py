@@ -73,7 +73,7 @@ class Node:
     # For a layer that runs the one before it: bottoms, bottom_needs and last_uses of its own.
     apart: tuple[list[int], list[bool], list[int]] | None = None
     bottom_shapes: list[torch.Size] = field(default_factory=list)
-    # Of the last forward pass with kept blobs.
+    # Of the last forward pass with kept blobs (`kept_passes.py`).
     graph: LayerGraph | None = None
 
     @property

@@ -5,7 +5,7 @@ in the forward pass.  The two differ where somebody wrote into a blob in between
 layers again, or never ran forward; then a layer's graph is made anew (`Layer.replay`).
 
 In place, and for tops, only what was written by hand counts: that a later layer overwrites a blob
-belongs to every pass.  Elsewhere: who asks (`passes.py`), how it is noticed (`net_blob.py`).
+belongs to every pass.  Elsewhere: who asks (`kept_passes.py`), how it is noticed (`net_blob.py`).
 """
 
 from __future__ import annotations

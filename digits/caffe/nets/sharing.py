@@ -1,4 +1,4 @@
-"""The parameters of a net: who owns each, who shares it by name, and what its rates are.
+"""The parameters of a net: who owns each, who shares it by name, what its rates are, who uses it.
 
 `param { name: "w" }` in several layers makes them use one parameter: the first owns it, the others
 must ask for the same shape (share_mode PERMISSIVE: the same count) and the same multipliers, where
@@ -103,3 +103,19 @@ class ParamTable:
                 )
             values[learnable] = asked
             self._given.add((learnable, name))
+
+
+def bind_params(parts: Parts) -> None:
+    """Hand the layers their parameters; again after a parameter's memory was replaced."""
+    for use in parts.params:
+        leaf = use.blob.leaf
+        if tuple(leaf.shape) != use.shape and not leaf.is_contiguous():
+            use.blob.share(leaf.contiguous())
+    for node in parts.nodes:
+        node.layer.params = [_bound(use) for use in node.params]
+
+
+def _bound(use: NetParam) -> torch.Tensor:
+    """The tensor that a layer computes with: the parameter itself, or a view of it."""
+    tensor = use.blob.leaf if use.needs_gradient else use.blob.leaf.detach()
+    return tensor if tuple(tensor.shape) == use.shape else tensor.view(use.shape)
