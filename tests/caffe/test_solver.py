@@ -14,6 +14,7 @@ import torch
 from digits import caffe
 from digits.caffe.data import db
 from digits.caffe.errors import CaffeError, DataError, NetError, SolverError, WeightsError
+from digits.caffe.formats.prototxt import parse_text
 from digits.caffe.layers.base import LayerContext
 from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import SolverParameter
@@ -79,7 +80,7 @@ def make_solver(folder: Path) -> Iterator[MakeSolver]:
     def make(changes: str = "", **options: object) -> Solver:
         param = read_solver_param("solver.prototxt")
         change = SolverParameter()
-        caffe.prototxt.parse_text(changes, change)
+        parse_text(changes, change)
         for name in {field.name for field, _ in change.ListFields()}:
             param.ClearField(name)
         param.MergeFrom(change)
