@@ -11,7 +11,7 @@ parameters, take a snapshot if it is time.
 Source: solver.cpp, sgd_solver.cpp.  Difference: a nan loss ends the training with an error unless
 `allow_nan` is set.  Elsewhere: options (`solving/solver_options.py`), which nets
 (`solving/solver_nets.py`), the learning rate (`solving/lr_policy.py`), the update
-(`solving/updater.py`, `solving/updates.py`), files (`solving/snapshots.py`), several processes
+(`solving/updater.py`, `solving/updates.py`), files (`solving/snapshots/`), several processes
 (`solving/parallel.py`).
 """
 

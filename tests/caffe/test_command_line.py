@@ -18,7 +18,7 @@ from digits.caffe.__main__ import main
 from digits.caffe.commands.flags import HELP, Flags, command_line, parse
 from digits.caffe.commands.programs import PROGRAMS
 from digits.caffe.machine.gflags import UsageError
-from digits.caffe.solving.solver_state import read_state
+from digits.caffe.solving.snapshots.state_file import read_state
 from tests.conftest import wait_until
 
 NET = """\

@@ -16,9 +16,9 @@ import pytest
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.solver import Solver, get_solver
+from digits.caffe.solving.snapshots.state_file import read_state
 from digits.caffe.solving.solver_options import Options
 from digits.caffe.solving.solver_param import read_solver_param
-from digits.caffe.solving.solver_state import read_state
 from tests.golden.cases import DATA
 from tests.golden.compare import (
     FINAL_PARAMS,

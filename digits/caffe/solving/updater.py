@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from digits.caffe.blob import ParamBlob
@@ -21,7 +23,6 @@ from digits.caffe.errors import SolverError
 from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import SolverParameter
-from digits.caffe.solving.solver_state import Floats
 from digits.caffe.solving.updates import (
     RULES,
     Fused,
@@ -34,6 +35,8 @@ from digits.caffe.solving.updates import (
 )
 
 log = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float32]
 
 # Parameters of so many values (4 MB) are updated early where that is possible.
 _LARGE = 1 << 20

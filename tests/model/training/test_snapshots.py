@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from digits.caffe.proto.caffe_pb2 import SolverState
-from digits.caffe.solving.solver_state import SolverState as State
-from digits.caffe.solving.solver_state import write_state
+from digits.caffe.solving.snapshots.state_file import SolverState as State
+from digits.caffe.solving.snapshots.state_file import write_state
 from digits.model.training.snapshots import newest_state, remove_old_states, snapshot_weights
 
 SMALLEST_STATE = SolverState(iter=1, current_step=0).SerializeToString()

@@ -1,11 +1,10 @@
-"""Solver states: PREFIX_iter_N.solverstate, binary or HDF5, which real Caffe reads and writes.
+"""The file of a solver state, binary or HDF5, which real Caffe reads and writes.
 
-In: a `SolverState`.  Out: a file, written whole or not at all.
+In: a `SolverState`.  Out: a file.
 A state has the iteration, the name of its weights file, the step of the learning-rate policy and
 the history of the update rule: one array a learnable parameter, for AdaDelta and Adam a second
 list of them after the first.
-Elsewhere: weights (`nets/weights.py`), what only our own resume file has (`resume.py`), when to
-snapshot (`solver.py`).  Source: sgd_solver.cpp, SolverState in caffe.proto.
+Source: sgd_solver.cpp, SolverState in caffe.proto.
 """
 
 from __future__ import annotations

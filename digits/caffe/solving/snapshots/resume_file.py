@@ -1,12 +1,9 @@
-"""Our own file beside a solver state: what a training needs to go on as if it had never stopped.
+"""Our own file beside a solver state, JSON: what Caffe's files lack.
 
-PREFIX_iter_N.resume, JSON: where the data layers are, what recurrent layers remember, the random
-generators.  A `.solverstate` without it, real Caffe's for example, starts at the first record with
-fresh random numbers.
+Where the data layers are, what recurrent layers remember, the random generators.
 
-In: the states of layers and generators, plain values and arrays.  Out: a file, written whole or
-not at all, that belongs to one solver state: it holds that file's checksum, and is not used with
-another.
+In: the states of layers and generators, plain values and arrays.  Out: a file that belongs to one
+solver state: it holds that file's checksum, and is not used with another.
 """
 
 from __future__ import annotations

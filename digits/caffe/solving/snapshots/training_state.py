@@ -1,10 +1,7 @@
-"""Write a training's snapshots, and go on from one.
+"""Where a training is: written as the three files of a snapshot, and put back from them.
 
-In: where a training is (`TrainingState`), which the solver hands over.  Out: files; restoring one
-gives the iteration back.
-A snapshot is three files: PREFIX_iter_N.caffemodel (weights), .solverstate (iteration and history),
-both as Caffe has them, and .resume, our own (`resume.py`).  The solver state is complete when it is
-there: it is written after the weights, and each file whole or not at all.
+In: a `TrainingState`, which the solver hands over.  Out: files; restoring a snapshot gives its
+iteration back.
 Source: Solver::Snapshot and Restore in solver.cpp, sgd_solver.cpp.
 """
 
@@ -22,8 +19,13 @@ from digits.caffe.machine.randomness import Randomness
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.parallel import Group
-from digits.caffe.solving.resume import read_resume, write_resume
-from digits.caffe.solving.solver_state import SolverState, is_named_hdf5, read_state, write_state
+from digits.caffe.solving.snapshots.resume_file import read_resume, write_resume
+from digits.caffe.solving.snapshots.state_file import (
+    SolverState,
+    is_named_hdf5,
+    read_state,
+    write_state,
+)
 from digits.caffe.solving.updater import Updater
 
 log = logging.getLogger(__name__)
