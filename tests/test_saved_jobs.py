@@ -170,3 +170,16 @@ def test_a_waiting_dataset_of_an_earlier_version_is_made(jobs_dir: Path, tmp_pat
         assert (job.picture_count("train"), job.picture_count("val")) == (6, 2)
         assert job.max_skipped_share == 0.5
     assert read(jobs_dir, job.id)["settings"] == data["settings"]
+
+
+def test_a_model_whose_network_was_removed_by_hand_says_so(jobs_dir: Path) -> None:
+    saved = json.loads((SAVED / "today" / "model-of-a-custom-network.json").read_text())
+    put(jobs_dir, saved)
+    with running_app(jobs_dir) as app:
+        client = app.test_client()
+        for answer in (
+            client.get(f"/models/images/classification/new?clone={saved['id']}"),
+            client.post(f"/models/customize?network={saved['id']}"),
+        ):
+            assert answer.status_code == 400
+            assert "original.prototxt" in answer.text

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
-from digits.errors import FormError, JobUnreadable, TaskFailed
+from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
 from digits.jobs.settings import JobSettings
@@ -74,8 +74,15 @@ class ModelJob(Job):
         return [task]
 
     def network_text(self) -> str:
-        """The network as it was given."""
-        return (self.dir / ORIGINAL_FILE).read_text("utf-8")
+        """The network as it was given.  Raises NotPossible when its file cannot be read."""
+        try:
+            return (self.dir / ORIGINAL_FILE).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise NotPossible(
+                f"The network of {self.name!r} cannot be read from {ORIGINAL_FILE} in its folder "
+                f"({reason}). Put the file back, or take another model's network."
+            ) from error
 
     def snapshots(self) -> dict[float | int, Path]:
         """The weights by epoch, oldest first."""

@@ -14,7 +14,7 @@ from digits.caffe.formats import prototxt
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.dataset.job import DatasetJob
-from digits.errors import FormError, TaskFailed
+from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members
@@ -63,7 +63,7 @@ class ImageClassificationModelJob(ModelJob):
             files = make_files(
                 parse_network(self.network_text()), self.image_dataset, self.dir, self.settings
             )
-        except (NetworkError, FormError) as error:
+        except (NetworkError, FormError, NotPossible) as error:
             raise TaskFailed(str(error)) from error
         self.write_text(TRAIN_VAL_FILE, network_to_text(files.networks.train_val))
         self.write_text(DEPLOY_FILE, network_to_text(files.networks.deploy))
