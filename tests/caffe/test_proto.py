@@ -62,7 +62,7 @@ def register():
     descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
 """
 USE_OURS = """
-from digits.caffe import prototxt
+from digits.caffe.formats import prototxt
 from digits.caffe.proto import caffe_pb2
 net = caffe_pb2.NetParameter(name="ours")
 assert prototxt.parse_text('name: "ours"', caffe_pb2.NetParameter()) == net
