@@ -13,6 +13,7 @@ import pytest
 
 from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused
+from digits.jobs.launcher import LocalLauncher
 from digits.jobs.resources import GPU, TRAIN, Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -392,7 +393,9 @@ class HalfMadeJob(ProgramJob):
     task_types = (HalfMadeTask,)
 
     def create_tasks(self) -> list[Task]:
-        return [HalfMadeTask(self.dir, "main", script=self.settings["script"])]
+        return [
+            HalfMadeTask(self.dir, "main", script=task["script"]) for task in self.settings.tasks
+        ]
 
 
 @pytest.mark.parametrize(
@@ -402,7 +405,7 @@ def test_what_a_failed_attempt_left_half_made_is_removed(
     make_scheduler: SchedulerMaker, script: str, is_left: bool
 ) -> None:
     scheduler = make_scheduler(job_types=(HalfMadeJob,))
-    job = scheduler.add_job(HalfMadeJob, "one", {"script": f"touch half; {script}"})
+    job = scheduler.add_job(HalfMadeJob, "one", program(f"touch half; {script}"))
     wait_for_status(scheduler, job.id, Status.DONE, Status.ERROR)
     assert (job.dir / "half").exists() is is_left
 
@@ -445,7 +448,13 @@ def test_a_server_on_a_copy_of_the_jobs_leaves_the_originals_alone(
     job = original.add_job(ProgramJob, "one", program(UNTIL_GO))
     wait_for_line(original, job.id, "started")
     subprocess.run(["cp", "-a", str(jobs_dir), str(tmp_path / "copy")], check=True)
-    copy = Scheduler(JobStore(tmp_path / "copy", [ProgramJob]), Resources.of(), grace_s=0.2)
+    copy = Scheduler(
+        JobStore(tmp_path / "copy", [ProgramJob]),
+        Resources.of(),
+        LocalLauncher(),
+        environment=dict,
+        grace_s=0.2,
+    )
     copy.start()
     wait_for_status(copy, job.id, Status.ERROR)
     assert "vanished" in str(copy.job(job.id).error)

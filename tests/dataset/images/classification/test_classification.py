@@ -124,7 +124,7 @@ def test_a_folder_that_makes_no_dataset_is_an_error_on_the_job(
         ({"folder_train": "/no/such/folder"}, "folder_train", "no folder"),
         ({"folder_train": "relative"}, "folder_train", "absolute"),
         ({"folder_train": "/etc/passwd"}, "folder_train", "not a folder"),
-        ({"folder_train": "/a\0b"}, "folder_train", "not a path"),
+        ({"folder_train": "/a\0b"}, "folder_train", "NUL"),
         ({"folder_train": ""}, "folder_train", "needed"),
         ({"resize_width": "0"}, "resize_width", "too small"),
         ({"resize_width": "-5"}, "resize_width", "too small"),

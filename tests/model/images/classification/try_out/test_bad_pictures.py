@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import threading
 import zlib
@@ -124,7 +125,8 @@ def seen_pixels(page: str) -> np.ndarray:
 
 
 def seen_picture(page: str) -> str:
-    return page.partition('data-seen src="data:image/png;base64,')[2].partition('"')[0]
+    found = re.search(r'data-seen\s+src="data:image/png;base64,([^"]*)"', page)
+    return found[1] if found else ""
 
 
 class Misbehaving(BaseHTTPRequestHandler):
