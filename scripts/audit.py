@@ -22,7 +22,7 @@ from typing import Any
 import front_end
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_S = 120
+TIMEOUT_S = 120
 # With fewer than this share of the packages known, a registry is no source of advisories.
 LEAST_KNOWN = 0.5
 
@@ -79,7 +79,7 @@ def run(command: list[str]) -> str:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
             env={**os.environ, "PATH": path},
         )

@@ -22,7 +22,7 @@ from tests.server_process import ServerProcess
 
 DESK: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 800}
-PATIENCE_MS = 300_000
+TIMEOUT_MS = 300_000
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
 
 def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
     """Walk through the program as a newcomer does."""
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS

@@ -43,7 +43,7 @@ def show(job_id: str) -> ResponseReturnValue:
     - `files`, [(title, name in the job's folder), ...] of those that exist;
     - `extensions`, the kinds of archives to download;
     - `parts`, the jobs that belong to it, such as evaluations, the newest first;
-    - `described`, its settings, and `results`, what came of it, both as (title, words).
+    - `settings_words`, its settings, and `results`, what came of it, both as (title, words).
     """
     job = find_model(job_id)
     job.read_logs()
@@ -65,7 +65,7 @@ def show(job_id: str) -> ResponseReturnValue:
         files=[(title, name) for title, name in FILES if (job.dir / name).is_file()],
         extensions=list(archives.KINDS),
         results=result_pairs(job),
-        described=job.settings_in_words({each.id: each.name for each in scheduler().jobs}),
+        settings_words=job.settings_in_words({each.id: each.name for each in scheduler().jobs}),
         parts=scheduler().parts(job_id)[::-1],
     )
 

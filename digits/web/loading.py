@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from digits.web.answers import scheduler, wants_json
 
 # How long a request waits: few jobs are read by then, and nobody needs to be told.
-PATIENCE_S = 2.0
+WAIT_S = 2.0
 RETRY_AFTER_S = 2
 # What can be answered without the jobs.
 NEED_NO_JOBS = frozenset(
@@ -24,7 +24,7 @@ def wait_for_jobs() -> ResponseReturnValue | None:
     """Let a request go on as soon as the jobs are there, or answer that they are not."""
     if request.endpoint in NEED_NO_JOBS or scheduler().wait_until_loaded(0):
         return None
-    if scheduler().wait_until_loaded(PATIENCE_S):
+    if scheduler().wait_until_loaded(WAIT_S):
         return None
     store = scheduler().store
     so_far = f": {store.folders_read:,} of {store.folders_found:,}" if store.folders_found else ""

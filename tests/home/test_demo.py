@@ -11,7 +11,7 @@ from digits.home import demo
 from digits.home.first_steps import first_steps
 from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
-from tests.apps import running_app
+from tests.apps import KINDS, running_app
 from tests.conftest import wait_for_status
 from tests.security.people import add_people
 
@@ -39,7 +39,7 @@ def test_both_sample_jobs_are_made_once_also_where_users_log_in(
 
 def test_the_next_step_fills_in_the_form_of_the_sample_model(tmp_path: Path) -> None:
     dataset = ImageClassificationDatasetJob(tmp_path, demo.DATASET_NAME, demo.DATASET)
-    steps = first_steps([dataset])
+    steps = first_steps([dataset], KINDS)
     assert steps is not None
     assert steps.model_values == {
         "model_name": demo.MODEL_NAME,

@@ -84,7 +84,7 @@ class Help:
         for source, flags in groupby(shown, key=lambda flag: flag.source):
             lines += ["", f"  Flags from {source}:"]
             for flag in flags:
-                lines += described(flag, values[flag.name])
+                lines += lines_of(flag, values[flag.name])
         if not shown and chosen != self._is_own:
             lines += ["", "  No modules matched: use -help"]
         return "\n".join(lines)
@@ -95,7 +95,7 @@ class Help:
         return "\n".join(['<?xml version="1.0"?>', "<AllFlags>", head, *rows, "</AllFlags>"])
 
 
-def described(flag: Flag, value: Value) -> list[str]:
+def lines_of(flag: Flag, value: Value) -> list[str]:
     """The lines of a help text on one flag, in gflags' form; its value, where that is another."""
     facts = {"type": gflags.KINDS[type(flag.default)], "default": shown(flag.default)}
     if value != flag.default:
