@@ -13,9 +13,10 @@ from digits.accounts.sessions import SESSIONS_FILE, Sessions
 from digits.accounts.users import USERS_FILE, Users
 from digits.errors import StorageError, TaskFailed
 from digits.inference.errors import BadRequest
-from digits.inference.protocol import Message
+from digits.inference.operations import Database, Explore
 from digits.inference.work.databases import read_run
-from digits.inference.work.exploring import Explorer
+from digits.inference.work.exploring import explore
+from digits.inference.work.state import State
 from digits.jobs.folder_lock import LOCK_FILE
 from digits.jobs.store import JobStore
 from digits.model.images.classification.job import ImageClassificationModelJob
@@ -190,11 +191,11 @@ def test_exploring_a_database_that_is_cut_off_says_so(tmp_path: Path) -> None:
     with lmdb.open(str(tmp_path), map_size=1 << 24) as env, env.begin(write=True) as writing:
         writing.put(b"key", bytes(50_000))
     os.truncate(tmp_path / "data.mdb", 20_000)
-    database = {"path": str(tmp_path), "backend": "lmdb"}
+    database = Database(tmp_path, "lmdb")
     with pytest.raises(BadRequest, match="is cut off"):
-        Explorer().explore(Message({"database": database, "label": None, "page": 0, "size": 9}))
+        explore(State(), Explore(database, None, 0, 9))
     with pytest.raises(BadRequest, match="is cut off"):
-        read_run(str(tmp_path), "lmdb", "", 3)
+        read_run(database, "", 3)
 
 
 # Notes --------------------------------------------------------------------------------------------

@@ -173,15 +173,6 @@ def test_detect_writes_a_table_for_pandas(windows: Path) -> None:
         np.testing.assert_allclose(scores[row, 0], found["prediction"], rtol=1e-5)  # type: ignore[arg-type]
 
 
-def test_pandas_reads_that_table(windows: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not needed to write it")
-    pytest.importorskip("tables", reason="pandas reads HDF5 by PyTables")
-    assert detected("out.h5") == 0
-    table = pandas.read_hdf("out.h5", "df")
-    assert list(table.index) == ["a.png", "a.png", "grey.png"]
-    assert table["ymax"].tolist() == [10, 9, 12]
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
