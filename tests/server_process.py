@@ -94,9 +94,12 @@ class ServerProcess:
             if answer.get("status") in statuses:
                 return answer
             ended = answer.get("status") in ("Done", "Error", "Aborted")
-            assert not ended, f"the job ended otherwise: {answer}"
-            assert time.monotonic() < deadline, f"still {answer}\n" + "\n".join(self.log[-20:])
+            assert not ended, f"the job ended otherwise: {answer}\n{self._last_lines()}"
+            assert time.monotonic() < deadline, f"still {answer}\n{self._last_lines()}"
             time.sleep(0.1)
+
+    def _last_lines(self) -> str:
+        return "\n".join(self.log[-60:])
 
     def _read(self, ready: threading.Event) -> None:
         assert self.process.stdout is not None

@@ -47,13 +47,6 @@ exit $code
 """
 
 
-class _Child(subprocess.Popen[bytes]):
-    """A process that may outlive whoever started it, on purpose: Popen would warn of that."""
-
-    def __del__(self) -> None:
-        super().__del__(_warn=lambda *_said, **_more: None)  # type: ignore[call-arg]
-
-
 class TaskProcess:
     """One run of a task's command, started by this server or by an earlier one."""
 
@@ -88,7 +81,7 @@ class TaskProcess:
         for leftover in (job_dir / RUN_FOLDER).glob(f"{task_id}.*"):
             leftover.unlink(missing_ok=True)
         with log_path.open("ab") as log:
-            child = _Child(
+            child = subprocess.Popen(
                 ["/bin/sh", "-c", _SHELL, f"{RUN_FOLDER}/{run}", *command],
                 cwd=job_dir,
                 env={**environment, MARK: _mark(job_dir, run)},
