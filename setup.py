@@ -42,7 +42,7 @@ setup(
     ],
     package_dir={"digits": "digits", **{f"digits.{name}": name for name in PAGES}},
     package_data={
-        "digits": ["py.typed", "standard-networks/*", "**/*.proto"],
+        "digits": ["py.typed", "standard-networks/*", "**/*.proto", "caffe/startup/*.py"],
         "digits.templates": ["**/*.html"],
         "digits.static": ["**/*"],
         "digits.docs": ["**/*.md", "**/*.png", "**/*.svg"],

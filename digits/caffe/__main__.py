@@ -1,7 +1,8 @@
 """Caffe's command line: `python -m digits.caffe train|test|time|device_query`, or another program.
 
 Caffe's tools, examples and Python programs run under their names: `python -m digits.caffe
-convert_imageset ...` (`commands/programs.py`).  Log lines go to stderr in Caffe's form.  The exit
+convert_imageset ...` (`commands/programs.py`); `run`, `env` and `build` let scripts use them
+(`commands/shell.py`).  Log lines go to stderr in Caffe's form.  The exit
 status is 0 only if what was asked for was done; a message of level F says why not.
 Source: caffe.cpp.
 """
@@ -13,9 +14,10 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 
 from digits.caffe.commands import flags as command_flags
-from digits.caffe.commands import programs
+from digits.caffe.commands import programs, shell
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats.prototxt import nearest
 from digits.caffe.machine.gflags import UsageError
@@ -29,9 +31,10 @@ log = logging.getLogger("digits.caffe.__main__")
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line (without the program's name); the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    program = programs.named(given[0]) if given else None
-    if program is not None:
-        return programs.run(program, given[1:])
+    if given[:1] == ["caffe"]:
+        del given[0]
+    elif (status := _run_other(given)) is not None:
+        return status
     line = command_flags.command_line()
     begun = line.begin(given)
     if isinstance(begun, int):
@@ -45,6 +48,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(line.short_help())  # noqa: T201
         return 0
     return _run(flags)
+
+
+def _run_other(given: Sequence[str]) -> int | None:
+    """Run what is not a command of `caffe`; None when the line names nothing else."""
+    word = given[0] if given else ""
+    if word in shell.COMMANDS:
+        return int(getattr(shell, word)(given[1:]))
+    program = programs.named(word)
+    if program is not None:
+        return programs.run(program, list(given[1:]))
+    instead = programs.REPLACED.get(word.removesuffix(".bin"))
+    if instead is None or word in command_flags.COMMANDS:
+        return None
+    log.critical("Deprecated. Use %s instead.", instead, extra=at(f"{word}.cpp:5"))
+    return 1
 
 
 def _run(flags: command_flags.Flags) -> int:
@@ -80,7 +98,7 @@ def _unknown(command: str) -> int:
     log.error("Available caffe actions:", extra=at("caffe.cpp:78"))
     for name in sorted(command_flags.COMMANDS):
         log.error("\t%s", name, extra=at("caffe.cpp:81"))
-    hint = nearest(command, [*command_flags.COMMANDS, *programs.PROGRAMS])
+    hint = nearest(command, [*command_flags.COMMANDS, *programs.PROGRAMS, *shell.COMMANDS])
     log.critical("Unknown action: %s%s", command, hint and f".{hint}", extra=at("caffe.cpp:83"))
     return 1
 

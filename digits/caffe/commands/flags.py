@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from digits.caffe.commands import shell
 from digits.caffe.commands.programs import PROGRAMS
 from digits.caffe.machine import gflags
 from digits.caffe.machine.command_line import CommandLine
@@ -120,6 +121,9 @@ def _usage() -> str:
     width = max(map(len, COMMANDS)) + 4
     lines = ["caffe: command line brew", "usage: caffe <command> <args>", "", "commands:"]
     lines += [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
+    lines += ["", "scripts and shells:"]
+    lines += [f"  {name:<{width}}{text}" for name, text in shell.COMMANDS.items()]
     width = max(map(len, PROGRAMS)) + 4
-    lines += ["", "programs:", *(f"  {name:<{width}}{text}" for name, text in PROGRAMS.items())]
+    lines += ["", "programs:"]
+    lines += [f"  {name:<{width}}{program.says}" for name, program in PROGRAMS.items()]
     return "\n".join(lines)

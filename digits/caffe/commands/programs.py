@@ -7,21 +7,46 @@ it is run, so the command line knows of them without loading what they need.
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CaffeProgram:
+    """What a program does, and the folder of Caffe's sources that it stands in."""
+
+    says: str
+    folder: str
+
+    @property
+    def is_python(self) -> bool:
+        """Whether Caffe has it as a file of Python; the others are compiled."""
+        return self.folder in ("python", "tools/extra")
+
 
 PROGRAMS = {
-    "classification": "classify a picture (examples/cpp_classification)",
-    "classify": "classify pictures, as Caffe's classify.py does",
-    "compute_image_mean": "compute the mean picture of a database",
-    "convert_cifar_data": "make databases of the CIFAR-10 files",
-    "convert_imageset": "make a database of a list of pictures",
-    "convert_mnist_data": "make a database of MNIST's files",
-    "convert_mnist_siamese_data": "make a database of pairs of MNIST's pictures",
-    "detect": "score windows of pictures, as Caffe's detect.py does",
-    "draw_net": "draw a network, as Caffe's draw_net.py does",
-    "extract_features": "write what a network makes of its data into databases",
-    "upgrade_net_proto_binary": "upgrade old weights",
-    "upgrade_net_proto_text": "upgrade an old network",
-    "upgrade_solver_proto_text": "upgrade an old solver",
+    "classification": CaffeProgram("classify a picture", "examples/cpp_classification"),
+    "classify": CaffeProgram("classify pictures", "python"),
+    "compute_image_mean": CaffeProgram("compute the mean picture of a database", "tools"),
+    "convert_cifar_data": CaffeProgram("make databases of CIFAR-10's files", "examples/cifar10"),
+    "convert_imageset": CaffeProgram("make a database of a list of pictures", "tools"),
+    "convert_mnist_data": CaffeProgram("make a database of MNIST's files", "examples/mnist"),
+    "convert_mnist_siamese_data": CaffeProgram(
+        "make a database of pairs of MNIST's pictures", "examples/siamese"
+    ),
+    "detect": CaffeProgram("score windows of pictures", "python"),
+    "draw_net": CaffeProgram("draw a network", "python"),
+    "extract_features": CaffeProgram("write what a network makes of its data", "tools"),
+    "upgrade_net_proto_binary": CaffeProgram("upgrade old weights", "tools"),
+    "upgrade_net_proto_text": CaffeProgram("upgrade an old network", "tools"),
+    "upgrade_solver_proto_text": CaffeProgram("upgrade an old solver", "tools"),
+}
+# Caffe still has programs of these names, which do nothing but say what to use.
+REPLACED = {
+    "device_query": "caffe device_query [--device_id=0]",
+    "finetune_net": "caffe train --solver=... [--weights=...]",
+    "net_speed_benchmark": "caffe time --model=... [--iterations=50] [--gpu] [--device_id=0]",
+    "test_net": "caffe test --model=... --weights=...",
+    "train_net": "caffe train --solver=... [--snapshot=...]",
 }
 
 

@@ -4,26 +4,20 @@ A Python layer is a class with setup, reshape, forward and backward, in a module
 path.  Such modules say `import caffe`; that name means this package while the module is loaded and
 while the layer's methods run, and nowhere else in the process: a real Caffe stays what it is.
 
-Elsewhere: the layer type that runs them (`python.py`).
+Elsewhere: the layer type that runs them (`python.py`), the exchange of the name
+(`machine/caffe_name.py`).
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.abc
-import importlib.machinery
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from digits.caffe.blob import Blob
+from digits.caffe.machine.caffe_name import caffe_is_ours
 from digits.caffe.proto import caffe_pb2
-
-_PACKAGE = __name__.rpartition(".layers.")[0]
 
 
 class BlobVec(list[Blob]):
@@ -83,20 +77,6 @@ def load_class(module: str, name: str) -> type[Any]:
     return found
 
 
-@contextmanager
-def caffe_is_ours() -> Iterator[None]:
-    """Within, `import caffe` and `import caffe.io` give this package and its modules.
-
-    Afterwards they give what they gave before: another Caffe, or none.  It may be entered again
-    while it is entered, by any thread.
-    """
-    _names.enter()
-    try:
-        yield
-    finally:
-        _names.leave()
-
-
 def _where_caffe_is_ours(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
@@ -104,71 +84,3 @@ def _where_caffe_is_ours(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(*arguments, **named)
 
     return call
-
-
-def _is_caffes(name: str) -> bool:
-    return name == "caffe" or name.startswith("caffe.")
-
-
-class _CaffeFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Lets `import caffe` and `import caffe.io` find this package and its modules."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, ModuleType] = {}  # by the names that they were imported by
-
-    def find_spec(
-        self, fullname: str, path: Any, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if not _is_caffes(fullname):
-            return None
-        return importlib.machinery.ModuleSpec(fullname, self)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = importlib.import_module(_PACKAGE + spec.name.removeprefix("caffe"))
-        # Python is about to note this spec on the module; `exec_module` puts the real one back.
-        spec.loader_state = module.__spec__
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            self.found[module.__spec__.name] = module
-            module.__spec__ = module.__spec__.loader_state
-
-
-class _Names:
-    """Who is behind the names `caffe` and `caffe.*` in `sys.modules`, and who has to wait."""
-
-    def __init__(self) -> None:
-        self._lock = threading.RLock()  # guards all below
-        self._entered = 0
-        self._finder = _CaffeFinder()
-        self._theirs: dict[str, ModuleType] = {}
-
-    def enter(self) -> None:
-        with self._lock:
-            self._entered += 1
-            if self._entered > 1 or self._are_ours_already():
-                return
-            if "caffe" in sys.modules:
-                names = [name for name in sys.modules if _is_caffes(name)]
-                self._theirs = {name: sys.modules.pop(name) for name in names}
-            sys.modules.update(self._finder.found)
-            sys.meta_path.insert(0, self._finder)
-
-    def leave(self) -> None:
-        with self._lock:
-            self._entered -= 1
-            if self._entered or self._finder not in sys.meta_path:
-                return
-            sys.meta_path.remove(self._finder)
-            for name in self._finder.found:
-                sys.modules.pop(name, None)
-            sys.modules.update(self._theirs)
-            self._theirs = {}
-
-    def _are_ours_already(self) -> bool:
-        """Whether the whole process has chosen this package, so there is nothing to exchange."""
-        return sys.modules.get("caffe") is sys.modules[_PACKAGE]
-
-
-_names = _Names()

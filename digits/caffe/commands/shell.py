@@ -1,0 +1,152 @@
+"""Scripts and shells in which `caffe` means this package: `digits-caffe run`, `env` and `build`.
+
+    digits-caffe run [Python's options] SCRIPT|-m MODULE|-c CODE arguments...
+    eval "$(digits-caffe env)"
+    digits-caffe build [CAFFE_ROOT]
+
+All three change nothing but what is asked for: `run` a process and those that it starts, `env` a
+shell and those that it starts, `build` the folder `build` of a checkout of Caffe, where its shell
+scripts look for programs.
+
+Elsewhere: the finder behind `import caffe` (`machine/caffe_name.py`), which each Python of such a
+shell installs at its start (`startup/sitecustomize.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from digits.caffe.commands.programs import PROGRAMS, REPLACED
+from digits.caffe.errors import CaffeError
+
+STARTUP = Path(__file__).parents[1] / "startup"
+COMMANDS = {
+    "run": "run a program with `import caffe` and Caffe's programs meaning these",
+    "env": "print what makes them mean these in a shell",
+    "build": "make the folder `build` of a checkout of Caffe",
+}
+_PROGRAM = """\
+#!/bin/sh
+exec {python} -m digits.caffe {name} "$@"
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Replace this process by a Python that runs the program; 1 when there is none to run."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: digits-caffe run SCRIPT|-m MODULE|-c CODE [arguments]", file=sys.stderr)
+        return 0 if arguments else 1
+    try:
+        environment = os.environ | variables(os.environ)
+    except CaffeError as error:
+        print(f"digits-caffe run: {error}", file=sys.stderr)
+        return 1
+    command = ["sh"] if arguments[0].endswith(".sh") else [sys.executable]
+    sys.stdout.flush()
+    os.execvpe(command[0], [*command, *arguments], environment)  # noqa: S606  # what was asked for
+
+
+def env(arguments: Sequence[str]) -> int:
+    """Print the lines that a POSIX shell evaluates."""
+    if arguments:
+        print('usage: eval "$(digits-caffe env)"', file=sys.stderr)
+        return 0 if arguments[0] in ("-h", "--help") else 1
+    try:
+        for name, value in variables(os.environ).items():
+            print(f"export {name}={shlex.quote(value)}")
+    except CaffeError as error:
+        print(f"digits-caffe env: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(arguments: Sequence[str]) -> int:
+    """Make `build` below a folder (the working directory), as Caffe's own build would."""
+    if len(arguments) > 1 or arguments[:1] in (["-h"], ["--help"]):
+        print("usage: digits-caffe build [CAFFE_ROOT]", file=sys.stderr)
+        return 0 if arguments[0] in ("-h", "--help") else 1
+    root = Path(arguments[0] if arguments else ".")
+    try:
+        made = build_folder(root)
+    except CaffeError as error:
+        print(f"digits-caffe build: {error}", file=sys.stderr)
+        return 1
+    print(f"{made}: {len(_compiled())} programs of Caffe, run by {sys.executable}")
+    return 0
+
+
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """PATH and PYTHONPATH under which programs and `import caffe` are ours.
+
+    Raises CaffeError when the folder of the programs cannot be written.
+    """
+    first = [str(programs_folder(environment))]
+    if sys.prefix != sys.base_prefix:
+        first.append(str(Path(sys.executable).parent))  # where `python` is this Python
+    return {
+        "PATH": _in_front(first, environment.get("PATH", os.defpath)),
+        "PYTHONPATH": _in_front([str(STARTUP)], environment.get("PYTHONPATH", "")),
+    }
+
+
+def programs_folder(environment: Mapping[str, str]) -> Path:
+    """A folder with Caffe's programs by their names, made anew each time in the user's cache."""
+    home = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    ours = hashlib.sha256(sys.executable.encode()).hexdigest()[:12]
+    folder = Path(home, "digits", f"caffe-programs-{ours}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_program(folder / "caffe", "caffe")
+        for name, program in PROGRAMS.items():
+            _write_program(folder / (f"{name}.py" if program.is_python else name), name)
+    except OSError as error:
+        raise CaffeError(
+            f"The programs cannot be put into {folder} ({error.strerror}). "
+            "Set XDG_CACHE_HOME to a folder that can be written."
+        ) from error
+    return folder
+
+
+def build_folder(root: Path) -> Path:
+    """Make `root`/build; CaffeError when something else stands there, or it cannot be written."""
+    if not root.is_dir():
+        raise CaffeError(f"There is no folder {root}.")
+    folder = root / "build"
+    mark = folder / ".made-by-digits-caffe"
+    if os.path.lexists(folder) and not mark.exists():
+        raise CaffeError(f"{folder} is there already, perhaps a real Caffe's. Move it away first.")
+    try:
+        folder.mkdir(exist_ok=True)
+        mark.touch()
+        for name, place in _compiled().items():
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            for suffix in ("", ".bin"):  # as CMake and as Caffe's Makefile name them
+                _write_program(folder / place / (name + suffix), name)
+    except OSError as error:
+        raise CaffeError(f"{folder} cannot be made: {error.strerror}.") from error
+    return folder
+
+
+def _compiled() -> dict[str, str]:
+    """The programs that Caffe's build makes, with their folders."""
+    made = {name: row.folder for name, row in PROGRAMS.items() if not row.is_python}
+    return {"caffe": "tools"} | dict.fromkeys(REPLACED, "tools") | made
+
+
+def _write_program(path: Path, name: str) -> None:
+    """Write the small script that runs a program; whoever runs it meanwhile sees a whole one."""
+    text = _PROGRAM.format(python=shlex.quote(sys.executable), name=name)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.replace(path)
+
+
+def _in_front(folders: Sequence[str], path: str) -> str:
+    rest = [folder for folder in path.split(os.pathsep) if folder and folder not in folders]
+    return os.pathsep.join([*folders, *rest])
