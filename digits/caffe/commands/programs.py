@@ -35,7 +35,12 @@ PROGRAMS = {
     ),
     "detect": CaffeProgram("score windows of pictures", "python"),
     "draw_net": CaffeProgram("draw a network", "python"),
+    "extract_seconds": CaffeProgram("write when the iterations of a log were", "tools/extra"),
     "extract_features": CaffeProgram("write what a network makes of its data", "tools"),
+    "parse_log": CaffeProgram("write what a log says as tables", "tools/extra"),
+    "plot_training_log": CaffeProgram("plot what logs say", "tools/extra"),
+    "summarize": CaffeProgram("print a network as a table", "tools/extra"),
+    "train": CaffeProgram("train on several GPUs, as Caffe's train.py does", "python"),
     "upgrade_net_proto_binary": CaffeProgram("upgrade old weights", "tools"),
     "upgrade_net_proto_text": CaffeProgram("upgrade an old network", "tools"),
     "upgrade_solver_proto_text": CaffeProgram("upgrade an old solver", "tools"),
@@ -53,7 +58,8 @@ REPLACED = {
 def named(word: str) -> str | None:
     """The program that a word of a command line names; as files, they end in .bin or .py."""
     name = word.removesuffix(".bin").removesuffix(".py")
-    return name if name in PROGRAMS else None
+    # `train` is a command of `caffe`; Caffe's program of that name is always called train.py.
+    return name if name in PROGRAMS and word != "train" else None
 
 
 def run(program: str, arguments: list[str]) -> int:

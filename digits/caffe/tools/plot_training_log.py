@@ -1,0 +1,86 @@
+"""Plot trainings by their logs: `digits-caffe plot_training_log TYPE PICTURE LOG...`.
+
+Out: a picture in the format that its ending names (.png, .svg, .pdf), a curve for each log.  There
+are the eight types of chart of tools/extra/plot_training_log.py, by the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from pathlib import Path
+
+from digits.caffe.errors import DataError
+from digits.caffe.tools import python_program
+from digits.caffe.tools.training_log import Row, read_tables
+
+_VALUES = ("Test accuracy", "Test loss", "Train learning rate", "Train loss")
+CHARTS = [(value, axis) for value in _VALUES for axis in ("Iters", "Seconds")]
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run with a command line (without the program's name)."""
+    types = "".join(f"\n    {n}: {value} vs. {axis}" for n, (value, axis) in enumerate(CHARTS))
+    parser = ArgumentParser(
+        "plot_training_log.py",
+        description="Plot what the logs of trainings say.",
+        epilog=f"Supported chart types:{types}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("chart_type", type=int, choices=range(len(CHARTS)), help="see below")
+    parser.add_argument("path_to_picture", help="the picture to write: .png, .svg or .pdf")
+    parser.add_argument("path_to_log", nargs="+", help="the log of a training")
+    return python_program.run(parser, arguments, _plot)
+
+
+def _plot(given: Namespace) -> None:
+    if not given.path_to_picture.endswith(FORMATS):
+        raise ValueError(
+            f"the picture's name must end in {', '.join(FORMATS)}; received {given.path_to_picture}"
+        )
+    value, axis = CHARTS[given.chart_type]
+    curves = {path: _curve(Path(path), value, axis) for path in given.path_to_log}
+
+    from matplotlib.figure import Figure  # noqa: PLC0415  # half a second, for this alone
+
+    figure = Figure(layout="constrained")
+    axes = figure.add_subplot(title=f"{value} vs. {axis}", xlabel=axis, ylabel=value)
+    for path, points in curves.items():
+        mark = "o" if len(points) < 50 else ""
+        axes.plot(*zip(*points, strict=True), label=Path(path).stem, linewidth=1, marker=mark)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right" if "accuracy" in value else "upper right")
+    figure.savefig(given.path_to_picture)
+
+
+def _curve(log: Path, value: str, axis: str) -> list[tuple[float, float]]:
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        tables = read_tables(lines)
+    net, _, what = value.partition(" ")
+    rows = tables.train if net == "Train" else tables.test
+    points = [
+        (row.iteration if axis == "Iters" else row.seconds, number)
+        for row in rows
+        if not math.isnan(number := _number(row, net, what))
+    ]
+    if not points:
+        names = ", ".join(dict.fromkeys(name for row in rows for name in row.outputs)) or "none"
+        raise DataError(f"{log} has no {value.lower()}; outputs of its {net.lower()} net: {names}")
+    return points
+
+
+def _number(row: Row, net: str, what: str) -> float:
+    if what == "learning rate":
+        return row.rate
+    if net == "Train":
+        return row.loss
+    if what in row.outputs:
+        return row.outputs[what]
+    return next((number for name, number in row.outputs.items() if what in name.lower()), math.nan)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
