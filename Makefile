@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 BIN = .venv/bin
 
-.PHONY: help setup run fix check audit test test-fast test-browser benchmarks screenshots
+.PHONY: help setup run fix check audit test test-fast test-browser benchmarks screenshots rest-api
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -41,3 +41,6 @@ benchmarks:     ## Measure what the documentation states
 
 screenshots:    ## Take the documentation's pictures from the running program
 	$(PYTHON) -m scripts.screenshots docs/images
+
+rest-api:       ## Write docs/RestApi.md, the list of all routes
+	$(PYTHON) -m scripts.rest_api

@@ -98,7 +98,7 @@ def history_as_json(job_id: str) -> ResponseReturnValue:
 
 
 @blueprint.route("/<job_id>/download", methods=["GET", "POST"])
-@blueprint.route("/<job_id>/download.<path:extension>", methods=["GET", "POST"])
+@blueprint.route("/<job_id>/download.<extension>", methods=["GET", "POST"])
 def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
     """An archive of a snapshot (`epoch`, or form `snapshot_epoch`; default: the last one)."""
     job = find_model(job_id)
