@@ -12,10 +12,12 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobInUse, JobNotFound
 from digits.inference import InferenceError, NetSource, draw_network
+from digits.inference.operations import DrawCurves
 from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.model.compare.tables import result_pairs
 from digits.model.download import archives
+from digits.model.figures import figure, figure_curves, figure_kind
 from digits.model.forms import LearningRateForm
 from digits.model.job import ModelJob
 from digits.model.network.errors import NetworkError
@@ -108,6 +110,16 @@ def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     pieces = kind.make(job.archive_members(epoch, weights))
     return Response(pieces, mimetype=kind.media_type, headers=headers)
+
+
+@blueprint.get("/<job_id>/graph.<extension>")
+def graph(job_id: str, extension: str) -> ResponseReturnValue:
+    """The curves of the training as a figure for papers: png, svg or pdf."""
+    job = find_model(job_id)
+    job.read_logs()
+    chart = job.train_task.update_data(Update.COMBINED_GRAPH)
+    request = DrawCurves(job.name, figure_curves(chart), figure_kind(extension))
+    return figure(request, f"{job.id}_graph")
 
 
 @blueprint.delete("/<job_id>/snapshots/<epoch>")

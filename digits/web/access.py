@@ -61,6 +61,7 @@ POLICIES: dict[str, Access] = {
     "models.show": Access.SEE,
     "models.history_as_csv": Access.SEE,
     "models.history_as_json": Access.SEE,
+    "models.graph": Access.SEE,
     "models.download": Access.SEE,
     "compare.compare_models": Access.SEE,
     # Forms, what they ask while they are filled in, and what they make.

@@ -11,6 +11,7 @@ A request is named after its operation; the worker has a table of the functions 
     pictures.py   classify one picture, or a chunk of many
     layers.py     layers in numbers and pictures, heat maps
     databases.py  what is in a dataset's databases
+    figures.py    curves and matrices for papers
     nets.py       parse, check and draw nets that users wrote
 """
 
@@ -23,6 +24,7 @@ from digits.inference.operations.databases import (
     ShowRecord,
     Thumbnail,
 )
+from digits.inference.operations.figures import FIGURE_TYPES, Curve, DrawCurves, DrawMatrix
 from digits.inference.operations.layers import (
     AllLayers,
     BlobFacts,
@@ -62,6 +64,7 @@ from digits.inference.operations.pictures import (
 from digits.inference.operations.request import Request
 
 __all__ = [
+    "FIGURE_TYPES",
     "TOP",
     "AllLayers",
     "BlobFacts",
@@ -72,9 +75,12 @@ __all__ = [
     "ClassifyOne",
     "ClassifyPictures",
     "ClassifyRecords",
+    "Curve",
     "Database",
     "DescribeLayers",
     "DrawActivations",
+    "DrawCurves",
+    "DrawMatrix",
     "DrawNet",
     "DrawWeights",
     "ExplainClass",

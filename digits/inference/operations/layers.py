@@ -95,7 +95,7 @@ class DescribeLayers(Request[AllLayers]):
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file (SVG where that was asked for), and what it leaves out ("": nothing)."""
+    """A PNG file (or the format asked for), and what it leaves out ("": nothing)."""
 
     png: bytes
     note: str = ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,20 +25,6 @@ MAX_MAPS = 1024
 _LARGEST_MAGNIFICATION = 24
 _GAP = 1
 _BACKGROUND = 255
-# Anchors of the colour map: equal steps of lightness, told apart by colour-blind eyes as well.
-_ANCHORS = np.array(
-    [
-        (28, 8, 66),
-        (52, 45, 122),
-        (42, 89, 141),
-        (30, 127, 140),
-        (42, 164, 122),
-        (118, 194, 74),
-        (196, 213, 52),
-        (253, 231, 82),
-    ],
-    dtype=np.float64,
-)
 
 
 @dataclass(frozen=True)
@@ -48,11 +35,13 @@ class Drawing:
     note: str = ""
 
 
+@cache
 def colour_map() -> Pixels:
-    """256 colours (256, 3), from the least value to the greatest."""
-    positions = np.linspace(0, len(_ANCHORS) - 1, 256)
-    channels = [np.interp(positions, np.arange(len(_ANCHORS)), c) for c in _ANCHORS.T]
-    return np.stack(channels, axis=1).round().astype(np.uint8)
+    """256 colours (256, 3), from the least value to the greatest: Matplotlib's viridis."""
+    from matplotlib import colormaps  # noqa: PLC0415  # not for workers that draw no layers
+
+    colours: Pixels = colormaps["viridis"](np.arange(256), bytes=True)[:, :3]
+    return colours
 
 
 def heat_map(values: FloatArray) -> Pixels:

@@ -31,6 +31,7 @@ KIND = JobKind(
                 # What came of many pictures.
                 "evaluation": Route(Access.SEE),
                 "evaluation_classifications": Route(Access.SEE),
+                "evaluation_matrix": Route(Access.SEE),
                 "evaluation_thumbnail": Route(Access.SEE),
                 "evaluation_top_n": Route(Access.SEE),
             },

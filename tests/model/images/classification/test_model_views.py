@@ -57,7 +57,9 @@ def test_a_model_without_its_dataset_still_has_a_page(
         trained.dataset = dataset
 
 
-@pytest.mark.parametrize("path", ["", ".json", "/history.csv", "/history.json", "/download"])
+@pytest.mark.parametrize(
+    "path", ["", ".json", "/history.csv", "/history.json", "/graph.png", "/download"]
+)
 def test_what_is_no_model_is_not_found(
     client: FlaskClient, dataset: ImageClassificationDatasetJob, path: str
 ) -> None:
@@ -84,6 +86,33 @@ def test_the_history_as_csv_and_json(
     data = client.get(f"/models/{trained.id}/history.json").json
     assert data["val"]["epoch"] == [0, 1, 2, 3, 4]
     assert len(data["train"]["outputs"]["loss"]) == len(data["train"]["iteration"])
+
+
+@pytest.mark.parametrize(
+    ("extension", "media_type", "start"),
+    [
+        ("png", "image/png", b"\x89PNG"),
+        ("svg", "image/svg+xml", b"<?xml"),
+        ("pdf", "application/pdf", b"%PDF"),
+    ],
+)
+def test_the_graph_as_a_figure(
+    client: FlaskClient,
+    trained: ImageClassificationModelJob,
+    extension: str,
+    media_type: str,
+    start: bytes,
+) -> None:
+    answer = client.get(f"/models/{trained.id}/graph.{extension}")
+    assert (answer.status_code, answer.mimetype) == (200, media_type)
+    assert answer.data.startswith(start)
+    assert f"graph.{extension}" in client.get(f"/models/{trained.id}").text
+
+
+def test_a_figure_of_another_format_is_not_found(
+    client: FlaskClient, trained: ImageClassificationModelJob
+) -> None:
+    assert client.get(f"/models/{trained.id}/graph.gif").status_code == 404
 
 
 # Downloads ----------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from digits.errors import JobNotFound
+from digits.inference.operations import DrawMatrix
 from digits.jobs.job import Job
+from digits.model.figures import figure, figure_kind
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob
 from digits.model.images.classification.evaluation.reading import (
@@ -79,6 +81,19 @@ def evaluation_classifications(job_id: str) -> ResponseReturnValue:
     name = f"{job_id}_classifications.json"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(stream_with_context(parts), mimetype="application/json", headers=headers)
+
+
+@blueprint.get("/images/classification/evaluations/<job_id>/confusion_matrix.<extension>")
+def evaluation_matrix(job_id: str, extension: str) -> ResponseReturnValue:
+    """The confusion matrix as a figure for papers: png, svg or pdf; 404 without known labels."""
+    job = find_evaluation(job_id)
+    job.read_logs()
+    results = job.results()
+    if not results.is_labelled:
+        raise NotFound("The true classes of these pictures are not known.")
+    kind = figure_kind(extension)
+    counts = tuple(map(tuple, results.accuracy().confusion.tolist()))
+    return figure(DrawMatrix(job.name, tuple(results.labels), counts, kind), f"{job.id}_matrix")
 
 
 @blueprint.get("/images/classification/evaluations/<job_id>/thumbnails/<int:number>")

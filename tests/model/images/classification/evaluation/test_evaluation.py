@@ -147,6 +147,18 @@ def test_thumbnails_are_the_pictures(asking: Asking, evaluated: str, folder: Pat
     assert missing.status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_the_confusion_matrix_is_a_figure(
+    asking: Asking, evaluated: str, kind: str, start: bytes
+) -> None:
+    address = f"{ROUTE}/evaluations/{evaluated}/confusion_matrix"
+    assert asking.client.get(f"{address}.{kind}").data.startswith(start)
+    assert f"{address}.{kind}" in asking.get(evaluated, "").text
+    assert asking.client.get(f"{address}.gif").status_code == 404
+
+
 def test_pictures_are_chosen_and_sorted_by_the_server(
     asking: Asking, evaluated: str, at_once: dict[str, Any]
 ) -> None:
