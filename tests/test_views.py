@@ -35,6 +35,12 @@ def done(scheduler: Scheduler, name: str = "One") -> ProgramJob:
     return job
 
 
+def test_the_home_page_has_the_words_that_scripts_look_for(client: FlaskClient) -> None:
+    page = client.get("/").text
+    for words in ("Home", "Datasets", "Models", "New Dataset", "New Model"):
+        assert words in page
+
+
 def test_the_home_page_stands_without_any_job(client: FlaskClient) -> None:
     assert client.get("/").status_code == 200
     assert client.get("/index.json").json == {"datasets": [], "models": []}

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from digits.base.formatting import count
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.dataset.job import DatasetJob
 from digits.dataset.tasks.create_db import CreateDbTask
@@ -55,6 +54,10 @@ class ImageClassificationDatasetJob(DatasetJob):
     def channels(self) -> int:
         """3 for colour, 1 for grey."""
         return int(self.settings.resize_channels)
+
+    @property
+    def _image_type(self) -> str:
+        return "COLOR" if self.channels == 3 else "GRAYSCALE"
 
     @property
     def resize_mode(self) -> str:
@@ -136,7 +139,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         """Sizes, labels and what each task has found."""
         return {
             "image_size": [self.width, self.height],
-            "image_type": "COLOR" if self.channels == 3 else "GRAYSCALE",
+            "image_type": self._image_type,
             "resize_mode": self.resize_mode,
             "encoding": self.encoding,
             "backend": self.backend,
@@ -146,15 +149,17 @@ class ImageClassificationDatasetJob(DatasetJob):
         }
 
     def in_words(self) -> list[tuple[str, str]]:
+        # The original's words, which scripts look for.
         counts = [
-            (task.name, f"{count(self.picture_count(task.split))} images")
+            (task.name, f"{self.picture_count(task.split)} images")
             for task in self.database_tasks()
         ]
         return [
-            ("Image size", f"{self.width} × {self.height}"),
-            ("Image type", "Color" if self.channels == 3 else "Grayscale"),
+            ("Image Size", f"{self.width}x{self.height}"),
+            ("Image Type", self._image_type),
             *counts,
             ("Encoding", self.encoding),
+            *([("DB backend", self.backend)] if self.backend != "lmdb" else []),
         ]
 
     # Tasks --------------------------------------------------------------------------------------

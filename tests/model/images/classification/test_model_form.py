@@ -59,6 +59,12 @@ def test_defaults_are_the_promised_ones(app: Flask) -> None:
         assert {name: form[name].data for name in DEFAULTS} == DEFAULTS
 
 
+def test_the_form_has_the_title_that_scripts_look_for(client: FlaskClient) -> None:
+    page = client.get("/models/images/classification/new").text
+    assert "<title>New Image Classification Model ·" in page
+    assert "<h1>New Image Classification Model</h1>" in page
+
+
 def test_a_form_that_is_left_as_it_is_asks_for_the_defaults_of_the_settings(app: Flask) -> None:
     with app.test_request_context():
         form = forms.ImageClassificationModelForm()

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Iterator
 from functools import partial
+from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,46 @@ def test_accuracy_counts_by_hand() -> None:
     assert answer["confusion_matrix"] == [[1, 1], [0, 0]]
     assert answer["class_accuracy"] == {"a": 50, "b": None}
     assert Accuracy.of(["a"]).to_json() == {}
+
+
+class ListItems(HTMLParser):
+    """The texts of `ul.list-group li`, as scripts of the original take them from the page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.in_list = self.in_item = False
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "ul":
+            self.in_list = "list-group" in (dict(attrs).get("class") or "").split()
+        elif tag == "li" and self.in_list:
+            self.in_item = True
+            self.texts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "li":
+            self.in_item = False
+        elif tag == "ul":
+            self.in_list = False
+
+    def handle_data(self, data: str) -> None:
+        if self.in_item:
+            self.texts[-1] += data
+
+
+@pytest.mark.parametrize("more", [{}, {"show_visualizations": "1"}])
+def test_the_page_of_a_picture_lists_percentages_before_labels(
+    client: FlaskClient, ask: Any, trained: ImageClassificationModelJob, pictures: Path, more: Any
+) -> None:
+    path = pictures / "class_1" / "3.png"
+    expected = ask("classify_one", image_file=(io.BytesIO(path.read_bytes()), "3.png")).json
+    form = {"image_file": (io.BytesIO(path.read_bytes()), "3.png"), **more}
+    page = client.post(f"{ROUTE}/classify_one?job_id={trained.id}", data=form).text
+    items = [text.split(maxsplit=1) for text in ListItems(page).texts]
+    shown = [[percent, label.strip()] for percent, label in items]
+    assert shown == [[f"{percent:.2f}%", label] for label, percent in expected["predictions"]]
 
 
 def test_the_pages_show_pictures_and_names(
