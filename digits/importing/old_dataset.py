@@ -32,7 +32,7 @@ from digits.importing.old_files import (
 )
 from digits.importing.settings import dataset_settings
 from digits.jobs.store import JobStore
-from digits.sources.picture_list import LABELS_FILE, SPLITS
+from digits.sources.picture_list import LABELS_FILE, SPLITS, told_apart
 
 _ENCODINGS = {"PNG": "png", "JPEG": "jpg"}
 
@@ -114,7 +114,7 @@ def read_dataset(folder: Path, resize_mode: str | None = None) -> OldDataset:
 
 def _labels(folder: Path) -> list[str]:
     try:
-        return (folder / LABELS_FILE).read_text("utf-8").splitlines()
+        return told_apart((folder / LABELS_FILE).read_text("utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise ToolError(f"{folder / LABELS_FILE} cannot be read: {error}.") from error
 

@@ -27,6 +27,7 @@ import array
 import mmap
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,10 +177,10 @@ def write_labels(path: Path, labels: Sequence[str]) -> None:
 
 
 def read_labels(path: Path) -> list[str]:
-    """The categories, in the order of their numbers.
+    """The categories, in the order of their numbers; those of one name are told apart.
 
-    Raises ToolError when the file is missing, not UTF-8, or has a line that is empty, repeated or
-    more than one for other programs.
+    Raises ToolError when the file is missing, not UTF-8, or has a line that is empty or more than
+    one for other programs.
     """
     lines = _text(path).split("\n")
     while lines and not lines[-1].strip():
@@ -187,18 +188,33 @@ def read_labels(path: Path) -> list[str]:
     labels = [line.strip() for line in lines]
     if not labels:
         raise ToolError(f"{path} is empty; it must have a category a line.")
-    first_line: dict[str, int] = {}
     for number, label in enumerate(labels, 1):
         if not label:
             raise ToolError(f"{path}:{number}: an empty line, where a category must stand.")
         if label.splitlines() != [label]:  # a vertical tab or U+2028 ends a line for others
             raise ToolError(f"{path}:{number}: the category {label!r} has a line break in it.")
-        if label in first_line:
-            raise ToolError(
-                f"{path}:{number}: the category {label!r} is already on line {first_line[label]}."
-            )
-        first_line[label] = number
-    return labels
+    return told_apart(labels)
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """`labels` with their numbers behind those that stand more than once: "crane (134)".
+
+    ImageNet has two classes "crane", a bird and a machine.  Pages, answers and logs go by names.
+    """
+    counts = Counter(labels)
+    taken = {label for label, count in counts.items() if count == 1}
+    return [
+        label if counts[label] == 1 else _numbered(label, number, taken)
+        for number, label in enumerate(labels)
+    ]
+
+
+def _numbered(label: str, number: int, taken: set[str]) -> str:
+    name = f"{label} ({number})"
+    while name in taken:  # by a category that is called so
+        name += f" ({number})"
+    taken.add(name)
+    return name
 
 
 def _text(path: Path) -> str:

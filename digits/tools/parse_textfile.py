@@ -63,6 +63,7 @@ def parse_textfiles(
             f"{labels_path} has {len(labels)} category; a classifier needs at least "
             f"{MIN_CATEGORIES}, one a line."
         )
+    _tell_of_repeated(labels_path, labels)
     lists = {name: _checked(source, len(labels), paths) for name, source in sources.items()}
     write_labels(out_dir / LABELS_FILE, labels)
     for name, pictures in lists.items():
@@ -72,6 +73,21 @@ def parse_textfiles(
         log_distribution(name, dict(zip(labels, counts, strict=True)))
     sizes = ", ".join(f"{len(pictures)} for {name}" for name, pictures in lists.items())
     return f"{len(labels)} categories; pictures: {sizes}."
+
+
+def _tell_of_repeated(labels_path: Path, labels: Sequence[str]) -> None:
+    """Say which categories have got another name than their line has."""
+    given = labels_path.read_text("utf-8-sig").split("\n")
+    told_apart = [
+        repr(label) for label, line in zip(labels, given, strict=False) if label != line.strip()
+    ]
+    if told_apart:
+        more = f" and {len(told_apart) - _MOST_TOLD} more" if len(told_apart) > _MOST_TOLD else ""
+        log.warning(
+            "Categories of the same name are told apart by their numbers: %s%s.",
+            ", ".join(told_apart[:_MOST_TOLD]),
+            more,
+        )
 
 
 def _checked(source: ListSource, categories: int, paths: PathPolicy) -> PictureList:

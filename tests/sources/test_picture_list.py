@@ -23,6 +23,7 @@ from digits.sources.picture_list import (
     joined,
     lines_of,
     parse_lines,
+    told_apart,
 )
 from digits.sources.url_policy import ANYWHERE
 from digits.tools.parse_textfile import ListSource, parse_textfiles
@@ -273,3 +274,12 @@ def test_addresses_are_asked_alike_by_all_who_read_a_list(
     assert _download(entry, Downloader(ANYWHERE)).data == b"picture"
     assert as_pictures_to_classify(data, f"{address}p/", tmp_path) == [(entry.path, 1)]
     assert asked == [path, path]
+
+
+def test_names_that_stand_more_than_once_get_their_numbers() -> None:
+    assert told_apart(["crane", "heron", "crane"]) == ["crane (0)", "heron", "crane (2)"]
+    # Even where another category is called so already.
+    names = told_apart(["a (1)", "a", "a", "a (1) (1)"])
+    assert names[0] == "a (1)"
+    assert len(set(names)) == 4
+    assert told_apart(names) == names

@@ -46,6 +46,23 @@ def test_lists_become_absolute_and_are_counted(tmp_path, out, labels):
     assert warned[0] == "No picture for train in these categories: 'emu'."
 
 
+def test_categories_of_one_name_are_told_apart_by_their_numbers(tmp_path, out):
+    pictures = [save_picture(tmp_path / f"{number}.png") for number in range(3)]
+    (tmp_path / "t.txt").write_text("".join(f"{path} {n}\n" for n, path in enumerate(pictures)))
+    (tmp_path / "names.txt").write_text("crane\nheron\ncrane\n")
+    options = ["--labels", tmp_path / "names.txt", "--train", tmp_path / "t.txt"]
+    finished = succeed("parse_textfile", out, *options)
+    assert (out / "labels.txt").read_text() == "crane (0)\nheron\ncrane (2)\n"
+    assert finished.events(Distribution)[0].counts == {"crane (0)": 1, "heron": 1, "crane (2)": 1}
+    assert [event.text for event in finished.events(Warned)] == [
+        "Categories of the same name are told apart by their numbers: 'crane (0)', 'crane (2)'."
+    ]
+    # A list of names that was not checked first is read in the same way.
+    size = ["--width", 8, "--height", 6, "--labels", tmp_path / "names.txt"]
+    finished = succeed("create_db", out / "train.txt", out / "db", *size)
+    assert finished.events(Distribution)[0].counts == {"crane (0)": 1, "heron": 1, "crane (2)": 1}
+
+
 def test_its_lists_are_what_create_db_reads(tmp_path, out, labels):
     save_picture(tmp_path / "photos" / "a b.png")
     (tmp_path / "t.txt").write_text("a b.png 2\n")
@@ -89,7 +106,6 @@ def test_a_folder_given_by_hand_may_be_relative_to_where_one_stands(tmp_path, mo
         ("/a.png 0\n", "", "names.txt is empty"),
         ("/a.png 0\n", "cat\n\ndog\n", "names.txt:2: an empty line"),
         ("/a.png 0\n", "cat\ndog\u2028wolf\n", "names.txt:2: the category 'dog\\u2028wolf' has"),
-        ("/a.png 0\n", "cat\ndog\ncat\n", "names.txt:3: the category 'cat' is already on line 1"),
     ],
 )
 def test_mistakes_are_told_with_their_line_and_nothing_is_written(

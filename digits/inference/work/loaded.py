@@ -24,6 +24,7 @@ from digits.inference.operations import Network, Prediction
 from digits.inference.work.limits import FreeCores
 from digits.inference.work.net_texts import DATA_TYPES
 from digits.inference.work.preparing import Pixels, Preparer
+from digits.sources.picture_list import told_apart
 
 Floats = npt.NDArray[np.float32]
 
@@ -167,5 +168,5 @@ def _labels(path: Path | None, classes: int) -> Sequence[str]:
             labels = path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
             raise BadNetwork(f"{path.name} cannot be read: {error.strerror}.") from error
-    labels = [label.strip() for label in labels[:classes]]
+    labels = told_apart([label.strip() for label in labels])[:classes]
     return labels + [f"class {index}" for index in range(len(labels), classes)]

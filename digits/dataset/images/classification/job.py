@@ -20,7 +20,7 @@ from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.task import Task
-from digits.sources.picture_list import LABELS_FILE
+from digits.sources.picture_list import LABELS_FILE, told_apart
 from digits.tools.skipped import SKIPPED_FILE
 
 MEAN_FILE = "mean.binaryproto"
@@ -94,7 +94,7 @@ class ImageClassificationDatasetJob(DatasetJob):
     def labels(self) -> list[str]:
         """The category names, by class number; empty before the folder has been read."""
         try:
-            return self.labels_path.read_text("utf-8").splitlines()
+            return told_apart(self.labels_path.read_text("utf-8").splitlines())
         except FileNotFoundError:
             return []
 

@@ -27,7 +27,6 @@ def archive_members(
         DEPLOY_FILE: job.dir / DEPLOY_FILE,
         TRAIN_VAL_FILE: job.dir / TRAIN_VAL_FILE,
         SOLVER_FILE: job.dir / SOLVER_FILE,
-        LABELS_FILE: dataset.labels_path,
         MEAN_FILE: dataset.mean_path,
         weights.name: weights,
         "classify.py": Path(classify_script.__file__),
@@ -35,6 +34,7 @@ def archive_members(
     info = json.dumps(model_info(job, epoch, weights), indent=1) + "\n"
     return [
         Member("info.json", info.encode()),
+        Member(LABELS_FILE, "".join(f"{label}\n" for label in dataset.labels()).encode()),
         *(Member(name, path) for name, path in files.items()),
     ]
 

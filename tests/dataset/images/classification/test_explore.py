@@ -112,3 +112,16 @@ def test_a_dataset_without_databases_cannot_be_explored(
         answer = client.get(f"/datasets/{job.id}/{path}")
         assert answer.status_code == 403
         assert "not complete" in answer.text
+
+
+def test_a_page_can_be_chosen_of_each_of_two_categories_of_one_name(
+    client: FlaskClient, job: ImageClassificationDatasetJob
+) -> None:
+    labels = job.labels_path.read_text()
+    job.labels_path.write_text("crane\nheron\ncrane\n")
+    try:
+        found = client.get(f"/datasets/{job.id}/explore.json?label=2").json
+        assert [entry["name"] for entry in found["labels"]] == ["crane (0)", "heron", "crane (2)"]
+        assert {entry["name"] for entry in found["pictures"]} == {"crane (2)"}
+    finally:
+        job.labels_path.write_text(labels)

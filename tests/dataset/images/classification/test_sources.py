@@ -75,12 +75,34 @@ def test_text_files_uploaded_or_on_the_server(
     assert labels == [0] * 8 + [1] * 8
 
 
+def test_categories_of_one_name_are_told_apart_by_their_numbers(
+    app: Flask, client: FlaskClient, pictures: Path
+) -> None:
+    lines = "".join(f"{pictures}/class_{n % 2}/{n}.png {n % 3}\n" for n in range(8))
+    answer = post(
+        client,
+        method="textfile",
+        textfile_train_images=upload(lines),
+        textfile_labels_file=upload("crane\nheron\ncrane\n"),
+    )
+    job = made(app, answer)
+    assert job.error is None
+    names = ["crane (0)", "heron", "crane (2)"]
+    data = client.get(f"/datasets/{job.id}.json").json
+    assert data["labels"] == names
+    assert data["databases"]["train"]["categories"] == {names[0]: 3, names[1]: 3, names[2]: 2}
+    page = client.get(f"/datasets/{job.id}").text
+    assert "Categories of the same name are told apart by their numbers" in page
+    # A labels file that another program wrote, such as that of an imported dataset.
+    job.labels_path.write_text("crane\nheron\ncrane\n")
+    assert job.labels() == names
+
+
 @pytest.mark.parametrize(
     ("lines", "labels", "words"),
     [
         ("{0}/class_0/0.png 7\n", "zero\none\n", "train.txt:1: the label is 7"),
         ("{0}/class_0/0.png -1\n", "zero\none\n", "train.txt:1: the label -1 is negative"),
-        ("{0}/class_0/0.png 0\n", "zero\nzero\n", "'zero' is already on line 1"),
         ("{0}/class_0/0.png 0\n", "zero\n", "needs at least 2"),
         ("{0}/gone.png 0\n", "zero\none\n", "None of the pictures that train.txt names is"),
         ("relative.png 0\n", "zero\none\n", "is relative"),

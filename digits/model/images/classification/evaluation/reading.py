@@ -28,7 +28,7 @@ from digits.inference.evaluation import (
 )
 from digits.inference.operations import TOP
 from digits.model.images.classification.try_out.results import Accuracy, Row, percent
-from digits.sources.picture_list import LABELS_FILE
+from digits.sources.picture_list import LABELS_FILE, told_apart
 
 Numbers = npt.NDArray[np.intp]
 OUTCOMES = ("right", "wrong", "unreadable")
@@ -63,7 +63,7 @@ class Evaluation:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.labels: Sequence[str] = _lines(folder / LABELS_FILE)
+        self.labels: Sequence[str] = told_apart(_lines(folder / LABELS_FILE))
         self._rows = _read_rows(folder / ROWS_FILE) if self.labels else np.empty(0, ROW)
 
     def __len__(self) -> int:
