@@ -281,6 +281,12 @@ class Net:
         """The layer objects, for what keeps state in them (data layers, recurrent ones)."""
         return [node.layer for node in self._parts.nodes]
 
+    def written_by(self, blob: str) -> tuple[Layer, int]:
+        """The layer that is the last to write a blob, and the number of its top; not an input's."""
+        index = self._blob_names.index(blob)
+        node = next(node for node in reversed(self._parts.nodes) if index in node.tops)
+        return node.layer, node.tops.index(index)
+
     def close(self) -> None:
         """End the threads and close the files of data layers; also done when the net is dropped."""
         self._close()

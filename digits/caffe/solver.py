@@ -43,6 +43,7 @@ from digits.caffe.solving.solver_nets import net_to_train, nets_to_test
 from digits.caffe.solving.solver_options import Options
 from digits.caffe.solving.solver_param import Source, check_solver_param, settings_of
 from digits.caffe.solving.updater import Updater
+from digits.caffe.solving.whole_set import WholeSet
 
 log = logging.getLogger(__name__)
 
@@ -289,17 +290,26 @@ class Solver:
         if not passes:  # test_iter: 0 switches a test off
             return
         scores = MeanOutputs(net)
-        for _ in range(passes):
+        items = self.options.test_items if index == 0 else 0
+        whole = WholeSet(net, items, lambda: self._pass_of_test(net)) if items > 0 else None
+        for test_pass in range(passes):
             self._obey_while_testing()
             if self._stopping:
                 self._log_once("Test interrupted.", 396)
                 return
-            with self.options.precision.autocast(self._context.device):
-                scores.add(float(net.forward_pass()))
+            if whole:
+                whole.before(test_pass)
+            scores.add(self._pass_of_test(net))
+            if whole:
+                whole.after(test_pass)
         if self.param.test_compute_loss:
             self._log_once(f"Test loss: {number(scores.loss)}", 401)
-        for line in scores.lines():
+        for line in [*scores.lines(), *(whole.lines() if whole else ())]:
             self._log_once(line, 414)
+
+    def _pass_of_test(self, net: Net) -> float:
+        with self.options.precision.autocast(self._context.device):
+            return float(net.forward_pass())
 
     def _obey_while_testing(self) -> None:
         """Do what signals asked for during a test; only rank 0 tests."""

@@ -45,6 +45,9 @@ HELP = {
     "compile": "Optional; compile the network with torch.compile (needs a C++ compiler).",
     "precision": "Optional; fp32, tf32 (GPUs) or bf16 for convolutions and matrix products; "
     "weights are float32 always.",
+    "test_items": "Optional; how many items the set of the first test net has. Tests then also log "
+    "the exact means over them, beside Caffe's, in which some items count twice where the batch "
+    "size does not divide their number.",
     "processes": "Optional; on the CPU, train in so many processes, each on its share of the data. "
     "The effective training batch size is multiplied by their number.",
 }
@@ -71,6 +74,7 @@ class Flags:
     compile: bool = False
     precision: str = "fp32"
     processes: int = 1
+    test_items: int = 0
     help: bool = False
     version: bool = False
 

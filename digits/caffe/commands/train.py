@@ -71,6 +71,7 @@ def _train(
             context=context,
             keep_blobs=False,
             allow_nan=flags.allow_nan,
+            test_items=flags.test_items,
             precision=precision_named(flags.precision),
             action=action,
             progress=show,

@@ -28,6 +28,7 @@ class Accuracy(Layer):
         field = self.param.accuracy_param
         self.top_k = field.top_k
         self.ignored = field.ignore_label if field.HasField("ignore_label") else None
+        self._shares: list[tuple[Tensor, Tensor]] = []
 
     def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
         self.axes = class_axis(self, self.param.accuracy_param.axis, bottoms)
@@ -45,16 +46,20 @@ class Accuracy(Layer):
         # Not counting the label itself, which is as good as itself unless it is nan.
         better = (scores >= scores.gather(1, labels)).sum(1, keepdim=True) - 1
         right = (better < self.top_k) & (valid == 1)
-        total = (right.sum() / valid.sum().clamp_min(1)).to(scores.dtype)
-        if len(self.param.top) < 2:
-            return [total]
-        return [total, self._per_class(labels, valid, right).to(scores.dtype)]
+        self._shares = [(right.sum(), valid.sum())]
+        if len(self.param.top) > 1:
+            self._shares.append(self._per_class(labels, valid, right))
+        return [(right / items.clamp_min(1)).to(scores.dtype) for right, items in self._shares]
 
-    def _per_class(self, labels: Tensor, valid: Tensor, right: Tensor) -> Tensor:
+    def shares(self, top: int) -> tuple[Tensor, Tensor]:
+        """How many are right, and of how many; each class's for the second top."""
+        return self._shares[top]
+
+    def _per_class(self, labels: Tensor, valid: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
         flat = labels.reshape(-1)
         zeros = torch.zeros(self.axes.classes, dtype=torch.int64, device=labels.device)
         items = zeros.index_add(0, flat, valid.reshape(-1))
-        return zeros.index_add(0, flat, right.reshape(-1).long()) / items.clamp_min(1)
+        return zeros.index_add(0, flat, right.reshape(-1).long()), items
 
     def accepts_gradient(self, index: int) -> bool:
         return False

@@ -195,6 +195,14 @@ class Layer:
         """
         return not self.accepts_gradient(index)
 
+    def shares(self, top: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Sums and weights whose quotients are the values of a top after the last forward pass.
+
+        So that several passes can be put together.  None, for most: the values are means over the
+        items of a batch.
+        """
+        return None
+
     def state(self) -> dict[str, Any]:
         """What a resumed training needs besides parameters, for `restore`; numbers, str and arrays.
 

@@ -78,6 +78,8 @@ class PrefetchingDataLayer(Layer):
         self._source: BatchSource | None = None
         self._prefetcher: Prefetcher[Batch] | None = None
         self._state: State | None = None
+        self._items_again = 0  # of the next batch, for the pass after it
+        self._again: list[torch.Tensor] = []
 
     def open(self) -> tuple[BatchSource, list[Shape]]:
         """The source, and the shapes of the first batch; raises DataError or LayerError."""
@@ -92,7 +94,10 @@ class PrefetchingDataLayer(Layer):
         return self._shapes
 
     def forward(self, bottoms: Sequence[torch.Tensor]) -> Sequence[torch.Tensor | None]:
-        """The next batch, on the layer's device."""
+        """The next batch, on the layer's device; or what was remembered of the last."""
+        if self._again:
+            tops, self._again = self._again, []
+            return tops
         if self._prefetcher is None:
             # Only now, and not in `setup`: a net that is built to be looked at reads no data.
             count = sum(math.prod(shape) for shape in self._shapes)
@@ -100,7 +105,25 @@ class PrefetchingDataLayer(Layer):
             self._prefetcher = Prefetcher(self._next_batch, min(self.depth, fitting), self.name)
         batch = self._prefetcher.get()
         self._state = batch.state
-        return [self._placed(top()) for top in batch.tops]
+        tops = [self._placed(top()) for top in batch.tops]
+        if self._items_again:
+            # Copies: a layer may work in place.
+            self._again = [top[: self._items_again].clone() for top in tops]
+            self._items_again = 0
+        return tops
+
+    @property
+    def batch_size(self) -> int:
+        """Items of a whole batch; the layer must have been set up."""
+        return self._shapes[0][0]
+
+    def remember(self, items: int) -> None:
+        """Give the first `items` of the coming batch once more, as the batch after it."""
+        self._items_again = items
+
+    def forget(self) -> None:
+        """Give nothing once more."""
+        self._items_again, self._again = 0, []
 
     def state(self) -> State:
         """The state after the last batch taken."""

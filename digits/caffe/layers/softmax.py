@@ -77,6 +77,7 @@ class _SoftmaxLoss(Loss):
         self.mode = normalization_mode(self, VALID)
         field = self.param.loss_param
         self.ignored = field.ignore_label if field.HasField("ignore_label") else None
+        self._loss_share: tuple[Tensor, Tensor] | None = None
 
     def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
         super().reshape(bottoms)
@@ -84,12 +85,19 @@ class _SoftmaxLoss(Loss):
         return [(), bottoms[0]][: max(1, len(self.param.top))]
 
     def tops(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
-        loss, log_probability = self.loss(self._batch(bottoms), bottoms)
+        batch = self._batch(bottoms)
+        loss, log_probability = self.loss(batch, bottoms)
+        # Divided by the labels that count, the loss is no mean over the items.
+        if self.mode == VALID and batch.valid is not None:
+            self._loss_share = (loss.detach() * batch.divisor, batch.valid.sum())
         if self.remembers:
             self.memory = (log_probability,)
         if len(self.param.top) < 2:
             return [loss]
         return [loss, log_probability.exp().reshape(bottoms[0].shape)]
+
+    def shares(self, top: int) -> tuple[Tensor, Tensor] | None:
+        return self._loss_share if top == 0 else None
 
     def _batch(self, bottoms: Sequence[Tensor]) -> _Batch:
         axes = self.axes

@@ -24,11 +24,13 @@ class Options:
     `context` is what its nets are told (device, random numbers; None: as pycaffe's functions set
     them).  `keep_blobs` lets scripts look at all blobs, which takes time and memory.  `action` is
     asked once an iteration whether to stop or to take a snapshot, and `progress` told its number.
+    With `test_items`, the records of the first test net's set, tests also log means over these.
     """
 
     context: LayerContext | None = None
     keep_blobs: bool = True
     allow_nan: bool = False
+    test_items: int = 0
     precision: Precision = Precision.FP32
     action: Callable[[], Action] = lambda: Action.NONE
     progress: Callable[[int], None] = lambda iteration: None

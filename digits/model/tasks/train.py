@@ -150,6 +150,8 @@ class TrainTask(Task):
             # Ours has the flag; its default is for people who run their own networks.
             allowed = self.job.settings.python_layers
             command.append("--allow_python" if allowed else "--noallow_python")
+            if self.plan is not None and self.plan.val_images:
+                command.append(f"--test_items={self.plan.val_images}")
         state = snapshots.newest_state(self.job_dir)
         weights = self.job.pretrained_weights()
         if state is not None:

@@ -47,7 +47,10 @@ class TrainOutput(Event):
 
 @dataclass(frozen=True)
 class ValOutput(Event):
-    """An output blob of the validation network, averaged over the validation set."""
+    """An output blob of the validation network, averaged over the validation set.
+
+    Of our engine exactly: it says so after Caffe's average over whole batches, which comes first.
+    """
 
     iteration: int
     name: str
@@ -100,8 +103,10 @@ _PREFIX = re.compile(
 _ITERATION = re.compile(rf"Iteration (\d+)(?: \(.*iters?\))?, loss = {_NUMBER}$")
 _RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}$")
 _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)$")
+# Ours adds the exact means over the validation set, which take the place of Caffe's.
 _OUTPUT = re.compile(
-    rf"\s*(Train|Test) net output #\d+: (.+) = {_NUMBER}(?: \(\* \S+ = \S+ loss\))?$"
+    rf"\s*(Train|Test) net (?:output|over \d+ items) #\d+: (.+) = {_NUMBER}"
+    r"(?: \(\* \S+ = \S+ loss\))?$"
 )
 # The line about the weights comes before they are written, the one about the state after.
 _SNAPSHOT = re.compile(

@@ -254,6 +254,13 @@ def test_python_layers_run_only_where_the_server_allows_them(
     assert [word for word in arguments if "allow_python" in word] == [flag]
 
 
+def test_the_engine_is_told_how_many_pictures_validation_has(tmp_path: Path) -> None:
+    task = attached(tmp_path)
+    assert not [word for word in task.arguments() if "test_items" in word]
+    PLAN.write(task.job_dir)
+    assert "--test_items=60" in task.arguments()
+
+
 def test_variables_of_glog_do_not_reach_a_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

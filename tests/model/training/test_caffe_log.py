@@ -45,6 +45,23 @@ def test_a_complete_log_gives_every_point() -> None:
     assert not history.finished.early
 
 
+def test_exact_means_take_the_place_of_those_over_batches() -> None:
+    prefix = "I1123 09:30:52.724179 30536 solver.cpp:414]"
+    history = History()
+    parser = LogParser()
+    for text in (
+        " Iteration 8, Testing net (#0)",
+        "     Test net output #0: accuracy = 0.65",
+        "     Test net output #1: loss = 1.2 (* 1 = 1.2 loss)",
+        "     Test net over 30 items #0: accuracy = 0.6666666666666666",
+        "     Test net over 30 items #1: loss = 1e-07",
+    ):
+        for event in parser.parse(prefix + text):
+            history.add(event)
+    assert history.val.iterations == [8]
+    assert history.val.columns == {"accuracy": [2 / 3], "loss": [1e-7]}
+
+
 def test_outputs_with_a_loss_weight_have_their_own_value() -> None:
     found = events(
         [
