@@ -21,7 +21,7 @@ from digits.caffe.proto.caffe_pb2 import (
     NetStateRule,
 )
 from digits.errors import FormError
-from digits.model.network import graph
+from digits.model.network import graph, hdf5
 from digits.model.network.deploy import deploy_network
 from digits.model.network.errors import NetworkError
 from digits.model.network.graph import TRAIN, VAL
@@ -34,7 +34,10 @@ REFUSED_DATA_TYPES = ("MemoryData", "HDF5Data", "ImageData", "WindowData")
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a network must know of its dataset; sizes in pixels, paths as the network names them."""
+    """What a network must know of its dataset; sizes in pixels, paths as the network names them.
+
+    `train_db` and `val_db` are databases, or of the backend hdf5 the lists of their files.
+    """
 
     labels: int
     channels: int
@@ -43,6 +46,7 @@ class DatasetFacts:
     train_db: str
     val_db: str | None
     mean_file: str | None
+    backend: str = "lmdb"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class NetworkOptions:
     # Whether layers may run Python code of the server.
     python_layers: bool = False
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """The fields by which the form itself asks for a transformation."""
+        given = {"crop_size": self.crop_size, "mirror": self.mirror, "scale": self.scale}
+        return frozenset(name for name, value in given.items() if value is not None)
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -73,6 +83,7 @@ class Networks:
     train_batch_size: int
     val_batch_size: int | None
     accuracies: tuple[str, ...]  # the tops of the Accuracy layers
+    mean_weights: hdf5.MeanWeights | None = None  # what the training begins with besides
 
 
 def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOptions) -> Networks:
@@ -89,7 +100,12 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
     _fit_to_labels(net, facts.labels, options.retrain)
     train, val = _data_layers(net, facts, options)
     crop_size = (val or train).transform_param.crop_size
-    train_val = _train_val(net, [train, *([val] if facts.val_db else [])])
+    data_layers = [train, *([val] if facts.val_db else [])]
+    mean_weights = None
+    if facts.backend == hdf5.BACKEND:
+        shape = (facts.channels, facts.height, facts.width)
+        data_layers, mean_weights = hdf5.fit_to_hdf5(net, data_layers, shape, options.asked)
+    train_val = _train_val(net, data_layers)
     return Networks(
         train_val=train_val,
         deploy=deploy_network(net, _deploy_shape(facts, crop_size)),
@@ -101,6 +117,7 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
             if layer.type == "Accuracy"
             for top in layer.top
         ),
+        mean_weights=mean_weights,
     )
 
 

@@ -26,6 +26,7 @@ from digits.jobs.resources import GPU, TRAIN, Need
 from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.jobs.task import Task
+from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
 from digits.model.settings import ModelSettings
 from digits.model.training import charts, snapshots
 from digits.model.training.caffe_log import (
@@ -153,14 +154,20 @@ class TrainTask(Task):
             if self.plan is not None and self.plan.val_images:
                 command.append(f"--test_items={self.plan.val_images}")
         state = snapshots.newest_state(self.job_dir)
-        weights = self.job.pretrained_weights()
+        given = self._weights_to_begin_with()
         if state is not None:
             command.append(f"--snapshot={state.name}")
-        elif weights is not None:
-            command.append(f"--weights={weights}")
+        elif given:
+            command.append(f"--weights={','.join(given)}")
         if self.job.settings.use_gpu:
             command.append(f"--gpu={','.join(self.allocation)}")
         return command
+
+    def _weights_to_begin_with(self) -> list[str]:
+        """Those of an earlier training, then the mean, which is in no other network."""
+        weights = self.job.pretrained_weights()
+        mean = [MEAN_WEIGHTS_FILE] if self.path(MEAN_WEIGHTS_FILE).exists() else []
+        return [*([str(weights)] if weights is not None else []), *mean]
 
     def environment(self) -> dict[str, str]:
         """Without glog's variables: the log is read here, and must hold all that it can."""

@@ -134,7 +134,8 @@ class ImageClassificationDatasetForm(DigitsForm):
         "Database",
         choices=[("lmdb", "LMDB"), ("hdf5", "HDF5")],
         default=Settings.backend,
-        description="LMDB, the default, is what the standard networks read.",
+        description="LMDB, the default, suits every network. HDF5 is for other programs; networks "
+        "that are trained from it can neither crop nor mirror.",
     )
     seed = WholeNumberField(
         "Random seed", low=0, high=LARGEST_SEED, optional=True,

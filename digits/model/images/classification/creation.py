@@ -134,11 +134,6 @@ def fitted_networks(
     settings: Settings,
 ) -> Networks:
     """The networks that would be trained; of an unfinished dataset the labels are not known yet."""
-    if dataset.backend != "lmdb":
-        raise TaskFailed(
-            f"The dataset {dataset.name} is stored as {dataset.backend}; networks here are trained "
-            "from LMDB. Make the dataset again with the database LMDB."
-        )
     if dataset.status is Status.DONE:
         return make_files(net, dataset, jobs_dir / "new", settings).networks
     facts = DatasetFacts(
@@ -149,6 +144,7 @@ def fitted_networks(
         train_db="train_db",
         val_db="val_db",
         mean_file="mean.binaryproto",
+        backend=dataset.backend,
     )
     return make_networks(net, facts, network_options(settings))
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from digits.base.lmdb_file import require_whole
 from digits.caffe.formats import prototxt
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
@@ -21,10 +23,11 @@ from digits.model.images.classification.download import archive_members
 from digits.model.images.classification.net_sources import source_to_draw
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
-from digits.model.images.classification.training_files import make_files
+from digits.model.images.classification.training_files import TrainingFiles, hdf5_lists, make_files
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE, ModelJob, needed_dataset
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
+from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text, parse_network
 from digits.model.tasks.train import SOLVER_FILE
 from digits.model.training.plan import TrainingPlan
@@ -68,8 +71,23 @@ class ImageClassificationModelJob(ModelJob):
         self.write_text(TRAIN_VAL_FILE, network_to_text(files.networks.train_val))
         self.write_text(DEPLOY_FILE, network_to_text(files.networks.deploy))
         self.write_text(SOLVER_FILE, prototxt.to_text(files.solver))
+        self._write_hdf5_files(files)
         files.plan.write(self.dir, self.sync)
         return files.plan
+
+    def _write_hdf5_files(self, files: TrainingFiles) -> None:
+        """What a training from HDF5 files needs besides; TaskFailed when it cannot be made."""
+        dataset = self.image_dataset
+        if dataset.backend != BACKEND:
+            return
+        for name, text in hdf5_lists(dataset, self.dir).items():
+            self.write_text(name, text)
+        mean = files.networks.mean_weights
+        try:
+            if mean is not None:
+                mean.write(self.dir)
+        except (OSError, ValueError, DecodeError) as error:
+            raise TaskFailed(f"The mean of {dataset.name} cannot be used: {error}.") from error
 
     def settings_in_words(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
         return settings_in_words(self, names)
@@ -96,4 +114,5 @@ def _transformation(path: Path, changed_ns: int) -> TransformationParameter:
     net = prototxt.parse_text(path.read_text(), NetParameter())
     data = [layer for layer in net.layer if layer.type == "Data"]
     in_test = [layer for layer in data if graph.is_included(layer, graph.VAL)]
-    return (in_test or data)[0].transform_param
+    # HDF5Data layers transform nothing.
+    return next((layer.transform_param for layer in in_test or data), TransformationParameter())

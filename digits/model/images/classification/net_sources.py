@@ -31,7 +31,8 @@ def net_sources(networks: Networks, dataset: ImageClassificationDatasetJob) -> l
     ):
         if batch_size is None:
             continue
-        data = next(layer for layer in networks.train_val.layer if layer.type == "Data")
+        layers = networks.train_val.layer
+        data = next(layer for layer in layers if layer.type in ("Data", "HDF5Data"))
         shapes = {
             data.top[0]: (batch_size, dataset.channels, rows, columns),
             data.top[1]: (batch_size,),

@@ -17,6 +17,7 @@ from digits.dataset.images.classification.job import ImageClassificationDatasetJ
 from digits.errors import TaskFailed
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.network import graph
+from digits.model.network.hdf5 import BACKEND
 from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.solver import TrainingSize, make_solver
@@ -77,15 +78,38 @@ def dataset_facts(dataset: ImageClassificationDatasetJob, job_dir: Path) -> Data
             f"The dataset {dataset.name} cannot be trained on: it needs at least two labels, "
             f"pictures to train with, and a mean. It has {len(labels)} labels."
         )
+    sources = {split: _from(job_dir, path) for split, path in splits.items()}
+    if dataset.backend == BACKEND:
+        # Caffe reads a list of files; the dataset's own has absolute paths, as they once were.
+        sources = {split: hdf5_list_name(split) for split in splits}
     return DatasetFacts(
         labels=len(labels),
         channels=dataset.channels,
         height=dataset.height,
         width=dataset.width,
-        train_db=_from(job_dir, splits["train"]),
-        val_db=_from(job_dir, splits["val"]) if "val" in splits else None,
+        train_db=sources["train"],
+        val_db=sources.get("val"),
         mean_file=_from(job_dir, dataset.mean_path),
+        backend=dataset.backend,
     )
+
+
+def hdf5_list_name(split: str) -> str:
+    """The list of a database's HDF5 files, in the job's folder."""
+    return f"{split}_hdf5.txt"
+
+
+def hdf5_lists(dataset: ImageClassificationDatasetJob, job_dir: Path) -> dict[str, str]:
+    """The text of each list of HDF5 files by its name; TaskFailed when there is no such file."""
+    lists = {}
+    for split in ("train", "val"):
+        if not dataset.picture_count(split):
+            continue
+        files = sorted(dataset.database_path(split).glob("*.h5"))
+        if not files:
+            raise TaskFailed(f"The database {split}_db of {dataset.name} has no HDF5 file.")
+        lists[hdf5_list_name(split)] = "".join(f"{_from(job_dir, file)}\n" for file in files)
+    return lists
 
 
 def network_options(settings: ImageClassificationModelSettings) -> NetworkOptions:
@@ -104,6 +128,6 @@ def network_options(settings: ImageClassificationModelSettings) -> NetworkOption
 
 def _from(job_dir: Path, path: Path) -> str:
     """A path as files in `job_dir` name it: relative to jobs beside it, so both can be moved."""
-    if path.parent.parent == job_dir.parent:
+    if path.is_relative_to(job_dir.parent):
         return os.path.relpath(path, job_dir)
     return str(path)
