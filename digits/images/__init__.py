@@ -7,6 +7,7 @@ Nothing here is slow to import, except `fast_scaling`, which is imported by name
 is `example`, which only the web process shows.
 
     read.py            JPEG, PNG, BMP, GIF, TIFF, WebP, PPM of every mode -> array
+    levels.py          what 16-bit values become
     stripes.py         very large pictures, a stripe at a time
     resize.py          squash, crop, fill, half_crop
     fast_scaling.py    the same bilinear filter, faster, for many pictures
@@ -15,16 +16,19 @@ is `example`, which only the web process shows.
 """
 
 from digits.images.encode import Encoding, encode_picture
-from digits.images.read import MAX_PIXELS, read_image, read_resized
+from digits.images.levels import Levels
+from digits.images.read import MAX_PIXELS, read_image, read_resized, value_range
 from digits.images.resize import MAX_SIDE, ResizeMode, resize_image
 
 __all__ = [
     "MAX_PIXELS",
     "MAX_SIDE",
     "Encoding",
+    "Levels",
     "ResizeMode",
     "encode_picture",
     "read_image",
     "read_resized",
     "resize_image",
+    "value_range",
 ]

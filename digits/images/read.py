@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import simplejpeg
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digits.errors import ImageError
+from digits.images.levels import WHITE, Levels
 from digits.images.resize import (
     Box,
     ResizeMode,
@@ -37,7 +39,7 @@ from digits.images.resize import (
     scaled_size,
     with_channels,
 )
-from digits.images.stripes import read_png_reduced, read_reduced
+from digits.images.stripes import ToArray, read_png_reduced, read_reduced
 
 Pixels = NDArray[np.uint8]
 
@@ -98,15 +100,19 @@ def read_resized(
     mode: ResizeMode | str = ResizeMode.SQUASH,
     *,
     scale: Scale | None = None,
+    levels: Levels | None = None,
 ) -> Pixels:
     """The picture as height x width x channels; like `resize_image` of `read_image`, but faster.
 
+    `levels` says what 16-bit values become, by default shares of 65535, and is told which there
+    were.
     Raises ImageError with the reason when there is no such file or it is not a sound picture.
     """
     check_size(height, width, channels)
     with _open(source) as opened:
         scaled = scaled_size(*_upright_size(opened.image), height, width, mode)
-        picture, file_picture = _decode(opened, (scaled.height, scaled.width))
+        wanted = (scaled.height, scaled.width)
+        picture, file_picture = _decode(opened, wanted, levels)
     return resize_image(picture, height, width, channels, mode, scale=scale, source=file_picture)
 
 
@@ -180,22 +186,47 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _decode(opened: _Opened, wanted: tuple[int, int] | None) -> tuple[Pixels, Source]:
+def value_range(source: bytes | str | os.PathLike[str]) -> tuple[int, int] | None:
+    """The smallest and the largest value of a picture with 16 bits; None for any other.
+
+    Raises ImageError with the reason when there is no such file or it is not a sound picture.
+    """
+    with _open(source) as opened:
+        if opened.image.mode not in _16_BIT_MODES and not _has_wide_colours(opened.image):
+            return None
+        levels = Levels()
+        _decode(opened, None, levels)
+        return levels.seen
+
+
+def _decode(
+    opened: _Opened, wanted: tuple[int, int] | None, levels: Levels | None = None
+) -> tuple[Pixels, Source]:
     """The upright pixels: all, or fewer but `_SPARE` times the `wanted` (height, width)."""
     image = opened.image
+    wide = _has_wide_colours(image)  # before its pixels are read
     factor = _reduction(_upright_size(image), wanted) if wanted else 1
     if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
         picture, factor = _decode_jpeg(opened, factor)
     elif factor > 1 and image.width * image.height > _LARGE_PIXELS:
-        picture = _decode_reduced(opened, factor)
+        picture = _decode_reduced(opened, factor, partial(_to_array, levels=levels))
     else:
-        picture, factor = _to_array(image), 1
+        picture, factor = _to_array(image, levels), 1
+    if wide and levels:
+        # Of colours Pillow reads the upper 8 bits alone.
+        picture = levels.to_8_bits(picture.astype(np.uint16) * 257)
     width, height = image.size  # not earlier: a TIFF turns itself while it is decoded
     box = (0, 0, width / factor, height / factor)
     orientation = _orientation(image)  # a PNG may tell it behind its pixels
     return _upright(picture, orientation), Source(
         *_upright_size(image), _upright_box(box, picture.shape, orientation)
     )
+
+
+def _has_wide_colours(image: Image.Image) -> bool:
+    """Whether a picture in colour, or with transparency, has 16 bits a channel in its file."""
+    tiles = getattr(image, "tile", [])
+    return image.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in tiles)
 
 
 def _reduction(size: tuple[int, int], wanted: tuple[int, int]) -> int:
@@ -223,19 +254,19 @@ def _decode_jpeg(opened: _Opened, factor: int) -> tuple[Pixels, int]:
     return picture, power
 
 
-def _decode_reduced(opened: _Opened, factor: int) -> Pixels:
+def _decode_reduced(opened: _Opened, factor: int, to_array: ToArray) -> Pixels:
     """A very large picture with each side divided by `factor`."""
     if opened.image.format == "PNG":
-        picture = read_png_reduced(opened.data, factor, _to_array)
+        picture = read_png_reduced(opened.data, factor, to_array)
         if picture is not None:
             return picture
-    return read_reduced(opened.image, factor, _to_array)
+    return read_reduced(opened.image, factor, to_array)
 
 
-def _to_array(image: Image.Image) -> Pixels:
+def _to_array(image: Image.Image, levels: Levels | None = None) -> Pixels:
     """Any of Pillow's modes as H x W x 1 or H x W x 3, without transparency."""
     if image.mode in _16_BIT_MODES:
-        return _from_16_bits(image)[:, :, np.newaxis]
+        return _from_16_bits(image, levels or Levels())[:, :, np.newaxis]
     if image.mode == "F":
         raise ImageError("its pixels are floating-point numbers; save it with 8 or 16 bits")
     image.load()  # some formats know their transparency only now
@@ -247,18 +278,21 @@ def _to_array(image: Image.Image) -> Pixels:
     return array[:, :, np.newaxis] if grey else array
 
 
-def _from_16_bits(image: Image.Image) -> NDArray[np.uint8]:
-    """H x W of 0 to 65535 as 0 to 255, rounded to the nearest."""
+def _from_16_bits(image: Image.Image, levels: Levels) -> NDArray[np.uint8]:
+    """H x W of 0 to 65535 as 0 to 255."""
     values = np.asarray(image)
-    if values.size and (values.min() < 0 or values.max() > 65535):
+    if values.size and (values.min() < 0 or values.max() > WHITE):
         raise ImageError(
             f"its pixels go from {values.min()} to {values.max()}; save it with 8 or 16 bits"
         )
-    wide = values.astype(np.uint32)
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        wide[wide == transparent] = 65535
-    return ((wide + 128) // 257).astype(np.uint8)
+    if not isinstance(transparent, int):
+        return levels.to_8_bits(values)
+    empty = values == transparent
+    # What is transparent is laid onto white, and says nothing of the range.
+    picture = np.full(values.shape, 255, np.uint8)
+    picture[~empty] = levels.to_8_bits(values[~empty])
+    return picture
 
 
 def _upright(picture: Pixels, orientation: int) -> Pixels:

@@ -27,6 +27,7 @@ from digits.base.program import parser_for, run_program
 from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
 from digits.errors import ToolError
 from digits.images import Encoding, ResizeMode
+from digits.images.levels import joined
 from digits.images.resize import check_size
 from digits.sources.folders import check_folder
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
@@ -39,6 +40,16 @@ from digits.tools.memory import keep_freed_memory
 from digits.tools.record_worker import RecordSpec
 from digits.tools.records import RecordMaker, Records, cores
 from digits.tools.skipped import SkippedPicture, write_skipped
+from digits.tools.value_range import (
+    RANGE_FILE,
+    WHOLE,
+    Range,
+    ValueRange,
+    find_range,
+    read_range,
+    warn_of_few_values,
+    write_range,
+)
 
 MAX_SKIPPED_SHARE = 0.5
 
@@ -69,6 +80,10 @@ class Order:
     paths: PathPolicy = field(default_factory=PathPolicy)
     urls: UrlPolicy = ANYWHERE  # where pictures may be fetched from
     workers: int = field(default_factory=cores)
+    # Which 16-bit values become black and white; `find_range`: those of these pictures, else those
+    # that are kept beside the database, else all.
+    value_range: ValueRange = ValueRange.FULL
+    find_range: bool = False
 
     def check(self) -> None:
         """Raises ImageError or ToolError for what can be told without the pictures."""
@@ -84,7 +99,18 @@ class Order:
         if self.workers < 1:
             raise ToolError(f"There must be 1 worker or more, not {self.workers}.")
 
-    def record_spec(self) -> RecordSpec:
+    def levels(self, pictures: PictureList) -> Range:
+        """The 16-bit values that become black and white."""
+        folder = self.database.absolute().parent
+        if self.value_range is ValueRange.FULL:
+            return WHOLE
+        if not self.find_range:
+            return read_range(folder)
+        found = find_range(pictures, len(pictures), self.paths, self.urls, self.workers)
+        write_range(folder, found)
+        return found
+
+    def record_spec(self, levels: Range = WHOLE) -> RecordSpec:
         to_lmdb = self.backend is Backend.LMDB
         return RecordSpec(
             self.height,
@@ -95,6 +121,7 @@ class Order:
             as_datum=to_lmdb,
             with_sum=bool(self.means),
             paths=self.paths,
+            levels=levels,
         )
 
 
@@ -111,7 +138,8 @@ def create_db(order: Order) -> str:
     categories = counted(len(pictures.label_counts), "category", "categories")
     log.info("%s of %s.", counted(len(pictures), "picture"), categories)
     result = _Result(len(pictures), order)
-    spec = order.record_spec()
+    levels = order.levels(pictures)
+    spec = order.record_spec(levels)
     maker = RecordMaker(spec, order.workers, pictures[0], len(pictures), order.urls)
     with closing(maker), building(order.database, is_database_file) as folder:
         with closing(_writer(order, folder, len(pictures))) as writer:
@@ -124,6 +152,7 @@ def create_db(order: Order) -> str:
             result.mean.write(path)
     write_skipped(order.database.absolute().parent, order.database.name, result.skipped)
     _report_categories(order.database.name, labels, pictures.label_counts, result.counts)
+    warn_of_few_values(result.wide, result.seen, levels)
     skipped = len(result.skipped)
     made = counted(result.counts.total(), "picture")
     return f"{made} in {order.database.name}, {skipped} skipped."
@@ -136,6 +165,8 @@ class _Result:
         self.mean = MeanPicture(order.height, order.width, order.channels)
         self.counts: Counter[int] = Counter()  # label -> pictures
         self.skipped: list[SkippedPicture] = []
+        self.wide = 0  # pictures with 16 bits
+        self.seen: Range | None = None  # the range of their values
         self._expected = expected
         self._most_skipped_share = order.max_skipped_share
         self._meter = ProgressMeter("pictures", expected)
@@ -146,6 +177,8 @@ class _Result:
             log_skipped(picture.path, picture.reason)
         self.skipped.extend(records.skipped)
         self.counts.update(records.labels)
+        self.wide += records.wide
+        self.seen = joined(self.seen, records.seen)
         if records.total is not None:
             self.mean.add(records.total, len(records.records))
         self._meter.add(len(records.records) + len(records.skipped))
@@ -216,6 +249,19 @@ def _arguments() -> argparse.Namespace:
             default=str(default),
             help=f"[{default}]",
         )
+    ranges = [str(choice) for choice in ValueRange]
+    add(
+        "--value-range",
+        choices=ranges,
+        default="full",
+        help="16-bit values that become black to white: all, or those seen [full]",
+    )
+    add(
+        "--find-range",
+        action="store_true",
+        help=f"look for the range seen in these pictures, and keep it as {RANGE_FILE} beside DB, "
+        "where other databases find it",
+    )
     add("--folder", type=Path, help="where relative paths of the list begin")
     add("--labels", type=Path, help="labels.txt, to check the labels and to name them in the log")
     add("--shuffle", action="store_true", help="store the pictures in random order")
@@ -252,6 +298,8 @@ def main() -> None:
         paths=policy_of(arguments),
         urls=UrlPolicy.from_environment(os.environ),
         workers=arguments.workers,
+        value_range=ValueRange(arguments.value_range),
+        find_range=arguments.find_range,
     )
     keep_freed_memory()
     run_program(lambda: create_db(order))

@@ -17,6 +17,7 @@ from digits.caffe.proto import caffe_pb2
 from digits.errors import ImageError
 from digits.images import Encoding, ResizeMode, encode_picture, read_image, read_resized
 from digits.images.encode import caffe_planes
+from digits.images.levels import WHITE, Levels, joined
 from digits.images.resize import Scale
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import LabelledEntry
@@ -43,6 +44,7 @@ class RecordSpec:
     as_datum: bool  # a serialized Datum for LMDB, else the bare bytes
     with_sum: bool  # whether a mean is wanted
     paths: PathPolicy = field(default_factory=PathPolicy)  # what may be read
+    levels: tuple[int, int] = (0, WHITE)  # the 16-bit values that become black and white
 
     @property
     def largest_record_bytes(self) -> int:
@@ -68,6 +70,8 @@ class Made:
     skipped: list[SkippedPicture] = field(default_factory=list)
     # The sum of the pictures, H x W x C, if it was asked for and there is a picture.
     total: NDArray[np.uint16] | None = None
+    wide: int = 0  # pictures with 16 bits
+    seen: tuple[int, int] | None = None  # the range of their values
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,14 @@ class BatchMaker:
         position = slot * self._spec.slot_bytes
         for picture in batch:
             try:
-                pixels = self._read(picture)
+                levels = Levels(*self._spec.levels)
+                pixels = self._read(picture, levels)
             except ImageError as error:
                 made.skipped.append(SkippedPicture(picture.entry.path, str(error)))
                 continue
+            if levels.seen:
+                made.wide += 1
+                made.seen = joined(made.seen, levels.seen)
             start, label = position, picture.entry.label
             if self._spec.encoding == Encoding.NONE:
                 stored = pixels
@@ -112,7 +120,7 @@ class BatchMaker:
                 made.total = _added(made.total, stored)
         return made
 
-    def _read(self, picture: Picture) -> Pixels:
+    def _read(self, picture: Picture, levels: Levels) -> Pixels:
         if picture.problem is not None:
             raise ImageError(picture.problem)
         if picture.data is None and not self._spec.paths.allows_path(picture.entry.path):
@@ -124,6 +132,7 @@ class BatchMaker:
             self._spec.channels,
             self._spec.mode,
             scale=self._scale,
+            levels=levels,
         )
 
     def _put_datum(self, position: int, pixels: Pixels, data: Pixels, label: int) -> int:

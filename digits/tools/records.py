@@ -56,6 +56,8 @@ class Records:
     skipped: Sequence[SkippedPicture]
     # The sum of the pictures, H x W x C, if it was asked for and there is a picture.
     total: NDArray[np.uint16] | None
+    wide: int = 0  # pictures with 16 bits
+    seen: tuple[int, int] | None = None  # the range of their values
 
 
 class RecordMaker:
@@ -108,7 +110,7 @@ class RecordMaker:
                 slot, future = running.popleft()
                 made = future.result()
                 records = [view[start:end] for start, end in made.spans]
-                yield Records(records, made.labels, made.skipped, made.total)
+                yield Records(records, made.labels, made.skipped, made.total, made.wide, made.seen)
                 self._free.append(slot)
         except BrokenProcessPool as error:
             raise ToolError(

@@ -15,7 +15,7 @@ from isal import isal_zlib
 from PIL import Image
 
 from digits.errors import ImageError
-from digits.images import read_image, read_resized, resize_image
+from digits.images import Levels, read_image, read_resized, resize_image, value_range
 from digits.images.read import _to_array
 from digits.images.stripes import read_png_reduced, read_reduced
 
@@ -87,6 +87,35 @@ def test_grey_modes_become_one_channel(image, expected):
     picture = read_image(encoded(image, "PNG"))
     assert picture.shape[2] == 1
     assert np.array_equal(picture[:, :, 0], expected)
+
+
+def test_16_bit_values_may_be_scaled_by_another_range():
+    values = np.array([[0, 100, 2147, 4195, 9000]], np.uint16)
+    data = encoded(Image.fromarray(values), "PNG")
+    assert value_range(data) == (0, 9000)
+    levels = Levels(100, 4195)
+    found = read_resized(data, 1, 5, 1, levels=levels)
+    assert found.ravel().tolist() == [0, 0, 127, 255, 255]
+    assert levels.seen == (0, 9000)
+    assert value_range(encoded(Image.fromarray(GREY), "PNG")) is None
+
+
+def test_colours_of_16_bits_are_scaled_by_their_upper_8_bits():
+    rows = b"".join(
+        b"\0" + np.full((4, 3), 3000, ">u2").tobytes() for _ in range(2)
+    )  # a filter of 0, then R,G,B of four pixels
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    head = struct.pack(">IIBBBBB", 4, 2, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+    data += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    upper = 3000 // 256
+    assert value_range(data) == (upper * 257, upper * 257)
+    assert read_resized(data, 2, 4, 3).max() == upper
+    assert read_resized(data, 2, 4, 3, levels=Levels(0, upper * 257)).min() == 255
 
 
 def test_16_bit_pgm_and_big_endian_tiff_are_scaled_to_8_bits():

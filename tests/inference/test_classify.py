@@ -31,6 +31,7 @@ from digits.inference import (
     classify_many,
     top_n,
 )
+from digits.inference.work.preparing import Preparer
 from tests.conftest import wait_until
 from tests.inference.conftest import (
     COLOURS,
@@ -480,3 +481,13 @@ def test_a_worker_killed_between_two_chunks_is_replaced_unnoticed(
         # The chunk that is there is given out; the next one starts a fresh worker.
         assert len(list(results)) == 899
         assert best(pool, network, pictures[0]) == "red"
+
+
+def test_16_bit_pictures_are_scaled_as_those_of_the_dataset(
+    network: Network, tmp_path: Path
+) -> None:
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.full((16, 16), 4095, np.uint16)).save(path)
+    for levels, white in (((0, 65535), 16), ((0, 4095), 255)):
+        preparer = Preparer(replace(network, levels=levels), (3, 12, 12))
+        assert np.unique(preparer.read(str(path)).values).tolist() == [white]

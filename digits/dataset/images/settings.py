@@ -18,3 +18,4 @@ class ImageDatasetSettings(JobSettings):
     resize_height: Count = 256
     resize_mode: str = "squash"
     encoding: str = "png"
+    value_range: str = "full"  # or "seen": of 16-bit values, those of the training pictures

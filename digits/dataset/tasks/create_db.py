@@ -39,6 +39,7 @@ class CreateDbTask(ProgramTask):
         picture_folder: str = "",
         max_skipped_share: float = MAX_SKIPPED_SHARE,
         data_roots: Sequence[str] = (),
+        value_range: str = "full",
     ) -> None:
         super().__init__(job_dir, task_id, depends_on)
         self.split = split
@@ -50,6 +51,8 @@ class CreateDbTask(ProgramTask):
         # Of the pictures, 0 to 1; the task fails when more cannot be read.
         self.max_skipped_share = max_skipped_share
         self.data_roots = list(data_roots)
+        # Which 16-bit values become black and white: "full", all, or "seen", the training's.
+        self.value_range = value_range
 
     @property
     def name(self) -> str:
@@ -88,6 +91,9 @@ class CreateDbTask(ProgramTask):
         stored += ["--backend", self.backend, "--seed", self.seed, "--labels", LABELS_FILE]
         more: list[object] = ["--max-skipped-share", f"{self.max_skipped_share:g}"]
         more += ["--shuffle"] if self.shuffle else []
+        if self.value_range != "full":
+            more += ["--value-range", self.value_range]
+            more += ["--find-range"] if self.split == "train" else []
         if self.picture_folder:
             more += ["--folder", self.picture_folder]
         if self.split == "train":
@@ -109,6 +115,7 @@ class CreateDbTask(ProgramTask):
             "picture_folder": self.picture_folder,
             "max_skipped_share": self.max_skipped_share,
             "data_roots": self.data_roots,
+            "value_range": self.value_range,
         }
 
     def facts(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Network:
     `height`, `width`, `channels` and `resize_mode` are the dataset's; the crop is what the deploy
     file's input asks for.  Of `mean` (a mean.binaryproto of the dataset's size) and `mean_values`
     (one, or one a channel in B,G,R order) at most one is given; after it is subtracted, pixels are
-    multiplied by `scale`.
+    multiplied by `scale`.  `levels` are the 16-bit values that become black and white.
     """
 
     deploy: Path
@@ -34,6 +34,7 @@ class Network:
     mean_values: tuple[float, ...] = ()
     scale: float = 1.0
     resize_mode: str = "squash"
+    levels: tuple[int, int] = (0, 65535)
 
     def __post_init__(self) -> None:
         if self.resize_mode not in RESIZE_MODES:

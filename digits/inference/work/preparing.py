@@ -18,7 +18,7 @@ from digits.caffe.data.datum import Sample
 from digits.caffe.data.transformer import DataTransformer
 from digits.caffe.errors import DataError
 from digits.caffe.proto import caffe_pb2
-from digits.images import read_image, read_resized
+from digits.images import Levels, read_image, read_resized
 from digits.inference.errors import BadNetwork, BadPicture
 from digits.inference.operations import Network
 
@@ -56,6 +56,7 @@ class Preparer:
             network.width,
             network.channels,
             network.resize_mode,
+            levels=Levels(*network.levels),
         )
         return _sample(picture, "the picture")
 

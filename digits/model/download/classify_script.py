@@ -68,22 +68,25 @@ def read_picture(path: Path, info: Any) -> Any:
     image = info["image"]
     try:
         # DIGITS' own reader: large JPEGs are scaled while they are decoded, as on its pages.
-        from digits.images import read_resized  # noqa: PLC0415
+        from digits.images import Levels, read_resized  # noqa: PLC0415
     except ImportError:
-        return resize(open_picture(path, image["channels"]), image)
-    return read_resized(
-        path, image["height"], image["width"], image["channels"], image["resize_mode"]
-    )
+        return resize(open_picture(path, image["channels"], image["value_range"]), image)
+    size = (image["height"], image["width"], image["channels"])
+    return read_resized(path, *size, image["resize_mode"], levels=Levels(*image["value_range"]))
 
 
-def open_picture(path: Path, channels: int) -> Any:
-    """A picture file, upright, transparency on white: uint8, H x W x C."""
+def open_picture(path: Path, channels: int, value_range: Any) -> Any:
+    """A picture file, upright, transparency on white: uint8, H x W x C.
+
+    `value_range` are the 16-bit values that become black and white.
+    """
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened)
     if image.mode.startswith("I"):  # 16 bits of grey
-        image = Image.fromarray(
-            ((np.asarray(image).astype(np.uint32) + 128) // 257).astype(np.uint8)
-        )
+        low, high = value_range
+        values = np.clip(np.asarray(image).astype(np.int64), low, high) - low
+        span = max(1, high - low)
+        image = Image.fromarray(((values * 255 + span // 2) // span).astype(np.uint8))
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     image = Image.alpha_composite(white, image).convert("RGB" if channels == 3 else "L")

@@ -130,6 +130,14 @@ class ImageClassificationDatasetForm(DigitsForm):
         description="How pictures are stored. PNG, the default, is exact; JPEG is several times "
         "smaller; none is the largest and the fastest to read.",
     )
+    value_range = ChoiceField(
+        "Values of 16-bit pictures",
+        choices=[("full", "All that 16 bits hold"), ("seen", "The range seen")],
+        default=Settings.value_range,
+        description="Pictures are stored with 8 bits. By default 0 becomes black and 65535 white. "
+        "Cameras and microscopes often use 12 of 16 bits, and such pictures come out nearly black: "
+        "then let the smallest and the largest value of the training pictures be black and white.",
+    )
     backend = ChoiceField(
         "Database",
         choices=[("lmdb", "LMDB"), ("hdf5", "HDF5")],

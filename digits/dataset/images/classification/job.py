@@ -19,9 +19,11 @@ from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
+from digits.errors import ToolError
 from digits.jobs.task import Task
 from digits.sources.picture_list import LABELS_FILE, told_apart
 from digits.tools.skipped import SKIPPED_FILE
+from digits.tools.value_range import WHOLE, read_range
 
 MEAN_FILE = "mean.binaryproto"
 # An uploaded archive, until it is unpacked, and the folder that it is unpacked into.
@@ -67,6 +69,14 @@ class ImageClassificationDatasetJob(DatasetJob):
     def encoding(self) -> str:
         """png, jpg or none."""
         return self.settings.encoding
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """The 16-bit values that are stored as black and white."""
+        try:
+            return read_range(self.dir)
+        except ToolError:  # a folder that somebody has changed; its databases are what they are
+            return WHOLE
 
     @property
     def backend(self) -> str:
@@ -125,7 +135,10 @@ class ImageClassificationDatasetJob(DatasetJob):
     @property
     def skipped_count(self) -> int:
         """Pictures that were left out, by all tasks."""
-        return sum(task.skipped_count for task in self.tasks if isinstance(task, ProgramTask))
+        return sum(task.skipped_count for task in self._programs())
+
+    def _programs(self) -> list[ProgramTask]:
+        return [task for task in self.tasks if isinstance(task, ProgramTask)]
 
     def picture_count(self, split: str) -> int:
         """Pictures in a database; 0 before it is there."""
@@ -142,9 +155,11 @@ class ImageClassificationDatasetJob(DatasetJob):
             "image_type": self._image_type,
             "resize_mode": self.resize_mode,
             "encoding": self.encoding,
+            "value_range": list(self.value_range),
             "backend": self.backend,
             "labels": self.labels(),
             "skipped": self.skipped_count,
+            "warnings": [text for task in self._programs() for text in task.warnings],
             "databases": {task.split: task.facts() for task in self.database_tasks()},
         }
 
@@ -179,6 +194,9 @@ class ImageClassificationDatasetJob(DatasetJob):
 
     def database_task(self, split: str, depends_on: Sequence[str]) -> CreateDbTask:
         """The task that writes the database of train, val or test."""
+        if split != "train" and self.settings.value_range != "full":
+            # It is the training pictures' range.
+            depends_on = [*depends_on, "create_db_train"]
         return CreateDbTask(
             self.dir,
             f"create_db_{split}",
@@ -194,6 +212,7 @@ class ImageClassificationDatasetJob(DatasetJob):
             seed=self._seed,
             max_skipped_share=self.max_skipped_share,
             data_roots=self.settings.data_roots,
+            value_range=self.settings.value_range,
         )
 
     @property

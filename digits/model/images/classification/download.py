@@ -57,6 +57,7 @@ def model_info(
             "channels": dataset.channels,
             "type": "COLOR" if dataset.channels == 3 else "GRAYSCALE",
             "resize_mode": dataset.resize_mode,
+            "value_range": list(dataset.value_range),
         },
         "transform": {
             "crop_size": transform.crop_size or None,

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from werkzeug.test import EnvironBuilder
 
 from digits.jobs.status import Status
@@ -280,3 +282,76 @@ def test_more_broken_pictures_than_allowed_fail_the_dataset(
         assert "New model" in page
         assert "skipped.txt" in page
         assert client.get(f"/datasets/{job.id}.json").json["skipped"] == 1
+
+
+# 16 bits -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def twelve_bits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of 16 bits with values of 12, as cameras and microscopes give them."""
+    folder = tmp_path_factory.mktemp("microscope")
+    random = np.random.default_rng(1)
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        for number in range(4):
+            values = random.integers(40, 4096, (10, 12)).astype(np.uint16)
+            values[0, :2] = 40, 4095
+            Image.fromarray(values).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_16_bit_pictures_that_come_out_nearly_black_are_told(
+    app: Flask, client: FlaskClient, twelve_bits: Path
+) -> None:
+    job = made(app, post(client, folder_train=str(twelve_bits), resize_channels="1"))
+    data = client.get(f"/datasets/{job.id}.json").json
+    assert len(data["warnings"]) == 2  # of train and of val
+    assert "6 pictures of 16 bits: the values go from 40 to 4095" in data["warnings"][0]
+    assert "value_range=seen" in data["warnings"][0]
+    assert "about 16 of 256 grey levels are left" in client.get(f"/datasets/{job.id}").text
+    assert data["value_range"] == [0, 65535]
+
+
+@pytest.mark.parametrize("backend", ["lmdb", "hdf5"])
+def test_16_bit_pictures_may_be_scaled_by_the_range_of_the_training_pictures(
+    app: Flask, client: FlaskClient, twelve_bits: Path, tmp_path: Path, backend: str
+) -> None:
+    val = tmp_path / "val"
+    for name in ("a", "b"):
+        (val / name).mkdir(parents=True)
+        for number in range(2):
+            pixels = np.full((10, 12), 2067 if number else 65535, np.uint16)
+            Image.fromarray(pixels).save(val / name / f"{number}.png")
+    fields = {"has_val_folder": "y", "folder_val": str(val), "resize_channels": "1"}
+    fields |= {"value_range": "seen", "encoding": "none", "backend": backend}
+    job = made(app, post(client, folder_train=str(twelve_bits), **fields))
+    assert job.error is None
+    data = client.get(f"/datasets/{job.id}.json").json
+    assert (data["value_range"], data["warnings"]) == ([40, 4095], [])
+    if backend == "lmdb":
+        stored = [
+            np.frombuffer(r.data, np.uint8) for r in records(job.database_path("train")).values()
+        ]
+        assert {(int(p.min()), int(p.max())) for p in stored} == {(0, 255)}
+        stored = [
+            np.frombuffer(r.data, np.uint8) for r in records(job.database_path("val")).values()
+        ]
+        assert {(int(p.min()), int(p.max())) for p in stored} == {(127, 127), (255, 255)}
+
+
+def test_a_range_without_16_bit_pictures_changes_nothing(
+    app: Flask, client: FlaskClient, pictures: Path
+) -> None:
+    job = made(app, post(client, folder_train=str(pictures), value_range="seen", seed="1"))
+    other = made(app, post(client, folder_train=str(pictures), seed="1"))
+    assert job.value_range == (0, 65535)
+    assert [r.data for r in records(job.database_path("train")).values()] == [
+        r.data for r in records(other.database_path("train")).values()
+    ]
+
+
+def test_a_range_that_is_none_is_refused(client: FlaskClient, pictures: Path) -> None:
+    answer = post(client, folder_train=str(pictures), value_range="12 bits")
+    assert answer.status_code == 400
+    assert "value_range" in answer.json["errors"]

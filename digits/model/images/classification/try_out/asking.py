@@ -50,6 +50,7 @@ def network_of(job: ImageClassificationModelJob, weights: Path) -> Network:
         mean_values=tuple(transform.mean_value),
         scale=transform.scale,
         resize_mode=dataset.resize_mode,
+        levels=dataset.value_range,
     )
 
 
