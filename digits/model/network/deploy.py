@@ -7,30 +7,86 @@ accuracies, and layers that fed nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from digits.caffe.proto.caffe_pb2 import BlobShape, LayerParameter, NetParameter
+from digits.caffe.proto.caffe_pb2 import (
+    BlobShape,
+    LayerParameter,
+    NetParameter,
+    PoolingParameter,
+)
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
-from digits.model.network.graph import DEPLOY
+from digits.model.network.graph import DEPLOY, WITH_SOFTMAX
 
 RESULT = "prob"
-# Losses that apply softmax to their bottom themselves.
-WITH_SOFTMAX = frozenset({"SoftmaxWithLoss", "InfogainLoss"})
+# What gives probabilities, and what changes none of them.
+OF_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
+KEEPS_VALUES = frozenset({"Dropout", "Flatten", "Reshape", "Split"})
 
 
-def deploy_network(net: NetParameter, shape: tuple[int, int, int, int]) -> NetParameter:
+@dataclass(frozen=True)
+class Output:
+    """The blob that says what is on a picture, and whether its values are probabilities, 0 to 1."""
+
+    name: str
+    is_probability: bool
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A network for deployment, and the name of its result."""
+
+    net: NetParameter
+    output: str
+
+
+def deploy_network(net: NetParameter, shape: tuple[int, int, int, int]) -> Deployed:
     """The network for deployment, its input of the shape (1, channels, height, width).
 
+    Its result is that of the main head.  What nobody reads is left out, unless it is there for
+    deployment alone (`include { stage: "deploy" }`).
     Raises NetworkError when nothing is left, or when the name of the result is taken.
     """
     blob = _input_blob(net)
     usable = _usable(net, blob)
-    loss = _last_loss(net)
-    result = _result_layer(net, loss, usable)
-    layers = _with_result(net, loss, result, usable)
-    _check(layers, result)
-    return _assemble(net, blob, shape, layers)
+    made = {top for number in usable for top in net.layer[number].top}
+    loss = _main_loss(net, made)
+    output, softmax = _result(net, loss, usable, made)
+    layers = _leading_to(net, output, loss, softmax, usable)
+    _check(layers, softmax)
+    deploy = _assemble(net, blob, shape, layers)
+    return Deployed(deploy, output_of(deploy, output).name)
+
+
+def output_of(deploy: NetParameter, name: str = "") -> Output:
+    """The result of a deployed network: the output `name`, or of several that of a Softmax.
+
+    NetworkError when it has no output.
+    """
+    ends = [deploy.layer[number] for number in sorted(graph.unread(deploy))]
+    outputs = {top for layer in ends for top in layer.top}
+    if name not in outputs:
+        of_softmax = {top for layer in ends if layer.type == "Softmax" for top in layer.top}
+        if not outputs:
+            raise NetworkError("The network has no output.")
+        # Files of several outputs were made by others, and pycaffe sorts the names.
+        name = max(of_softmax or outputs)
+    return Output(name, _is_probability(deploy.layer, name))
+
+
+def _is_probability(layers: Sequence[LayerParameter], blob: str) -> bool:
+    for layer in reversed(layers):
+        if blob not in layer.top:
+            continue
+        if layer.type in OF_PROBABILITIES:
+            return True
+        is_mean = layer.type == "Pooling" and layer.pooling_param.pool == PoolingParameter.AVE
+        if not (is_mean or layer.type in KEEPS_VALUES) or not layer.bottom:
+            return False
+        blob = layer.bottom[0]
+    return False
 
 
 def _assemble(
@@ -70,71 +126,71 @@ def _usable(net: NetParameter, blob: str) -> set[int]:
     return found
 
 
-def _last_loss(net: NetParameter) -> int | None:
-    """The number of the loss that tells which blob the result is; None without any loss.
+def _main_loss(net: NetParameter, made: set[str]) -> LayerParameter | None:
+    """The loss whose scores the network can still make without labels."""
+    layers = [layer for layer in net.layer if layer.type == "Accuracy" or made & set(layer.bottom)]
+    return graph.main_loss(layers)
 
-    The last one with softmax, else the last that compares with labels, else the last of any kind.
+
+def _result(
+    net: NetParameter, loss: LayerParameter | None, usable: set[int], made: set[str]
+) -> tuple[str, LayerParameter | None]:
+    """The name of the result, and the Softmax that takes the loss's place to make it.
+
+    None where the network has its own Softmax, or the loss takes its bottom as it is.
     """
-    kinds: tuple[Container[str], ...] = (WITH_SOFTMAX, graph.CLASSIFICATION_LOSSES)
-    for kind in kinds:
-        numbers = [n for n, layer in enumerate(net.layer) if layer.type in kind and layer.bottom]
-        if numbers:
-            return numbers[-1]
-    others = [n for n, layer in enumerate(net.layer) if layer.type.endswith("Loss")]
-    return next((n for n in reversed(others) if net.layer[n].bottom), None)
-
-
-def _result_layer(net: NetParameter, loss: int | None, usable: set[int]) -> LayerParameter | None:
-    """The Softmax that takes the loss's place; None when the network has its own, or needs none."""
-    if loss is None or net.layer[loss].type not in WITH_SOFTMAX:
-        return None
-    scores = net.layer[loss].bottom[0]
-    unread = _unread(net)
-    for number in usable:
+    if loss is None:
+        return _last_end(net, usable), None
+    scores = next(bottom for bottom in loss.bottom if bottom in made)
+    unread = graph.unread(net)
+    for number in sorted(usable & unread, reverse=True):
         layer = net.layer[number]
-        if layer.type == "Softmax" and list(layer.bottom) == [scores] and number in unread:
-            return None
-    if not any(scores in net.layer[number].top for number in usable):
-        return None
-    result = LayerParameter(name=RESULT, type="Softmax", bottom=[scores], top=[RESULT])
-    if net.layer[loss].HasField("softmax_param"):
-        result.softmax_param.CopyFrom(net.layer[loss].softmax_param)
-    return result
+        if layer.type == "Softmax" and list(layer.bottom) == [scores]:
+            return layer.top[0], None
+    if loss.type not in WITH_SOFTMAX:
+        return scores, None
+    softmax = LayerParameter(name=RESULT, type="Softmax", bottom=[scores], top=[RESULT])
+    if loss.HasField("softmax_param"):
+        softmax.softmax_param.CopyFrom(loss.softmax_param)
+    if loss.infogain_loss_param.HasField("axis"):
+        softmax.softmax_param.axis = loss.infogain_loss_param.axis
+    return RESULT, softmax
 
 
-def _unread(net: NetParameter) -> set[int]:
-    """Numbers of the layers whose tops no later layer of any phase reads: outputs on purpose."""
-    found: set[int] = set()
-    read: set[str] = set()
-    for number in reversed(range(len(net.layer))):
-        if not read.intersection(net.layer[number].top):
-            found.add(number)
-        read.update(net.layer[number].bottom)
-    return found
+def _last_end(net: NetParameter, usable: set[int]) -> str:
+    """Without a loss that tells: what the last layer for deployment makes, else the last of all."""
+    ends = [n for n in sorted(usable) if net.layer[n].top]
+    deployed = [n for n in ends if graph.is_deployed_only(net.layer[n])]
+    return next((net.layer[n].top[0] for n in reversed(deployed or ends)), "")
 
 
-def _with_result(
-    net: NetParameter, loss: int | None, result: LayerParameter | None, usable: set[int]
+def _leading_to(
+    net: NetParameter,
+    output: str,
+    loss: LayerParameter | None,
+    softmax: LayerParameter | None,
+    usable: set[int],
 ) -> list[LayerParameter]:
-    """The usable layers in file order, the result in the loss's place, without dead ends.
+    """The usable layers that the result comes from, in file order, the Softmax in the loss's place.
 
-    A dead end is a layer that only fed what is gone, such as the head of an auxiliary loss.
+    With them what only the deployed network has.
     """
-    unread = _unread(net)
+    unread = graph.unread(net)
     kept: list[LayerParameter] = []
-    needed = set() if loss is None else {net.layer[loss].bottom[0]}
+    needed = set(softmax.bottom) if softmax is not None else {output}
     for number in reversed(range(len(net.layer))):
         layer = net.layer[number]
-        if number == loss and result is not None:
-            kept.append(result)
-        elif number in usable and (number in unread or needed.intersection(layer.top)):
+        if layer is loss and softmax is not None:
+            kept.append(softmax)
+        wanted = number in unread and graph.is_deployed_only(layer)
+        if number in usable and (wanted or needed.intersection(layer.top)):
             kept.append(layer)
             needed.update(layer.bottom)
     return kept[::-1]
 
 
-def _check(layers: Iterable[LayerParameter], result: LayerParameter | None) -> None:
-    others = [layer for layer in layers if layer is not result]
+def _check(layers: Iterable[LayerParameter], softmax: LayerParameter | None) -> None:
+    others = [layer for layer in layers if layer is not softmax]
     if not others:
         raise NetworkError(
             "Nothing is left of the network for deployment: no layer leads from the pictures to a "
@@ -142,7 +198,7 @@ def _check(layers: Iterable[LayerParameter], result: LayerParameter | None) -> N
             "include and exclude rules."
         )
     for layer in others:
-        if result is not None and (layer.name == RESULT or RESULT in layer.top):
+        if softmax is not None and (layer.name == RESULT or RESULT in layer.top):
             raise NetworkError(
                 f"Layer {layer.name!r} ({layer.type}) uses the name {RESULT!r}, which the deployed "
                 "network needs for its result. Give the layer and its top another name, or limit "

@@ -27,12 +27,14 @@ DEPLOY = NetState(phase=caffe_pb2.TEST, stage=["deploy"])
 CLASSIFICATION_LOSSES = frozenset(
     {"SoftmaxWithLoss", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss"}
 )
+# Those of them that apply softmax to their bottom themselves.
+WITH_SOFTMAX = frozenset({"SoftmaxWithLoss", "InfogainLoss"})
 # Layers that give as many channels as they get, so that the class scores pass through them.
 PASS_THROUGH = frozenset(
     {
-        *("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Eltwise", "Exp"),
-        *("Flatten", "LRN", "Log", "MVN", "PReLU", "Pooling", "Power", "ReLU", "Reshape"),
-        *("Scale", "Sigmoid", "Softmax", "Swish", "TanH", "Threshold"),
+        *("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Crop", "Dropout", "ELU", "Eltwise"),
+        *("Exp", "Flatten", "LRN", "Log", "MVN", "PReLU", "Pooling", "Power", "ReLU", "Reshape"),
+        *("Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold"),
     }
 )
 WITH_OUTPUT_COUNT = frozenset({"InnerProduct", "Convolution"})
@@ -74,20 +76,50 @@ def is_measure(layer: LayerParameter) -> bool:
     return layer.type.endswith("Loss") or layer.type == "Accuracy"
 
 
+def main_loss(layers: Sequence[LayerParameter]) -> LayerParameter | None:
+    """The loss at the end of the main head, whose scores are the network's; None without any.
+
+    One that compares with labels comes before all others; then the largest weight counts, since
+    heads that only help the training weigh less; then whether an Accuracy measures the same
+    scores; the last one of equals.
+    """
+    measured = {layer.bottom[0] for layer in layers if layer.type == "Accuracy" and layer.bottom}
+
+    def importance(layer: LayerParameter) -> tuple[bool, bool, float, bool, bool]:
+        return (
+            layer.type in CLASSIFICATION_LOSSES,
+            layer.type.endswith("Loss"),
+            (*layer.loss_weight, 1.0)[0],
+            layer.bottom[0] in measured,
+            layer.type in WITH_SOFTMAX,
+        )
+
+    losses = [layer for layer in layers if is_loss(layer) and layer.bottom]
+    return max(reversed(losses), key=importance, default=None)
+
+
 def main_measures(net: NetParameter) -> tuple[str, str]:
     """The outputs in validation that say how good the network is: an accuracy and a loss.
 
-    Of several the last, since heads that only help the training come before it: of accuracies about
-    its bottom the one with the smallest top_k, of losses the one with the largest weight.  Empty
-    where there is none.
+    They are those of the main head; of its accuracies the one with the smallest top_k counts.
+    Without an accuracy there, the last head with one.  Empty where there is none.
     """
     layers = [layer for layer in layers_in(net, VAL) if layer.top and layer.bottom]
+    loss = main_loss([layer for layer in layers if is_measure(layer)])
     accuracies = [layer for layer in layers if layer.type == "Accuracy"]
-    alike = [layer for layer in accuracies if layer.bottom[0] == accuracies[-1].bottom[0]]
-    losses = [layer for layer in layers if layer.type.endswith("Loss")]
+    scores = _same_scores(layers, loss.bottom[0]) if loss else set()
+    if not any(layer.bottom[0] in scores for layer in accuracies):
+        scores = {layer.bottom[0] for layer in accuracies[-1:]}
+    alike = [layer for layer in accuracies if layer.bottom[0] in scores]
     accuracy = min(alike, key=lambda layer: layer.accuracy_param.top_k, default=None)
-    loss = max(reversed(losses), key=lambda layer: (*layer.loss_weight, 1.0)[0], default=None)
     return accuracy.top[0] if accuracy else "", loss.top[0] if loss else ""
+
+
+def _same_scores(layers: Iterable[LayerParameter], blob: str) -> set[str]:
+    """`blob` and the blobs that a Softmax makes of it, or that it is made of."""
+    softmax = [layer for layer in layers if layer.type == "Softmax"]
+    read = {layer.bottom[0] for layer in softmax if blob in layer.top}
+    return {blob} | read | {layer.top[0] for layer in softmax if blob in layer.bottom}
 
 
 def label_blobs(net: NetParameter) -> set[str]:
@@ -111,19 +143,75 @@ def dependents(layers: Iterable[LayerParameter], blobs: Iterable[str]) -> set[st
 def output_layers(net: NetParameter) -> list[LayerParameter]:
     """The InnerProduct and Convolution layers whose output is the network's, in file order.
 
-    That is: whose top reaches a classification loss or accuracy that takes the label, or is read by
-    nobody, with nothing in between that changes the number of channels.
+    That is: whose top reaches a classification loss or accuracy that takes the label, with nothing
+    in between that changes the number of channels; and the layers that share their weights.  What
+    nobody reads is no output, unless it is there for deployment alone.
     """
     labels = label_blobs(net)
     found: set[int] = set()
-    for state in (TRAIN, VAL, DEPLOY):
+    for state in (TRAIN, VAL):
         numbers = [n for n, layer in enumerate(net.layer) if is_included(layer, state)]
         layers = [net.layer[n] for n in numbers]
-        roots = _score_blobs(layers, labels)
-        if state is DEPLOY:
-            roots += _unread_blobs(layers)
-        found.update(numbers[n] for n in _makers(layers, roots))
-    return [net.layer[n] for n in sorted(found)]
+        found.update(numbers[n] for n in _makers(layers, _score_blobs(layers, labels)))
+    found = found or _deployed_makers(net)
+    shared = {param.name for n in found for param in net.layer[n].param if param.name}
+    return [
+        layer
+        for n, layer in enumerate(net.layer)
+        if n in found
+        or (
+            layer.type in WITH_OUTPUT_COUNT
+            and not shared.isdisjoint(param.name for param in layer.param)
+        )
+    ]
+
+
+def head_layers(net: NetParameter) -> list[LayerParameter]:
+    """The layers of `output_layers`, or where no loss compares classes, those before any loss."""
+    found = output_layers(net)
+    if found:
+        return found
+    labels = label_blobs(net)
+    layers = layers_in(net, TRAIN)
+    from_labels = dependents(layers, labels)
+    reads = [
+        (position, bottom)
+        for position, layer in enumerate(layers)
+        if is_loss(layer)
+        for bottom in layer.bottom
+        if bottom not in from_labels
+    ]
+    return [layers[position] for position in sorted(_makers(layers, reads))]
+
+
+def is_deployed_only(layer: LayerParameter) -> bool:
+    """Whether the layer exists neither in training nor in validation, but in what is deployed."""
+    return is_included(layer, DEPLOY) and not (is_included(layer, TRAIN) or is_included(layer, VAL))
+
+
+def unread(net: NetParameter) -> set[int]:
+    """Numbers of the layers whose tops no later layer of any phase reads."""
+    found: set[int] = set()
+    read: set[str] = set()
+    for number in reversed(range(len(net.layer))):
+        if not read.intersection(net.layer[number].top):
+            found.add(number)
+        read.update(net.layer[number].bottom)
+    return found
+
+
+def _deployed_makers(net: NetParameter) -> set[int]:
+    """Numbers of the layers that make what only the deployed network has as an output."""
+    numbers = [n for n, layer in enumerate(net.layer) if is_included(layer, DEPLOY)]
+    layers = [net.layer[n] for n in numbers]
+    outputs = unread(net)
+    reads = [
+        (len(layers), top)
+        for n in numbers
+        if n in outputs and is_deployed_only(net.layer[n])
+        for top in net.layer[n].top
+    ]
+    return {numbers[n] for n in _makers(layers, reads)}
 
 
 # A blob as it is read at a position: the last layer before it with that top made it.
@@ -139,17 +227,6 @@ def _score_blobs(layers: Sequence[LayerParameter], labels: set[str]) -> list[_Re
         if layer.type in CLASSIFICATION_LOSSES | {"Accuracy"}
         and from_labels.intersection(layer.bottom[1:])
     ]
-
-
-def _unread_blobs(layers: Sequence[LayerParameter]) -> list[_Read]:
-    """Blobs that no layer reads, so that they are outputs."""
-    read: set[str] = set()
-    found = []
-    for layer in reversed(layers):
-        if not is_measure(layer):
-            found += [(len(layers), top) for top in layer.top if top not in read]
-        read.update(layer.bottom, layer.top)  # tops too: below, they are what works in place
-    return found
 
 
 def _makers(layers: Sequence[LayerParameter], reads: Iterable[_Read]) -> set[int]:

@@ -83,6 +83,7 @@ class Networks:
     train_batch_size: int
     val_batch_size: int | None
     accuracies: tuple[str, ...]  # the tops of the Accuracy layers
+    output: str = ""  # the blob of `deploy` that says what is on a picture
     mean_weights: hdf5.MeanWeights | None = None  # what the training begins with besides
 
 
@@ -105,10 +106,13 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
     if facts.backend == hdf5.BACKEND:
         shape = (facts.channels, facts.height, facts.width)
         data_layers, mean_weights = hdf5.fit_to_hdf5(net, data_layers, shape, options.asked)
+    # Before the stages are settled for training, which changes the layers' rules.
+    deployed = deploy_network(net, _deploy_shape(facts, crop_size))
     train_val = _train_val(net, data_layers)
     return Networks(
         train_val=train_val,
-        deploy=deploy_network(net, _deploy_shape(facts, crop_size)),
+        deploy=deployed.net,
+        output=deployed.output,
         train_batch_size=train.data_param.batch_size,
         val_batch_size=val.data_param.batch_size if facts.val_db else None,
         accuracies=tuple(
@@ -218,11 +222,9 @@ def _set_output_count(layer: LayerParameter, labels: int) -> bool:
 
 
 def _rename_for_retraining(net: NetParameter, resized: Sequence[str]) -> None:
-    """Rename the layers that shall start afresh: the last one, and those of another size."""
-    candidates = [layer.name for layer in net.layer if layer.type == "InnerProduct"]
-    candidates = candidates or [layer.name for layer in graph.output_layers(net)]
+    """Rename the layers that shall start afresh: all that end in an output."""
     names = {layer.name for layer in net.layer}
-    for old in {*resized, *candidates[-1:]}:
+    for old in {*resized, *(layer.name for layer in graph.head_layers(net))}:
         new = old + RETRAIN_SUFFIX
         while new in names:
             new += RETRAIN_SUFFIX

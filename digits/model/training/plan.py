@@ -34,6 +34,8 @@ class TrainingPlan:
     # The outputs that say how good a snapshot is; empty in old files, and where there is none.
     main_accuracy: str = ""
     main_loss: str = ""
+    # The output of the deployed network; empty in old files.
+    output: str = ""
 
     def epoch(self, iteration: int) -> float:
         """How many epochs have been seen after `iteration` iterations."""
@@ -82,9 +84,10 @@ def _given_plan(
     accuracies: list[str],
     main_accuracy: str = "",
     main_loss: str = "",
+    output: str = "",
 ) -> TrainingPlan:
     """A plan as its file holds it."""
     return TrainingPlan(
         max_iter, epoch_iterations, train_images, train_batch_size, val_images, val_batch_size,
-        tuple(accuracies), main_accuracy, main_loss,
+        tuple(accuracies), main_accuracy, main_loss, output,
     )  # fmt: skip

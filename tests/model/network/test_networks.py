@@ -328,8 +328,8 @@ def test_layers_limited_to_a_phase_are_in_their_networks_only() -> None:
     text += 'layer { name: "v" type: "ArgMax" bottom: "ip" top: "v" include { phase: TEST } }'
     networks = made(text)
     assert [str(rule) for rule in layer(networks.train_val, "t").include] == ["phase: TRAIN\n"]
-    assert names(networks.deploy) == ["ip", "prob", "v"]
-    assert not layer(networks.deploy, "v").include
+    assert [str(rule) for rule in layer(networks.train_val, "v").include] == ["phase: TEST\n"]
+    assert names(networks.deploy) == ["ip", "prob"]
 
 
 def test_stages_limit_layers_to_train_val_or_deploy() -> None:

@@ -65,6 +65,7 @@ def make_files(
         accuracies=networks.accuracies,
         main_accuracy=main_accuracy,
         main_loss=main_loss,
+        output=networks.output,
     )
     return TrainingFiles(networks, solver, plan)
 
