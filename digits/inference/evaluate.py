@@ -84,7 +84,7 @@ def evaluate(request: Mapping[str, Any], folder: Path) -> str:
         labels = loaded.result().labels
         best = BestOfClasses(len(labels), request["top_n"])
         evaluation = _Evaluation(request, folder, network, pool, labels, best)
-        with EvaluationWriter(folder, labels) as writer:
+        with EvaluationWriter(folder, labels, network.is_probability) as writer:
             evaluation.run(writer)
             writer.write_end(best)
     return _words(writer)

@@ -1,6 +1,7 @@
 """What becomes of many classified pictures: files in a folder, written as the pictures come.
 
-    classifications.csv   for people and spreadsheets: a picture a line, its best classes
+    classifications.csv   for people and spreadsheets: a picture a line, its best classes, their
+                          probabilities in percent (or scores, as the head of the column says)
     rows.bin              the same for looking up: a `ROW` a picture, with where its line begins
     thumbnails.bin        the pictures as the network sees them, small JPEGs one after another
     labels.txt            the classes
@@ -34,6 +35,8 @@ CSV_FILE = "classifications.csv"
 ROWS_FILE = "rows.bin"
 THUMBNAILS_FILE = "thumbnails.bin"
 TOP_N_FILE = "top_n.json"
+# Heads the column of the best class's value where that is no percentage.
+SCORE = "score 1"
 SUMMARY_FILE = "summary.json"
 
 THUMBNAIL_SIDE = 96
@@ -56,16 +59,17 @@ ROW = np.dtype(
 class EvaluationWriter:
     """Writes the files of a folder anew; `flush` makes what was added so far readable."""
 
-    def __init__(self, folder: Path, labels: Sequence[str]) -> None:
+    def __init__(self, folder: Path, labels: Sequence[str], is_probability: bool = True) -> None:
         self._folder = folder
         self._labels = labels
+        self._is_probability = is_probability
         write_text(folder / LABELS_FILE, "".join(f"{label}\n" for label in labels))
         # Rows first: without any, nobody looks at what an earlier attempt left of the others.
         self._rows = (folder / ROWS_FILE).open("wb")
         self._csv = (folder / CSV_FILE).open("wb")
         self._thumbnails = (folder / THUMBNAILS_FILE).open("wb")
         self._waiting: list[tuple[Any, ...]] = []
-        self._csv.write(_line(_head()))
+        self._csv.write(_line(_head(is_probability)))
         self.count = self.unreadable = self.labelled = self.right = self.right_in_5 = 0
 
     def __enter__(self) -> EvaluationWriter:
@@ -127,10 +131,13 @@ class EvaluationWriter:
         write_text(self._folder / SUMMARY_FILE, json.dumps(summary))
 
     def _fields(self, truth: int | None, picture: ClassifiedPicture, reason: str) -> list[str]:
-        pairs = [(each.label, f"{100 * each.confidence:.2f}") for each in picture.predictions[:TOP]]
+        pairs = [(each.label, self._words(each.confidence)) for each in picture.predictions[:TOP]]
         pairs += [("", "")] * (TOP - len(pairs))
         label = "" if truth is None else self._labels[truth]
         return [label, *(text for pair in pairs for text in pair), reason]
+
+    def _words(self, score: float) -> str:
+        return f"{100 * score:.2f}" if self._is_probability else f"{score:.6g}"
 
 
 def read_fields(line: bytes) -> list[str]:
@@ -138,8 +145,9 @@ def read_fields(line: bytes) -> list[str]:
     return next(csv.reader(io.StringIO(line.decode("utf-8", "replace"), newline="")))
 
 
-def _head() -> list[str]:
-    numbered = [f"{what} {n}" for n in range(1, TOP + 1) for what in ("class", "percent")]
+def _head(is_probability: bool) -> list[str]:
+    value = "percent" if is_probability else "score"
+    numbered = [f"{what} {n}" for n in range(1, TOP + 1) for what in ("class", value)]
     return ["image", "label", *numbered, "problem"]
 
 

@@ -21,7 +21,9 @@ class Network:
     `height`, `width`, `channels` and `resize_mode` are the dataset's; the crop is what the deploy
     file's input asks for.  Of `mean` (a mean.binaryproto of the dataset's size) and `mean_values`
     (one, or one a channel in B,G,R order) at most one is given; after it is subtracted, pixels are
-    multiplied by `scale`.  `levels` are the 16-bit values that become black and white.
+    multiplied by `scale`.  `levels` are the 16-bit values that become black and white.  `output` is
+    the blob with the scores of the classes; empty: that of a Softmax, or the last.  Whether its
+    values are probabilities says `is_probability`.
     """
 
     deploy: Path
@@ -35,6 +37,8 @@ class Network:
     scale: float = 1.0
     resize_mode: str = "squash"
     levels: tuple[int, int] = (0, 65535)
+    output: str = ""
+    is_probability: bool = True
 
     def __post_init__(self) -> None:
         if self.resize_mode not in RESIZE_MODES:

@@ -58,7 +58,7 @@ class LoadedNetwork:
             raise BadNetwork(f"{network.weights.name}: {error}") from error
         self.input_name, self.input_shape = _picture_input(self.net)
         self.preparer = Preparer(network, self.input_shape)
-        self.output_name = self._find_output()
+        self.output_name = self._find_output(network.output)
         classes = math.prod(self.net.blobs[self.output_name].shape[1:2])
         self.labels = _labels(network.labels, classes)
         self.batch_size = self._fitting_batch_size()
@@ -101,10 +101,12 @@ class LoadedNetwork:
             for index in best_first(scores[np.newaxis], top)[0]
         ]
 
-    def _find_output(self) -> str:
-        """The output with the scores: that of a Softmax, else the last one."""
+    def _find_output(self, wanted: str) -> str:
+        """The output with the scores: the wanted one, else that of a Softmax, else the last one."""
         if not self.net.outputs:
             raise BadNetwork("The network has no output.")
+        if wanted in self.net.outputs:
+            return wanted
         softmax = {
             top
             for layer in self.param.layer

@@ -2,9 +2,10 @@
 
     python classify.py picture.jpg ...
 
-Prints the best labels of each picture with their confidence in percent.  Runs with DIGITS' engine
-(`from digits import caffe`) or with pycaffe (`import caffe`), whichever is installed.  Pictures are
-prepared as in training, which `info.json` describes.
+Prints the best labels of each picture with their confidence in percent, or with their scores where
+the network gives no probabilities.  Runs with DIGITS' engine (`from digits import caffe`) or with
+pycaffe (`import caffe`), whichever is installed.  Pictures are prepared as in training, which
+`info.json` describes.
 """
 
 import argparse
@@ -31,8 +32,13 @@ def main() -> None:
     net = load_net(info)
     for picture in options.pictures:
         sys.stdout.write(f"{picture}\n")
-        for label, confidence in classify(net, info, Path(picture), options.top):
-            sys.stdout.write(f"  {confidence:6.2f}%  {label}\n")
+        for label, score in classify(net, info, Path(picture), options.top):
+            sys.stdout.write(f"  {in_words(score, info)}  {label}\n")
+
+
+def in_words(score: float, info: Any) -> str:
+    """A probability as percent, any other score as it is."""
+    return f"{100 * score:6.2f}%" if info["output"]["is_probability"] else f"{score:.6g}"
 
 
 def load_net(info: Any) -> Any:
@@ -52,15 +58,17 @@ def import_caffe() -> Any:
 
 
 def classify(net: Any, info: Any, picture: Path, top: int) -> "list[tuple[str, float]]":
-    """The `top` best labels of a picture, each with its confidence in percent."""
+    """The `top` best labels of a picture, each with its score in the network's result."""
     labels = (FOLDER / "labels.txt").read_text(encoding="utf-8").splitlines()
     blob = net.blobs[net.inputs[0]]
     pixels = read_picture(picture, info)
     blob.reshape(1, *blob.data.shape[1:])
     blob.data[...] = to_input(pixels, info, blob.data.shape[2:])
-    scores = net.forward()[net.outputs[-1]].reshape(-1)
+    output = net.forward()[info["output"]["name"]]
+    # Of a score a place in the picture, the mean.
+    scores = output.reshape(output.shape[1] if output.ndim > 1 else 1, -1).mean(axis=1)
     best = np.argsort(-scores, kind="stable")[:top]
-    return [(labels[index], 100 * float(scores[index])) for index in best]
+    return [(labels[index], float(scores[index])) for index in best]
 
 
 def read_picture(path: Path, info: Any) -> Any:
@@ -143,7 +151,10 @@ def padded(pixels: Any, height: int, width: int) -> Any:
 
 
 def to_input(pixels: Any, info: Any, size: Any) -> Any:
-    """Pixels as the network takes them: float32, C x H x W in B,G,R, less the mean, scaled."""
+    """Pixels as the network takes them: float32, C x H x W in B,G,R, less the mean.
+
+    It multiplies them by the scale itself.
+    """
     data = pixels[:, :, ::-1].astype(np.float32).transpose(2, 0, 1)
     transform = info["transform"]
     if transform["mean_file"]:
@@ -151,7 +162,7 @@ def to_input(pixels: Any, info: Any, size: Any) -> Any:
     elif transform["mean_values"]:
         data = data - np.array(transform["mean_values"], np.float32).reshape(-1, 1, 1)
     top, left = (data.shape[1] - size[0]) // 2, (data.shape[2] - size[1]) // 2
-    return data[:, top : top + size[0], left : left + size[1]] * np.float32(transform["scale"])
+    return data[:, top : top + size[0], left : left + size[1]]
 
 
 def read_mean(path: Path) -> Any:

@@ -83,8 +83,8 @@ function json() {
 
 /** The same columns as in the file of a job that classifies many pictures. */
 function csv() {
-  const labels = result().labels ?? [];
-  const head = ["image", "label", ...[1, 2, 3, 4, 5].flatMap((n) => [`class ${n}`, `percent ${n}`]), "problem"];
+  const { labels = [], unit = "percent" } = result();
+  const head = ["image", "label", ...[1, 2, 3, 4, 5].flatMap((n) => [`class ${n}`, `${unit} ${n}`]), "problem"];
   const lines = rows.map((row) => csvFields(row, labels));
   const text = [head, ...lines].map((fields) => `${fields.map(quoted).join(",")}\n`).join("");
   return { name: "classifications.csv", type: "text/csv", text };

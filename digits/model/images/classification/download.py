@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import digits
+from digits.caffe.errors import CaffeError
+from digits.caffe.formats import upgrade
+from digits.caffe.proto.caffe_pb2 import TransformationParameter
 from digits.dataset.images.classification.job import MEAN_FILE
+from digits.errors import NotPossible
 from digits.model.download import classify_script
 from digits.model.download.archives import Member
+from digits.model.download.portable import mean_of_values, with_scale
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
+from digits.model.network.text import network_to_text
 from digits.model.tasks.train import SOLVER_FILE
 from digits.sources.picture_list import LABELS_FILE
 
@@ -21,22 +27,35 @@ if TYPE_CHECKING:
 def archive_members(
     job: ImageClassificationModelJob, epoch: float | int, weights: Path
 ) -> list[Member]:
-    """What goes into the archive of a snapshot."""
+    """What goes into the archive of a snapshot; a mean file only where a mean is subtracted."""
     dataset = job.image_dataset
-    files = {
-        DEPLOY_FILE: job.dir / DEPLOY_FILE,
+    transform = job.transformation()
+    files: dict[str, Path | bytes] = {
+        "info.json": (json.dumps(model_info(job, epoch, weights), indent=1) + "\n").encode(),
+        DEPLOY_FILE: _deploy(job, transform.scale),
         TRAIN_VAL_FILE: job.dir / TRAIN_VAL_FILE,
         SOLVER_FILE: job.dir / SOLVER_FILE,
-        MEAN_FILE: dataset.mean_path,
+        LABELS_FILE: "".join(f"{label}\n" for label in dataset.labels()).encode(),
         weights.name: weights,
         "classify.py": Path(classify_script.__file__),
     }
-    info = json.dumps(model_info(job, epoch, weights), indent=1) + "\n"
-    return [
-        Member("info.json", info.encode()),
-        Member(LABELS_FILE, "".join(f"{label}\n" for label in dataset.labels()).encode()),
-        *(Member(name, path) for name, path in files.items()),
-    ]
+    if transform.HasField("mean_file"):
+        files[MEAN_FILE] = dataset.mean_path
+    elif transform.mean_value:
+        shape = (dataset.channels, dataset.height, dataset.width)
+        files[MEAN_FILE] = mean_of_values(transform.mean_value, *shape)
+    return [Member(name, content) for name, content in files.items()]
+
+
+def _deploy(job: ImageClassificationModelJob, scale: float) -> Path | bytes:
+    """The deployed network; one that multiplies by the scale itself where there is one."""
+    path = job.dir / DEPLOY_FILE
+    if scale == 1:
+        return path
+    try:
+        return network_to_text(with_scale(upgrade.read_net(path), scale)).encode()
+    except CaffeError as error:
+        raise NotPossible(f"{DEPLOY_FILE} of {job.name!r} cannot be read: {error}") from error
 
 
 def model_info(
@@ -44,7 +63,7 @@ def model_info(
 ) -> dict[str, Any]:
     """What `info.json` says: where the model is from, and how its pictures are prepared."""
     dataset = job.image_dataset
-    transform = job.transformation()
+    transform, output = job.transformation(), job.output()
     caffe_root = job.settings.caffe_root
     return {
         "job_id": job.id,
@@ -61,12 +80,18 @@ def model_info(
         },
         "transform": {
             "crop_size": transform.crop_size or None,
-            "mean_file": MEAN_FILE if transform.HasField("mean_file") else None,
+            "mean_file": MEAN_FILE if _subtracts(transform) else None,
             "mean_values": list(transform.mean_value),
             "scale": transform.scale,
+            "scale_in_deploy": True,
         },
+        "output": {"name": output.name, "is_probability": output.is_probability},
         "framework": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},
         "dataset": {"id": dataset.id, "name": dataset.name},
     }
+
+
+def _subtracts(transform: TransformationParameter) -> bool:
+    return transform.HasField("mean_file") or bool(transform.mean_value)

@@ -12,7 +12,8 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from digits.base.lmdb_file import require_whole
-from digits.caffe.formats import prototxt
+from digits.caffe.errors import CaffeError
+from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.dataset.job import DatasetJob
@@ -26,6 +27,7 @@ from digits.model.images.classification.settings_in_words import settings_in_wor
 from digits.model.images.classification.training_files import TrainingFiles, hdf5_lists, make_files
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE, ModelJob, needed_dataset
 from digits.model.network import graph
+from digits.model.network.deploy import Output, output_of
 from digits.model.network.errors import NetworkError
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text, parse_network
@@ -106,6 +108,24 @@ class ImageClassificationModelJob(ModelJob):
         path = self.dir / TRAIN_VAL_FILE
         # Asked for with every picture, and parsing GoogLeNet takes 50 ms.
         return _transformation(path, path.stat().st_mtime_ns)
+
+    def output(self) -> Output:
+        """The output of the deployed network that the model's pages and archives speak of.
+
+        Its name is empty when the network cannot be read; whoever loads it says why.
+        """
+        path = self.dir / DEPLOY_FILE
+        plan = self.train_task.plan
+        try:
+            return _output(path, path.stat().st_mtime_ns, plan.output if plan else "")
+        except (CaffeError, NetworkError, OSError):
+            return Output("", True)
+
+
+@lru_cache(maxsize=64)
+def _output(path: Path, changed_ns: int, name: str) -> Output:
+    """Of the network in a file as it was at a moment."""
+    return output_of(upgrade.read_net(path), name)
 
 
 @lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ from digits.jobs.task import Task
 from digits.model.images.classification.evaluation.reading import Evaluation
 from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.evaluation.tasks import ClassifyTask
+from digits.model.images.classification.try_out.results import unit
 
 LIST_FILE = "list.txt"
 
@@ -54,5 +55,6 @@ class ImageClassificationEvaluationJob(Job):
             "source": self.settings.source,
             "count": len(results),
             "unreadable": results.unreadable_count,
+            **unit(results.is_probability),
             **results.accuracy().to_json(),
         }

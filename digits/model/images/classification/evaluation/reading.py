@@ -13,6 +13,7 @@ import mmap
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,13 @@ from digits.inference.evaluation import (
     CSV_FILE,
     ROW,
     ROWS_FILE,
+    SCORE,
     THUMBNAILS_FILE,
     TOP_N_FILE,
     read_fields,
 )
 from digits.inference.operations import TOP
-from digits.model.images.classification.try_out.results import Accuracy, Row, percent
+from digits.model.images.classification.try_out.results import Accuracy, Row, shown_score
 from digits.sources.picture_list import LABELS_FILE, told_apart
 
 Numbers = npt.NDArray[np.intp]
@@ -51,7 +53,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Ranked:
-    """One of the best pictures of a class; confidence in percent."""
+    """One of the best pictures of a class; confidence in percent, or a score."""
 
     number: int
     name: str
@@ -68,6 +70,15 @@ class Evaluation:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @cached_property
+    def is_probability(self) -> bool:
+        """Whether the network's scores are probabilities, which the files hold as percent."""
+        try:
+            with (self._folder / CSV_FILE).open("rb") as file:
+                return SCORE not in read_fields(file.readline())
+        except FileNotFoundError:
+            return True
 
     @property
     def unreadable_count(self) -> int:
@@ -145,9 +156,12 @@ class Evaluation:
         numbers = sorted({number for best in ranked for number, _ in best})
         names = {row.number: row.name for row in self.read(numbers)}
         return [
-            (label, [Ranked(n, names[n], percent(confidence)) for n, confidence in best])
+            (label, [Ranked(n, names[n], self._shown(score)) for n, score in best])
             for label, best in zip(self.labels, ranked, strict=True)
         ]
+
+    def _shown(self, score: float) -> float:
+        return shown_score(score, self.is_probability)
 
     def _row(self, number: int, fields: Sequence[str]) -> Row:
         truth, predicted = int(self._rows["truth"][number]), int(self._rows["predicted"][number])

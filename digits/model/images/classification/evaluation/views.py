@@ -23,7 +23,7 @@ from digits.model.images.classification.evaluation.reading import (
     Ranked,
 )
 from digits.model.images.classification.try_out.asking import GridPicture
-from digits.model.images.classification.try_out.results import Row, json_parts
+from digits.model.images.classification.try_out.results import Row, json_parts, unit
 from digits.web.answers import answer, job_summary, scheduler, wants_json
 
 FOLDER = "models/images/classification"
@@ -77,7 +77,8 @@ def evaluation(job_id: str) -> ResponseReturnValue:
 def evaluation_classifications(job_id: str) -> ResponseReturnValue:
     """Every picture's best classes, as `classify_many.json` answers them."""
     results = find_evaluation(job_id).results()
-    parts = json_parts(results.read(range(len(results))), results.accuracy)
+    rows = results.read(range(len(results)))
+    parts = json_parts(rows, results.accuracy, results.is_probability)
     name = f"{job_id}_classifications.json"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(stream_with_context(parts), mimetype="application/json", headers=headers)
@@ -115,18 +116,23 @@ def evaluation_top_n(job_id: str) -> ResponseReturnValue:
     """For each class the pictures with the highest confidence; empty until the job is done.
 
     The template (`evaluation/top_n.html`) gets `job`, `model`, `classes`, [(label,
-    [GridPicture, ...]), ...], `left_out`, how many more classes there are, and `n`.
+    [GridPicture, ...]), ...], `left_out`, how many more classes there are, `n`, and
+    `is_probability`, whether scores are percentages.
     """
     job = find_evaluation(job_id)
     job.read_logs()
-    classes = job.results().best_of_each_class() or []
+    results = job.results()
+    classes = results.best_of_each_class() or []
     n = job.settings.top_n
     shown = [
         (label, [_grid_picture(job, each) for each in best])
         for label, best in classes[: max(1, MOST_GRID_PICTURES // n)]
     ]
     data = {
-        "top_n": {label: [[each.name, each.confidence] for each in best] for label, best in classes}
+        "top_n": {
+            label: [[each.name, each.confidence] for each in best] for label, best in classes
+        },
+        **unit(results.is_probability),
     }
     return answer(
         f"{FOLDER}/evaluation/top_n.html",
@@ -136,6 +142,7 @@ def evaluation_top_n(job_id: str) -> ResponseReturnValue:
         classes=shown,
         left_out=len(classes) - len(shown),
         n=n,
+        is_probability=results.is_probability,
     )
 
 

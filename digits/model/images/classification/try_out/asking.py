@@ -25,7 +25,13 @@ from digits.inference import (
 from digits.inference.evaluation import THUMBNAIL_SIDE
 from digits.inference.opening import Opener
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.try_out.results import Accuracy, Row, percent, rows_of
+from digits.model.images.classification.try_out.results import (
+    Accuracy,
+    Row,
+    rows_of,
+    shown_score,
+    unit,
+)
 from digits.model.job import DEPLOY_FILE
 from digits.sources.picture_list import Entry
 
@@ -38,7 +44,7 @@ ORIGINAL_SIDE = 480
 def network_of(job: ImageClassificationModelJob, weights: Path) -> Network:
     """The network of a snapshot, and how its pictures are made.  Raises BadNetwork, TaskFailed."""
     dataset = job.image_dataset
-    transform = job.transformation()
+    transform, output = job.transformation(), job.output()
     return Network(
         deploy=job.dir / DEPLOY_FILE,
         weights=weights,
@@ -51,6 +57,8 @@ def network_of(job: ImageClassificationModelJob, weights: Path) -> Network:
         scale=transform.scale,
         resize_mode=dataset.resize_mode,
         levels=dataset.value_range,
+        output=output.name,
+        is_probability=output.is_probability,
     )
 
 
@@ -63,11 +71,16 @@ class Classified:
 
     result: Classification
     layers: tuple[LayerFacts, ...] = ()
+    output: str = ""
+    is_probability: bool = True
 
     @property
     def predictions(self) -> list[tuple[str, float]]:
-        """(label, percent), the best first."""
-        return [(each.label, percent(each.confidence)) for each in self.result.predictions]
+        """(label, percent), the best first; scores as they are where they are no probabilities."""
+        return [
+            (each.label, shown_score(each.confidence, self.is_probability))
+            for each in self.result.predictions
+        ]
 
     @property
     def picture(self) -> str:
@@ -86,6 +99,7 @@ class Classified:
 
     def to_json(self) -> dict[str, Any]:
         answer: dict[str, Any] = {"predictions": [list(pair) for pair in self.predictions]}
+        answer |= unit(self.is_probability)
         if self.layers:
             answer["visualizations"] = [layer.summary() for layer in self.layers]
             answer["param_count"] = self.param_count
@@ -101,7 +115,7 @@ def try_picture(
     layers: tuple[LayerFacts, ...] = ()
     if look_inside:
         layers = pool.ask(DescribeLayers(result.picture, prepared=True), network=network).layers
-    return Classified(result, layers)
+    return Classified(result, layers, network.output, network.is_probability)
 
 
 def layer_pictures(
@@ -146,13 +160,14 @@ def classified_rows(
     side = THUMBNAIL_SIDE if drawn else 0
     pictures = opener.open_all(entries[0])
     classified = classify_many(pool, network, pictures, thumbnail_side=side)
-    for row, thumbnail in rows_of(classified, entries[1], opener.reasons, accuracy):
+    percent = network.is_probability
+    for row, thumbnail in rows_of(classified, entries[1], opener.reasons, accuracy, percent):
         yield replace(row, thumbnail=_address(thumbnail)) if thumbnail else row
 
 
 @dataclass(frozen=True)
 class GridPicture:
-    """One of the best pictures of a class; `picture` is its address, confidence in percent."""
+    """One of the best pictures of a class; `picture` is its address, confidence as on pages."""
 
     name: str
     confidence: float
@@ -167,6 +182,7 @@ class Grids:
     unreadable: list[tuple[str, str]]  # names and reasons
     count: int
     left_out: int  # classes that are not drawn, because there are too many
+    is_probability: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -176,6 +192,7 @@ class Grids:
             },
             "count": self.count,
             "unreadable": dict(self.unreadable),
+            **unit(self.is_probability),
         }
 
 
@@ -207,7 +224,9 @@ def best_of_each_class(
             label,
             [
                 GridPicture(
-                    entries[ranked.number].path, percent(ranked.confidence), picture(ranked.number)
+                    entries[ranked.number].path,
+                    shown_score(ranked.confidence, network.is_probability),
+                    picture(ranked.number),
                 )
                 for ranked in best
             ],
@@ -218,7 +237,8 @@ def best_of_each_class(
         (entries[number].path, reasons.get(number) or reason)
         for number, reason in sorted(found.unreadable.items())
     ]
-    return Grids(rows, unreadable, found.count, len(classes) - len(shown))
+    left_out = len(classes) - len(shown)
+    return Grids(rows, unreadable, found.count, left_out, network.is_probability)
 
 
 def _address(picture: bytes) -> str:

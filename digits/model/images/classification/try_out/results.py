@@ -22,7 +22,7 @@ _ROWS_BETWEEN_PAUSES = 50
 class Row:
     """A classified picture: its true and its best class by number, None where not known.
 
-    `predictions` are (label, percent), the best first; `thumbnail` is its address.
+    `predictions` are (label, percent or score), the best first; `thumbnail` is its address.
     """
 
     number: int
@@ -114,6 +114,7 @@ class ManyResult:
 
     accuracy: Accuracy
     rows: list[Row] = field(default_factory=list)
+    is_probability: bool = True
 
     @property
     def unreadable(self) -> list[Row]:
@@ -127,6 +128,7 @@ class ManyResult:
                 if row.predicted is not None
             },
             "unreadable": {row.name: row.reason for row in self.unreadable},
+            **unit(self.is_probability),
             **self.accuracy.to_json(),
         }
 
@@ -136,6 +138,7 @@ def rows_of(
     entries: Iterable[Entry],
     reasons: Mapping[int, str],
     accuracy: Accuracy,
+    is_probability: bool = True,
 ) -> Iterator[tuple[Row, bytes]]:
     """Each answer of a worker beside its entry, with its thumbnail; `accuracy` counts them.
 
@@ -150,13 +153,17 @@ def rows_of(
             name=entry.path,
             truth=entry.label,
             predicted=predictions[0].index if predictions else None,
-            predictions=tuple((each.label, percent(each.confidence)) for each in predictions),
+            predictions=tuple(
+                (each.label, shown_score(each.confidence, is_probability)) for each in predictions
+            ),
             reason=reasons.get(picture.number) or picture.reason,
         )
         yield row, picture.thumbnail
 
 
-def json_parts(rows: Iterable[Row], accuracy: Callable[[], Accuracy]) -> Iterator[str]:
+def json_parts(
+    rows: Iterable[Row], accuracy: Callable[[], Accuracy], is_probability: bool = True
+) -> Iterator[str]:
     """The JSON of a ManyResult piece by piece; `accuracy` is asked for at the end."""
     unreadable: dict[str, str] = {}
     yield '{"classifications": {'
@@ -171,7 +178,18 @@ def json_parts(rows: Iterable[Row], accuracy: Callable[[], Accuracy]) -> Iterato
         pairs = [list(pair) for pair in row.predictions]
         yield f"{comma}{json.dumps(row.name)}: {json.dumps(pairs)}"
         comma = ", "
-    yield "}, " + json.dumps({"unreadable": unreadable, **accuracy().to_json()})[1:]
+    rest = {"unreadable": unreadable, **unit(is_probability), **accuracy().to_json()}
+    yield "}, " + json.dumps(rest)[1:]
+
+
+def unit(is_probability: bool) -> dict[str, str]:
+    """What an answer says of its numbers: nothing where they are percentages, as nearly always."""
+    return {} if is_probability else {"unit": "score"}
+
+
+def shown_score(score: float, is_probability: bool) -> float:
+    """A class's score as answers have it: a probability as percent, any other with six digits."""
+    return percent(score) if is_probability else float(f"{score:.6g}")
 
 
 def percent(fraction: float) -> float:

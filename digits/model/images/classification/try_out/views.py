@@ -132,7 +132,8 @@ def classify_many() -> ResponseReturnValue:
     accuracy = Accuracy.of(chosen.labels)
     if pictures.count > services().config.inference_direct_images:
         return _streamed(chosen, pictures.kept(), accuracy)
-    result = ManyResult(accuracy, list(_rows(chosen, pictures, accuracy, drawn=not wants_json())))
+    rows = list(_rows(chosen, pictures, accuracy, drawn=not wants_json()))
+    result = ManyResult(accuracy, rows, chosen.network.is_probability)
     return answer(
         f"{FOLDER}/try_out/classify_many.html",
         result.to_json(),
@@ -217,7 +218,8 @@ def _streamed(chosen: Chosen, pictures: UploadedList, accuracy: Accuracy) -> Res
     except BaseException:
         pictures.stream.close()
         raise
-    parts = json_parts(itertools.chain([first], rows), lambda: accuracy)
+    is_probability = chosen.network.is_probability
+    parts = json_parts(itertools.chain([first], rows), lambda: accuracy, is_probability)
     response = Response(parts, mimetype="application/json")
     response.call_on_close(rows.close)
     response.call_on_close(pictures.stream.close)
