@@ -38,16 +38,17 @@ class TrainLoss(Event):
 
 @dataclass(frozen=True)
 class TrainOutput(Event):
-    """An output blob of the training network."""
+    """A value of an output blob of the training network; `place` tells those of one blob apart."""
 
     iteration: int
     name: str
     value: float
+    place: int = 0
 
 
 @dataclass(frozen=True)
 class ValOutput(Event):
-    """An output blob of the validation network, averaged over the validation set.
+    """A value of an output blob of the validation network, averaged over the validation set.
 
     Of our engine exactly: it says so after Caffe's average over whole batches, which comes first.
     """
@@ -55,6 +56,7 @@ class ValOutput(Event):
     iteration: int
     name: str
     value: float
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ _RATE = re.compile(rf"Iteration (\d+), lr = {_NUMBER}$")
 _TESTING = re.compile(r"Iteration (\d+), Testing net \(#(\d+)\)$")
 # Ours adds the exact means over the validation set, which take the place of Caffe's.
 _OUTPUT = re.compile(
-    rf"\s*(Train|Test) net (?:output|over \d+ items) #\d+: (.+) = {_NUMBER}"
+    rf"\s*(Train|Test) net (?:output|over \d+ items) #(\d+): (.+) = {_NUMBER}"
     r"(?: \(\* \S+ = \S+ loss\))?$"
 )
 # The line about the weights comes before they are written, the one about the state after.
@@ -127,6 +129,9 @@ class LogParser:
     _test_iteration: int | None = None
     _test_net: int = 0
     _stopped_early: bool = False
+    # The output of the line before (phase, name, number, place): a blob of several values has a
+    # line a value, each with the next number.
+    _last_output: tuple[str, str, int, int] = ("", "", 0, 0)
 
     def parse(self, line: str) -> Iterator[Event]:
         """The events of one line: none or one."""
@@ -168,13 +173,22 @@ class LogParser:
         yield Testing(time_s, self._test_iteration)
 
     def _output(self, time_s: float, match: re.Match[str]) -> Iterator[Event]:
-        phase, name, value = match[1], match[2], float(match[3])
+        phase, number, name, value = match[1], int(match[2]), match[3], float(match[4])
+        place = self._place(phase, name, number)
         if phase == "Train" and self._iteration is not None:
-            yield TrainOutput(time_s, self._iteration, name, value)
+            yield TrainOutput(time_s, self._iteration, name, value, place)
         if phase == "Test" and self._test_iteration is not None:
             if self._test_net:
                 name = f"{name} (test net {self._test_net})"
-            yield ValOutput(time_s, self._test_iteration, name, value)
+            yield ValOutput(time_s, self._test_iteration, name, value, place)
+
+    def _place(self, phase: str, name: str, number: int) -> int:
+        """Which value of its blob an output is, from 0."""
+        last_place = self._last_output[3]
+        follows = self._last_output[:3] == (phase, name, number - 1)
+        place = last_place + 1 if follows else 0
+        self._last_output = (phase, name, number, place)
+        return place
 
     def _snapshot(self, time_s: float, match: re.Match[str]) -> Iterator[Event]:
         yield Snapshot(time_s, int(match[2]), f"{match[1]}.caffemodel{match[3]}")

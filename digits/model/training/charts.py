@@ -5,7 +5,8 @@
 
 Losses stand on the left axis, accuracies in percent on the right one (`y2`); outputs of training
 run against `train_epochs`, those of validation against `val_epochs`.  Long curves are thinned to a
-few hundred points so that every peak, every dip and the last point stay.
+few hundred points so that every peak, every dip and the last point stay.  An output of several
+values has a curve each, unless there are too many to tell apart.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from digits.model.training.history import History, Table, finite
+from digits.model.training.history import History, Table, column_name, finite
+from digits.model.training.plan import is_among
 
 MAX_POINTS = 400
+# Of one output: more colours nobody tells apart.
+MOST_CURVES = 100
 Chart = dict[str, Any]
 
 
@@ -62,7 +66,7 @@ def thinned_rows(table: Table, limit: int = MAX_POINTS) -> list[int]:
     count = len(table.iterations)
     if count <= limit:
         return list(range(count))
-    columns = list(table.columns.values())
+    columns = list(drawn_columns(table).values())
     # Of each stretch a row for the smallest and one for the largest value of each column.
     stretches = max(1, (limit - 2) // (2 * max(1, len(columns))))
     kept = {0, count - 1}
@@ -71,6 +75,17 @@ def thinned_rows(table: Table, limit: int = MAX_POINTS) -> list[int]:
         for column in columns:
             kept.update(_extremes(column, rows))
     return sorted(kept)
+
+
+def drawn_columns(table: Table) -> dict[str, list[float | None]]:
+    """The columns, without those of outputs that have too many values to be drawn."""
+    left_out = {
+        column_name(output, place)
+        for output, count in table.vectors.items()
+        if count > MOST_CURVES
+        for place in range(count)
+    }
+    return {name: column for name, column in table.columns.items() if name not in left_out}
 
 
 def _extremes(column: Sequence[float | None], rows: range) -> list[int]:
@@ -100,10 +115,10 @@ def _add_table(
     x_name = f"{phase}_epochs"
     chart["columns"].append([x_name, *_epochs(table, rows, iterations_per_epoch)])
     chart["times"][x_name] = _times(table, rows)
-    for name, column in table.columns.items():
+    for name, column in drawn_columns(table).items():
         series = f"{name}-{phase}"
         values = finite([column[row] for row in rows])
-        if name in accuracies:
+        if is_among(name, accuracies):
             values = [None if value is None else 100 * value for value in values]
             chart["axes"][series] = "y2"
         chart["columns"].append([series, *values])

@@ -32,18 +32,34 @@ LONG_STEP_S = 1800.0
 FIRST_STEP_S = 6 * 3600.0
 FEW_STEPS = 5
 STEPS_REMEMBERED = 50
+# Of an output: more is the content of a layer that nobody reads, and measures nothing.
+MOST_VALUES = 1000
 
 
 @dataclass
 class Table:
-    """Named columns of values over growing iterations; a value that is missing is None."""
+    """Named columns of values over growing iterations; a value that is missing is None.
+
+    An output of several values has a column each: `NAME[0]`, `NAME[1]` and so on; one of more than
+    MOST_VALUES has none.
+    """
 
     iterations: list[int] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)  # seconds of training
     columns: dict[str, list[float | None]] = field(default_factory=dict)
+    # How many values the outputs of several have.
+    vectors: dict[str, int] = field(default_factory=dict)
 
-    def add(self, iteration: int, time_s: float, name: str, value: float) -> None:
-        """Put a value into the row of `iteration`; rows after that one belong to lost work."""
+    def add(self, iteration: int, time_s: float, name: str, value: float, place: int = 0) -> None:
+        """Put a value into the row of `iteration`; rows after that one belong to lost work.
+
+        `place` counts the values of an output, from 0.
+        """
+        if place or name in self.vectors:
+            self._make_vector(name, place)
+            if self.vectors[name] > MOST_VALUES:
+                return
+            name = column_name(name, place)
         self.drop_after(iteration)
         if not self.iterations or self.iterations[-1] < iteration:
             self.iterations.append(iteration)
@@ -53,6 +69,16 @@ class Table:
         if name not in self.columns:
             self.columns[name] = [None] * len(self.iterations)
         self.columns[name][-1] = value
+
+    def _make_vector(self, name: str, place: int) -> None:
+        """Note that an output has a value at `place`; the first one gets a name like the others."""
+        if name not in self.vectors:
+            first = column_name(name, 0)
+            self.columns = {first if n == name else n: v for n, v in self.columns.items()}
+        self.vectors[name] = max(self.vectors.get(name, 0), place + 1)
+        if place == MOST_VALUES:
+            for number in range(MOST_VALUES):
+                self.columns.pop(column_name(name, number), None)
 
     def drop_after(self, iteration: int) -> None:
         """Remove the rows after `iteration`."""
@@ -65,6 +91,11 @@ class Table:
     def last(self, name: str) -> float | None:
         """The newest value of a column."""
         return next((value for value in reversed(self.columns[name]) if value is not None), None)
+
+
+def column_name(output: str, place: int) -> str:
+    """What the column of a value is called; `is_among` of `plan.py` reads it."""
+    return f"{output}[{place}]"
 
 
 @dataclass
@@ -85,11 +116,11 @@ class History:
         """Take in an event of the log."""
         time_s = self._clock.training_time(event)
         match event:
-            case caffe_log.TrainOutput(iteration=iteration, name=name, value=value):
+            case caffe_log.TrainOutput(_, iteration, name, value, place):
                 self._reach(iteration, time_s)
-                self.train.add(iteration, time_s, name, value)
-            case caffe_log.ValOutput(iteration=iteration, name=name, value=value):
-                self.val.add(iteration, time_s, name, value)
+                self.train.add(iteration, time_s, name, value, place)
+            case caffe_log.ValOutput(_, iteration, name, value, place):
+                self.val.add(iteration, time_s, name, value, place)
             case caffe_log.Rate(iteration=iteration, value=value):
                 self.rate.add(iteration, time_s, "lr", value)
             case caffe_log.TrainLoss(iteration=iteration, value=value):

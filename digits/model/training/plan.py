@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,7 +58,11 @@ class TrainingPlan:
         """Which of the validation's outputs is the loss by which snapshots are compared."""
         if self.main_loss in outputs:
             return self.main_loss
-        return next((name for name in outputs if name not in self.accuracies), None)
+        return next((name for name in outputs if not self.is_accuracy(name)), None)
+
+    def is_accuracy(self, output: str) -> bool:
+        """Whether an output, or a value of one that has several, is shown in percent."""
+        return is_among(output, self.accuracies)
 
     def write(self, job_dir: Path, sync: SyncCall = os.fsync) -> None:
         """Keep it in a job's folder; OSError when that cannot be written."""
@@ -72,6 +77,11 @@ class TrainingPlan:
             return _given_plan(**values)
         except (OSError, JobUnreadable):
             return None
+
+
+def is_among(column: str, outputs: Collection[str]) -> bool:
+    """Whether a column is one of the outputs, or a value of one: `NAME[0]`."""
+    return column in outputs or re.sub(r"\[\d+\]$", "", column) in outputs
 
 
 def _given_plan(

@@ -16,12 +16,20 @@ from digits.model.training import caffe_log
 from digits.model.training.caffe_log import LogParser
 from digits.model.training.charts import (
     MAX_POINTS,
+    MOST_CURVES,
     combined_chart,
     preview_chart,
     rate_chart,
     thinned_rows,
 )
-from digits.model.training.history import History, Table, csv_header, csv_pieces, history_json
+from digits.model.training.history import (
+    MOST_VALUES,
+    History,
+    Table,
+    csv_header,
+    csv_pieces,
+    history_json,
+)
 
 
 def history(iterations: int = 4, every: int = 1) -> History:
@@ -263,3 +271,70 @@ def test_the_pace_is_right_again_right_after_a_jump() -> None:
     for at in (195, 198, 199):
         made = through(NOON, timedelta(hours=-1), at=at)
         assert made.iterations_per_s() == pytest.approx(20, rel=0.05)
+
+
+def with_vector(count: int, times: int = 2) -> History:
+    """A training that tests an accuracy, a value a class, and a loss, as Caffe's log has them."""
+    parser, made = LogParser(), History()
+    prefix = "I1123 09:30:52.724179 30536 solver.cpp:239] "
+    names = ["accuracy", *["per_class"] * count, "loss"]
+    for iteration in range(times):
+        lines = [f"Iteration {iteration}, Testing net (#0)"]
+        lines += [
+            f"    Test net output #{number}: {name} = {number / 10 + iteration}"
+            for number, name in enumerate(names)
+        ]
+        for line in lines:
+            for event in parser.parse(prefix + line):
+                made.add(event)
+    return made
+
+
+def test_an_output_of_several_values_has_a_series_a_value() -> None:
+    made = with_vector(3)
+    columns = ["accuracy", "per_class[0]", "per_class[1]", "per_class[2]", "loss"]
+    assert list(made.val.columns) == columns
+    assert made.val.columns["per_class[0]"] == [0.1, 1.1]
+    assert made.val.columns["per_class[2]"] == [0.3, 1.3]
+    assert csv_header(made)[4:] == [f"val:{name}" for name in columns]
+    rows = made.rows()
+    assert [row["val:per_class[1]"] for row in rows] == [0.2, 1.2]
+    outputs = history_json(made, 1)["val"]["outputs"]
+    assert list(outputs) == columns
+
+
+def test_values_of_an_accuracy_are_drawn_in_percent() -> None:
+    chart = combined_chart(with_vector(3), 1, {"accuracy", "per_class"})
+    series = {name: values for name, *values in chart["columns"]}
+    assert series["per_class[1]-val"] == [pytest.approx(20), pytest.approx(120)]
+    assert chart["names"]["per_class[1]-val"] == "per_class[1] (val)"
+    assert chart["axes"] == dict.fromkeys(
+        ["accuracy-val", "per_class[0]-val", "per_class[1]-val", "per_class[2]-val"], "y2"
+    )
+
+
+def test_a_vector_that_is_reached_again_after_a_resume_keeps_its_columns() -> None:
+    made = with_vector(2, times=3)
+    made.add(caffe_log.Started(10.0))
+    made.add(caffe_log.ValOutput(11.0, 1, "per_class", 7.0, 0))
+    made.add(caffe_log.ValOutput(11.0, 1, "per_class", 8.0, 1))
+    assert made.val.iterations == [0, 1]
+    assert made.val.columns["per_class[0]"] == [0.1, 7.0]
+    assert made.val.columns["per_class[1]"] == [0.2, 8.0]
+
+
+def test_more_values_than_can_be_told_apart_are_kept_but_not_drawn() -> None:
+    made = with_vector(MOST_CURVES + 1)
+    assert len(made.val.columns) == MOST_CURVES + 3
+    assert [name for name, *_ in combined_chart(made, 1, ())["columns"]] == [
+        "val_epochs",
+        "accuracy-val",
+        "loss-val",
+    ]
+
+
+def test_the_content_of_a_layer_that_nobody_reads_is_no_measure() -> None:
+    kept, dropped = with_vector(MOST_VALUES), with_vector(MOST_VALUES + 1)
+    assert len(kept.val.columns) == MOST_VALUES + 2
+    assert list(dropped.val.columns) == ["accuracy", "loss"]
+    assert dropped.val.columns["loss"][-1] is not None
