@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from digits.caffe.errors import CaffeError
+from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
@@ -21,6 +23,9 @@ from digits.jobs.job import Job
 from digits.jobs.settings import JobSettings
 from digits.jobs.task import Task
 from digits.model.download.archives import Member
+from digits.model.network.errors import NetworkError
+from digits.model.network.names import as_trained
+from digits.model.network.text import network_to_text, parse_network
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
@@ -83,6 +88,20 @@ class ModelJob(Job):
                 f"The network of {self.name!r} cannot be read from {ORIGINAL_FILE} in its folder "
                 f"({reason}). Put the file back, or take another model's network."
             ) from error
+
+    def text_as_trained(self) -> str:
+        """The network as it was given, with the names under which its weights are kept.
+
+        Outputs that began afresh had other names in training.  Raises NotPossible as
+        `network_text` does.
+        """
+        text = self.network_text()
+        try:
+            given = parse_network(text)
+            net = as_trained(given, upgrade.read_net(self.dir / TRAIN_VAL_FILE))
+        except (NetworkError, CaffeError, OSError):
+            return text  # what is wrong is said where the text is read
+        return text if net is given else network_to_text(net)
 
     def snapshots(self) -> dict[float | int, Path]:
         """The weights by epoch, oldest first."""

@@ -19,6 +19,7 @@ class ModelSettings(SolverOptions, JobSettings):
     standard_networks: str = "alexnet"
     previous_networks: str | None = None  # the id of a model
     previous_snapshot: float | None = None  # the epoch of its weights; 0: its network alone
+    restart_outputs: bool = False  # do not keep its classifier, whatever the categories
     custom_network_snapshot: str | None = None  # weights, by their path on the server
 
     # GPUs by index: the next that is free, one, some, or so many.
@@ -32,5 +33,8 @@ class ModelSettings(SolverOptions, JobSettings):
     python_layers: bool = False  # whether they are allowed
     # Which layers took the weights that were given (`training/given_weights.py`).
     weights_report: dict[str, Any] | None = None
+    previous_labels: tuple[str, ...] | None = optional()  # what the previous model tells apart
+    # What is unusual about this training, said when it was made.
+    warnings: tuple[str, ...] | None = optional()
     caffe_version: str | None = optional()  # of a real Caffe, known from the first attempt on
     imported_from: str | None = optional()  # the folder of a job of the original DIGITS

@@ -53,6 +53,7 @@ def show(job_id: str) -> ResponseReturnValue:
         **job_summary(job),
         "type": job.title,
         "error": job.error,
+        "warnings": list(job.settings.warnings or ()),
         "settings": job.settings.to_json(),
         "progress": job.progress,
         **job.facts(),
@@ -173,10 +174,10 @@ def customize() -> ResponseReturnValue:
         return jsonify({"network": standard_network_text(name), "snapshot": None})
     job = find_model(name)
     epoch = request.form.get("snapshot_epoch", "").strip()
-    snapshot = None
-    if epoch not in ("", "0"):
-        snapshot = str(job.snapshot(epoch)[1])
-    return jsonify({"network": job.network_text(), "snapshot": snapshot})
+    if epoch in ("", "0"):
+        return jsonify({"network": job.network_text(), "snapshot": None})
+    snapshot = str(job.snapshot(epoch)[1])
+    return jsonify({"network": job.text_as_trained(), "snapshot": snapshot})
 
 
 # Somebody waits: a network of 150 layers takes two seconds.

@@ -25,10 +25,10 @@ from digits.model.network import graph, hdf5
 from digits.model.network.deploy import deploy_network
 from digits.model.network.errors import NetworkError
 from digits.model.network.graph import TRAIN, VAL
+from digits.model.network.names import rename_afresh
 
 DEFAULT_BATCH_SIZE = 16
 MAX_BATCH_SIZE = 100_000
-RETRAIN_SUFFIX = "_retrain"
 REFUSED_DATA_TYPES = ("MemoryData", "HDF5Data", "ImageData", "WindowData")
 
 
@@ -62,7 +62,7 @@ class NetworkOptions:
     scale: float | None = None
     # One mean a channel, in B,G,R order, or one for all.
     mean_values: tuple[float, ...] = ()
-    # Whether weights of an earlier training are loaded, and the last layer shall start afresh.
+    # Whether weights of an earlier training are loaded, and all outputs shall start afresh.
     retrain: bool = False
     # Whether layers may run Python code of the server.
     python_layers: bool = False
@@ -204,7 +204,8 @@ def _fit_to_labels(net: NetParameter, labels: int, retrain: bool) -> None:
         if _set_output_count(layer, labels):
             resized.append(layer.name)
     if retrain:
-        _rename_for_retraining(net, resized)
+        heads = (layer.name for layer in graph.head_layers(net))
+        rename_afresh(net, {*resized, *heads})
     kept = [
         layer
         for layer in net.layer
@@ -219,18 +220,6 @@ def _set_output_count(layer: LayerParameter, labels: int) -> bool:
     changed = param.num_output != labels
     param.num_output = labels
     return changed
-
-
-def _rename_for_retraining(net: NetParameter, resized: Sequence[str]) -> None:
-    """Rename the layers that shall start afresh: all that end in an output."""
-    names = {layer.name for layer in net.layer}
-    for old in {*resized, *(layer.name for layer in graph.head_layers(net))}:
-        new = old + RETRAIN_SUFFIX
-        while new in names:
-            new += RETRAIN_SUFFIX
-        for layer in net.layer:
-            if layer.name == old:
-                layer.name = new
 
 
 # The input ---------------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ MANY_LABELS = 1_000_000
 CHECK_S = 8.0
 SHORTEST_CHECK_S = 1.0
 MOST_PROBLEMS = 10
+NOTHING_LOADED = (
+    "Nothing of the previous model's weights is used: all layers that have some begin afresh ({}), "
+    "so that the training starts from nothing. To keep a trained classifier, choose a dataset with "
+    "the same categories, in the same order."
+)
 TOO_SLOW = (
     "The network could not be built within {:g} s to check it. Make it smaller; when the server is "
     "busy, send the form again."
@@ -79,7 +84,10 @@ def create_model(
         caffe_root=caffe_root,
         python_layers=python_layers,
         weights_report=None,
+        previous_labels=_previous_labels(scheduler, settings),
+        warnings=None,
     )
+    warnings: list[str] = []
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     text = given_network(scheduler, settings, custom_network)
     weights = given_weights(scheduler, settings, uploaded)
@@ -95,6 +103,9 @@ def create_model(
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
         report = check_whole(pool, networks, dataset, settings, text, weights, left_s)
         settings = replace(settings, weights_report=report)
+        if report and not report["loaded"]:
+            warnings.append(NOTHING_LOADED.format(", ".join(_left_aside(report))))
+    settings = replace(settings, warnings=tuple(warnings) or None)
 
     def write_network(job: Job) -> None:
         job.write_text(ORIGINAL_FILE, text)
@@ -111,7 +122,9 @@ def given_network(scheduler: Scheduler, settings: Settings, custom_network: str)
     if settings.method == "standard":
         return standard_network_text(settings.standard_networks)
     if settings.method == "previous":
-        return _previous(scheduler, settings).network_text()
+        previous = _previous(scheduler, settings)
+        # Its weights are kept under the names that its layers had in training.
+        return previous.text_as_trained() if settings.previous_snapshot else previous.network_text()
     # Browsers send line ends as CR LF.
     return custom_network.replace("\r\n", "\n")
 
@@ -146,7 +159,8 @@ def fitted_networks(
         mean_file="mean.binaryproto",
         backend=dataset.backend,
     )
-    return make_networks(net, facts, network_options(settings))
+    # What the categories will be is not known yet, but for a dataset that has them already.
+    return make_networks(net, facts, network_options(settings, dataset.labels()))
 
 
 def check_whole(
@@ -200,7 +214,9 @@ def _refuse_problems(
         message = f"Line {line}: {problem.message}" if line else problem.message
         if message not in errors.setdefault(about, []):
             errors[about].append(message)
-    if report and weights and not errors and not report["loaded"]:
+    # Of a previous network all layers may begin afresh, which is no slip.
+    is_previous = settings.method == "previous"
+    if report and weights and not errors and not report["loaded"] and not is_previous:
         errors[weights_field] = [f"No layer of the network is in {weights.name}."]
     if not errors:
         return
@@ -238,6 +254,21 @@ def _check_outputs(
                 ]
             }
         )
+
+
+def _previous_labels(scheduler: Scheduler, settings: Settings) -> tuple[str, ...] | None:
+    """The categories of the previous model; None without one, or when its dataset is gone."""
+    if settings.method != "previous":
+        return None
+    try:
+        return tuple(_previous(scheduler, settings).image_dataset.labels()) or None
+    except TaskFailed:
+        return None
+
+
+def _left_aside(report: Report) -> list[str]:
+    """The layers that the file has weights for, or the network, and that did not come together."""
+    return [layer for layer, _ in report["skipped"]]
 
 
 def _previous(scheduler: Scheduler, settings: Settings) -> ImageClassificationModelJob:

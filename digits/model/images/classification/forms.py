@@ -83,6 +83,12 @@ class ImageClassificationModelForm(LearningRateForm):
         description="A model that was trained here. With the weights of one of its snapshots the "
         "new one need not begin from nothing.",
     )
+    restart_outputs = BooleanField(
+        "Begin the classifier afresh", default=Settings.restart_outputs,
+        description="What the model has learned to tell apart is kept when the dataset has the "
+        "same categories. Ticked: it is forgotten, and only the features are kept. With other "
+        "categories the classifier always begins afresh.",
+    )  # fmt: skip
     custom_network = TextAreaField(
         "Custom network",
         description="The network as prototxt. Data layers may be left out; source, backend and "

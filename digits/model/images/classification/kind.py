@@ -43,6 +43,6 @@ KIND = JobKind(
         "caffe_version": "Version of Caffe",
         "previous_snapshot": "Snapshot of the previous network",
     },
-    # It has a place of its own on the model's page.
-    shown_elsewhere=("weights_report",),
+    # They have places of their own on the model's page, or are the dataset's.
+    shown_elsewhere=("weights_report", "warnings", "previous_labels"),
 )

@@ -89,7 +89,8 @@ def _network(settings: Settings, names: Mapping[str, str]) -> str:
 
 def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     if settings.method == "previous" and settings.previous_snapshot:
-        return f"its weights of epoch {settings.previous_snapshot:g}"
+        afresh = ", its classifier afresh" if settings.restart_outputs else ""
+        return f"its weights of epoch {settings.previous_snapshot:g}{afresh}"
     weights = job.pretrained_weights()
     if weights is None:
         return "random weights"

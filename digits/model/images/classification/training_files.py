@@ -8,6 +8,7 @@ solver (`model/training/solver.py`).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def make_files(
     Raises NetworkError, FormError, and TaskFailed when the dataset lacks something.
     """
     facts = dataset_facts(dataset, job_dir)
-    networks = make_networks(given, facts, network_options(settings))
+    networks = make_networks(given, facts, network_options(settings, dataset.labels()))
     size = TrainingSize(
         train_images=dataset.picture_count("train"),
         train_batch_size=networks.train_batch_size,
@@ -113,8 +114,10 @@ def hdf5_lists(dataset: ImageClassificationDatasetJob, job_dir: Path) -> dict[st
     return lists
 
 
-def network_options(settings: ImageClassificationModelSettings) -> NetworkOptions:
-    """The settings that change the network."""
+def network_options(
+    settings: ImageClassificationModelSettings, labels: Sequence[str]
+) -> NetworkOptions:
+    """The settings that change the network; `labels` of the dataset, empty while not known."""
     return NetworkOptions(
         batch_size=settings.batch_size,
         crop_size=settings.crop_size,
@@ -122,9 +125,16 @@ def network_options(settings: ImageClassificationModelSettings) -> NetworkOption
         mirror=MIRROR[settings.mirror],
         scale=settings.scale,
         mean_values=settings.mean_value,
-        retrain=settings.method == "previous" and settings.previous_snapshot != 0,
+        retrain=begins_afresh(settings, labels),
         python_layers=settings.python_layers,
     )
+
+
+def begins_afresh(settings: ImageClassificationModelSettings, labels: Sequence[str]) -> bool:
+    """Whether the classifier of a previous model is of no use for these categories, or unwanted."""
+    if settings.method != "previous" or settings.previous_snapshot == 0:
+        return False
+    return settings.restart_outputs or tuple(labels) != settings.previous_labels
 
 
 def _from(job_dir: Path, path: Path) -> str:

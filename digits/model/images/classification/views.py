@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
-from flask import render_template, request, url_for
+from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -23,7 +23,7 @@ from digits.model.job import PRETRAINED_FILE
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.training.given_weights import kept_upload
 from digits.model.views import find_model
-from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.answers import created, form_errors, job_summary, scheduler, services, wants_json
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 
@@ -80,7 +80,7 @@ def create() -> ResponseReturnValue:
         form.form_errors.append(str(error))  # nothing that was typed is lost
         return _form_page(form, request.form), code_of(error)
     if job is not None:
-        return created(job, url_for("models.show", job_id=job.id))
+        return _created(job)
     return form_errors(form.all_errors) if wants_json() else (_form_page(form, request.form), 400)
 
 
@@ -134,6 +134,14 @@ def _created_job(form: ImageClassificationModelForm) -> Job | None:
     except FormError as error:
         form.add_errors(error.errors)
         return None
+
+
+def _created(job: Job) -> ResponseReturnValue:
+    """The way to the new job; as JSON with what is unusual about it, if anything is."""
+    warnings = cast(ImageClassificationModelJob, job).settings.warnings
+    if warnings and wants_json():
+        return jsonify({**job_summary(job), "warnings": list(warnings)})
+    return created(job, url_for("models.show", job_id=job.id))
 
 
 def _form_page(form: ImageClassificationModelForm, chosen: Mapping[str, Any]) -> str:

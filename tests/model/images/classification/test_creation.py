@@ -120,7 +120,7 @@ def test_a_previous_model_gives_network_and_weights(
     )
     job = finished(models, answer)
     assert (job.dir / "pretrained.caffemodel").read_bytes() == (trained.snapshots()[3].read_bytes())
-    assert "ip_retrain" in [layer.name for layer in deployed(job).layer]
+    assert "ip" in [layer.name for layer in deployed(job).layer]
     assert "Finetuning from pretrained.caffemodel" in (job.dir / "caffe_output.log").read_text()
     assert job.network_text() == trained.network_text()
 
