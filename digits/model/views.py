@@ -22,7 +22,7 @@ from digits.model.forms import LearningRateForm
 from digits.model.job import ModelJob
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
-from digits.model.network.text import STANDARD_NETWORKS, standard_network_text
+from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_network_text
 from digits.model.training.charts import preview_chart
 from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
@@ -195,7 +195,7 @@ def visualize_network() -> ResponseReturnValue:
     kind = request.form.get("format", "png").strip()
     if kind not in PICTURE_TYPES:
         raise FormError({"format": [f"The format is png or svg. Received: {shown(kind)}."]})
-    text = request.form.get("custom_network", "").replace("\r\n", "\n")
+    text = clean_text(request.form.get("custom_network", ""))
     try:
         net = parse_given(services().pool, text)
         source = source_to_draw(net, text, request.form.get("dataset", ""))

@@ -122,6 +122,8 @@ class PathPolicy:
         """Paths that begin with `query`, folders first and with a slash, at most 50."""
         if not query:
             return [f"{root}/".replace("//", "/") for root in self.roots or [Path("/")]]
+        if query == "~":
+            return ["~/"]
         folder, prefix = os.path.split(query)
         try:
             resolved = self.check(folder)

@@ -284,10 +284,20 @@ class PictureList(Sequence[LabelledEntry]):
             else:
                 errors.append("...")
                 break
+        if errors and categories and self._counts_from_one(categories):
+            raise ToolError(
+                f"{self.path}: labels count from 0, but yours begin at 1: they go up to "
+                f"{categories}, for {categories} categories. Subtract 1 from each."
+            )
         if errors:
             raise ToolError(" ".join(errors))
         if not self._offsets:
             raise ToolError(f"{self.path} names no picture; it must have `path label` a line.")
+
+    def _counts_from_one(self, categories: int) -> bool:
+        """Whether all labels lie between 1 and the number of categories."""
+        labels = (_split(line)[1] for _, line in self._lines() if line.strip())
+        return all(label is not None and 1 <= label <= categories for label in labels)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """(offset, line) of every line."""
@@ -333,6 +343,8 @@ def _check_label(label: int, categories: int | None) -> None:
         raise BadLine(f"expected `path label` with {said}.", f"must have {said}.")
     if categories is not None and label >= categories:
         said = f"{label}, but there are {categories} labels, 0 to {categories - 1}."
+        if label == categories:
+            said += " If yours begin at 1, subtract 1 from each."
         raise BadLine(f"the label is {said}", f"has the label {said}")
 
 

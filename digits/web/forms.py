@@ -6,6 +6,7 @@ names.  Messages say what was received and what would do.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import math
 import os
@@ -15,8 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flask import request
 from flask_wtf import FlaskForm
-from werkzeug.datastructures import CombinedMultiDict, ImmutableMultiDict, MultiDict
-from wtforms import FloatField, IntegerField, SelectField, ValidationError
+from werkzeug.datastructures import (
+    CombinedMultiDict,
+    FileStorage,
+    ImmutableMultiDict,
+    MultiDict,
+)
+from wtforms import FloatField, IntegerField, SelectField, StringField, ValidationError
 from wtforms.fields import Field
 from wtforms.fields.choices import SelectChoice
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 Validator = Callable[[Any, Field], None]
 
+BYTE_ORDER_MARK = "\ufeff"
 LONGEST_NAME = 500
 LONGEST_PATH = 4096  # Linux takes no longer ones
 
@@ -41,11 +48,11 @@ def submitted_values() -> Any:
     """
     if not request.is_json:
         _require_text(request.form)
-        return CombinedMultiDict([request.files, request.form])
+        return CombinedMultiDict([request.files, _without_marks(request.form)])
     try:
         values = _json_values()
         _require_text(values)
-        return ImmutableMultiDict(values)
+        return ImmutableMultiDict(_without_marks(values))
     except RecursionError:
         raise FormError(
             {
@@ -55,6 +62,25 @@ def submitted_values() -> Any:
                 ]
             }
         ) from None
+
+
+def _without_marks(values: MultiDict[str, str]) -> MultiDict[str, str]:
+    """The values without the byte order marks that some editors put before a text."""
+    if not any(value.startswith(BYTE_ORDER_MARK) for _, value in values.items(multi=True)):
+        return values
+    return MultiDict((name, unmarked(value)) for name, value in values.items(multi=True))
+
+
+def unmarked(text: str) -> str:
+    """A text without the byte order mark that nobody sees."""
+    return text.lstrip(BYTE_ORDER_MARK)
+
+
+def _text_of(upload: FileStorage) -> str:
+    """What a file holds that was sent for a text: UTF-8, or UTF-16 when it says so."""
+    data = upload.read()
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return unmarked(data.decode("utf-16" if is_utf_16 else "utf-8", "replace"))
 
 
 def _require_text(values: MultiDict[str, str]) -> None:
@@ -98,7 +124,12 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
     @classmethod
     def submitted(cls) -> Self:
         """The form with the values of this request."""
-        return cls(formdata=submitted_values(), meta={"csrf": cls.needs_token and not wants_json()})
+        form = cls(formdata=submitted_values(), meta={"csrf": cls.needs_token and not wants_json()})
+        for field in form:
+            # `curl -F custom_network=@net.prototxt` sends a file, and means its text.
+            if isinstance(field, StringField) and isinstance(field.data, FileStorage):
+                field.data = _text_of(field.data)
+        return form
 
     def values_of(self, settings_type: type[DataclassInstance]) -> dict[str, Any]:
         """What stands in the fields that `settings_type` has, by name."""

@@ -97,6 +97,14 @@ def test_where_others_have_access_only_the_jobs_are_allowed_unless_there_are_roo
     assert given.check(f"{top}/data/cats") == top / "data/cats"
 
 
+def test_the_home_folder_is_completed(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(top / "data"))
+    policy = PathPolicy([])
+    assert policy.suggest("~") == ["~/"]
+    assert "~/cats/" in policy.suggest("~/")
+    assert policy.check("~/cats") == top / "data/cats"
+
+
 @pytest.mark.parametrize("others", [True, False])
 @pytest.mark.parametrize("name", [".secret_key", ".users.json", ".deleted-x/log", "one/.run/pid"])
 def test_the_servers_own_files_are_allowed_to_nobody(top: Path, name: str, others: bool) -> None:

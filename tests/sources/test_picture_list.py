@@ -73,6 +73,7 @@ def test_a_list_is_cut_at_its_limit() -> None:
     [
         (b"ok 1\n\xff\xfe", "Line 2 is no UTF-8"),
         (b"a 1\nb 3\n", "Line 2 has the label 3, but there are 3 labels, 0 to 2"),
+        (b"b 3\n", "there are 3 labels, 0 to 2. If yours begin at 1, subtract 1 from each"),
         (b"a\n" + b"x" * (LONGEST_LINE_BYTES + 1), "Line 2 has more than 16,384 bytes"),
         (b"a -1\n", "Line 1 has the label -1. Labels count from 0"),
         (b"a 99999999999999999999\n", "Line 1 must have a label of at most 2147483647"),

@@ -379,6 +379,7 @@ def test_impossible_orders_are_refused(pictures, tmp_path, options, message):
         (b"a.png 99999999999999999999\n", "expected `path label`"),
         (b"a.png -1\n", "list.txt:1: the label -1 is negative"),
         (b"a.png 0\nb.png 2\n", "list.txt:2: the label is 2, but there are 2 labels, 0 to 1"),
+        (b"a.png 1\nb.png 2\n", "list.txt: labels count from 0, but yours begin at 1"),
         (b"a\xff.png 0\n", "list.txt:1: not valid UTF-8"),
     ],
 )

@@ -73,7 +73,8 @@ class CreateDbTask(ProgramTask):
         counts = self.distributions.get(self.database)
         if counts is not None:
             return sum(counts.values())
-        return self.done_count - self.skipped_count
+        # What was left out is told at once, what was written now and then.
+        return max(0, self.done_count - self.skipped_count)
 
     def need(self) -> Need:
         return Need(CREATE_DB)

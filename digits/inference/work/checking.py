@@ -101,7 +101,9 @@ def _compared(
     try:
         comparison = compare_weights(parts, path)
     except CaffeError as error:
-        return (), (), [NetProblem(str(error), net="weights")]
+        # An upload's place is nobody's business.
+        message = str(error).replace(str(path), path.name)
+        return (), (), [NetProblem(message, net="weights")]
     lines = layer_lines(text)
     misfits = [
         NetProblem(misfit.reason, misfit.layer, lines.get(misfit.layer), "weights")

@@ -38,6 +38,12 @@ PASS_THROUGH = frozenset(
     }
 )
 WITH_OUTPUT_COUNT = frozenset({"InnerProduct", "Convolution"})
+WITH_WEIGHTS = frozenset(
+    {
+        *("BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "LSTM"),
+        *("PReLU", "Parameter", "RNN", "Scale"),
+    }
+)
 INPUT_TYPES = frozenset({"Data", "Input"})
 DEFAULT_LABEL = "label"
 
@@ -64,6 +70,23 @@ def has_phase_rules_only(layer: LayerParameter) -> bool:
 def layers_in(net: NetParameter, state: NetState) -> list[LayerParameter]:
     """The layers that exist in a state, in file order."""
     return [layer for layer in net.layer if is_included(layer, state)]
+
+
+def check_names(net: NetParameter) -> None:
+    """NetworkError where weights could not tell two layers of one state apart: they go by name."""
+    for state in (TRAIN, VAL, DEPLOY):
+        first: dict[str, tuple[int, LayerParameter]] = {}
+        for number, layer in enumerate(net.layer, 1):
+            if not is_included(layer, state):
+                continue
+            at, twin = first.setdefault(layer.name, (number, layer))
+            if twin is not layer and WITH_WEIGHTS.intersection((layer.type, twin.type)):
+                raise NetworkError(
+                    f"Two layers are called {layer.name!r}: the layers number {at} ({twin.type}) "
+                    f"and {number} ({layer.type}). Weights are kept by the names of their layers: "
+                    "give one of the two another name.",
+                    layer=layer.name,
+                )
 
 
 def is_loss(layer: LayerParameter) -> bool:

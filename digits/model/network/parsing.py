@@ -12,7 +12,14 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.inference import BadRequest, InferenceError, Pool, parse_net
 from digits.inference.work.layer_lines import layer_lines
 from digits.model.network.errors import NetworkError
-from digits.model.network.text import SOURCE, check_layers, check_size, located, parse_network
+from digits.model.network.text import (
+    SOURCE,
+    check_layers,
+    check_size,
+    clean_text,
+    located,
+    parse_network,
+)
 
 # GoogLeNet's text, at 40 kB, is parsed in a tenth of a second.
 PARSED_HERE_BYTES = 64 * 1024
@@ -27,6 +34,7 @@ def parse_given(pool: Pool, text: str) -> NetParameter:
     if len(text) <= PARSED_HERE_BYTES:
         return parse_network(text)
     check_size(text)
+    text = clean_text(text)
     try:
         net = NetParameter.FromString(parse_net(pool, text, SOURCE, PARSE_S))
     except BadRequest as error:

@@ -15,6 +15,7 @@ from digits.caffe.errors import CaffeError, NetError, PrototxtError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.nets.rules import check_rules
 from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.model.network import graph
 from digits.model.network.errors import NetworkError
 
 STANDARD_FOLDER = Path(__file__).resolve().parents[2] / "standard-networks"
@@ -23,6 +24,9 @@ MAX_TEXT_BYTES = 1024 * 1024
 MAX_LAYERS = 3000
 # Bottoms, tops and params of all layers together: what a network takes time for.
 MAX_CONNECTIONS = 4 * MAX_LAYERS
+BYTE_ORDER_MARK = "\ufeff"
+# No-break spaces become spaces, what has no width goes.
+INVISIBLE = {0xA0: " ", 0x202F: " ", 0x200B: None, 0x2060: None, 0xFEFF: None}
 # What the engine's messages call the text, before line and column.
 SOURCE = "network"
 
@@ -58,6 +62,14 @@ def standard_network_text(name: str) -> str:
     return (STANDARD_FOLDER / f"{name}.prototxt").read_text()
 
 
+def clean_text(text: str) -> str:
+    """A pasted text without what nobody sees: a byte order mark, no-break spaces, CR.
+
+    Editors and web pages put them there, and prototxt does not know them.
+    """
+    return text.lstrip(BYTE_ORDER_MARK).replace("\r\n", "\n").translate(INVISIBLE)
+
+
 def parse_network(text: str) -> NetParameter:
     """The network that a text describes.
 
@@ -65,7 +77,7 @@ def parse_network(text: str) -> NetParameter:
     whose rules contradict each other.
     """
     check_size(text)
-    net = _parse(text)
+    net = _parse(clean_text(text))
     check_layers(net)
     return net
 
@@ -99,6 +111,7 @@ def check_layers(net: NetParameter) -> None:
             check_rules(layer)
         except NetError as error:
             raise NetworkError(str(error), layer=layer.name) from error
+    graph.check_names(net)
 
 
 def check_size(text: str) -> None:

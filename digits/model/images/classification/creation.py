@@ -30,7 +30,7 @@ from digits.model.images.classification.training_files import make_files, networ
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
-from digits.model.network.text import standard_network_text
+from digits.model.network.text import clean_text, standard_network_text
 from digits.model.network.training import DatasetFacts, Networks, make_networks
 from digits.model.training.given_weights import Report, report_in_words, weights_report
 from digits.web.answers import in_thread
@@ -125,8 +125,7 @@ def given_network(scheduler: Scheduler, settings: Settings, custom_network: str)
         previous = _previous(scheduler, settings)
         # Its weights are kept under the names that its layers had in training.
         return previous.text_as_trained() if settings.previous_snapshot else previous.network_text()
-    # Browsers send line ends as CR LF.
-    return custom_network.replace("\r\n", "\n")
+    return clean_text(custom_network)
 
 
 def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | None) -> Path | None:
