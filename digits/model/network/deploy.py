@@ -18,12 +18,11 @@ from digits.caffe.proto.caffe_pb2 import (
 )
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
-from digits.model.network.graph import DEPLOY, WITH_SOFTMAX
+from digits.model.network.graph import DEPLOY, KEEPS_VALUES, WITH_SOFTMAX
 
 RESULT = "prob"
-# What gives probabilities, and what changes none of them.
+# What gives probabilities.
 OF_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
-KEEPS_VALUES = frozenset({"Dropout", "Flatten", "Reshape", "Split"})
 
 
 @dataclass(frozen=True)

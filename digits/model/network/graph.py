@@ -37,6 +37,8 @@ PASS_THROUGH = frozenset(
         *("Scale", "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold"),
     }
 )
+# Layers that only hand on what they get when a network is used.
+KEEPS_VALUES = frozenset({"Dropout", "Flatten", "Reshape", "Split"})
 WITH_OUTPUT_COUNT = frozenset({"InnerProduct", "Convolution"})
 WITH_WEIGHTS = frozenset(
     {
@@ -143,6 +145,22 @@ def _same_scores(layers: Iterable[LayerParameter], blob: str) -> set[str]:
     softmax = [layer for layer in layers if layer.type == "Softmax"]
     read = {layer.bottom[0] for layer in softmax if blob in layer.top}
     return {blob} | read | {layer.top[0] for layer in softmax if blob in layer.bottom}
+
+
+def input_side(net: NetParameter) -> int:
+    """The side of the square pictures that the network is made for, in pixels; 0: it does not say.
+
+    Its Data layers tell by their crop, or its input by its shape.
+    """
+    for layer in net.layer:
+        if layer.type == "Data" and layer.transform_param.crop_size:
+            return int(layer.transform_param.crop_size)
+    shapes = [
+        *net.input_shape[:1],
+        *(each for layer in net.layer if layer.type == "Input" for each in layer.input_param.shape),
+    ]
+    dims = list(shapes[0].dim) if shapes else list(net.input_dim)
+    return int(dims[2]) if len(dims) == 4 and dims[2] == dims[3] > 0 else 0
 
 
 def label_blobs(net: NetParameter) -> set[str]:

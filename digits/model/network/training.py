@@ -26,6 +26,7 @@ from digits.model.network.deploy import deploy_network
 from digits.model.network.errors import NetworkError
 from digits.model.network.graph import TRAIN, VAL
 from digits.model.network.names import rename_afresh
+from digits.model.network.trainable import has_loss
 
 DEFAULT_BATCH_SIZE = 16
 MAX_BATCH_SIZE = 100_000
@@ -134,10 +135,12 @@ def _check(net: NetParameter, python_layers: bool) -> None:
                 "than the dataset. Remove it, or make it a Data layer without source and backend.",
                 layer=layer.name,
             )
-    if not any(graph.is_loss(layer) for layer in graph.layers_in(net, TRAIN)):
+    if not has_loss(net):
         raise NetworkError(
-            "The network has no loss layer in the TRAIN phase, so there is nothing to learn. Add "
-            'one, such as `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "..." '
+            "The network has no loss layer in the TRAIN phase, so there is nothing to learn. "
+            "Networks that are published for use alone have none: choose “Add a loss” (add_loss) "
+            "to put a SoftmaxWithLoss and an Accuracy in the place of the final Softmax. Or add "
+            'one yourself, such as `layer { name: "loss" type: "SoftmaxWithLoss" bottom: "..." '
             'bottom: "label" top: "loss" }`.'
         )
 

@@ -30,7 +30,8 @@ from digits.model.images.classification.training_files import make_files, networ
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
-from digits.model.network.text import clean_text, standard_network_text
+from digits.model.network.text import clean_text, network_to_text, standard_network_text
+from digits.model.network.trainable import with_loss
 from digits.model.network.training import DatasetFacts, Networks, make_networks
 from digits.model.training.given_weights import Report, report_in_words, weights_report
 from digits.web.answers import in_thread
@@ -94,6 +95,11 @@ def create_model(
     field = NETWORK_FIELDS[settings.method]
     try:
         net = parse_given(pool, text)
+        kept_text = text
+        if settings.add_loss:
+            trainable = with_loss(net, afresh=weights is not None)
+            kept_text = text if trainable is net else network_to_text(trainable)
+            net = trainable
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
     except NetworkError as error:
         raise FormError({field: [message_with_line(error, text)]}) from error
@@ -108,7 +114,7 @@ def create_model(
     settings = replace(settings, warnings=tuple(warnings) or None)
 
     def write_network(job: Job) -> None:
-        job.write_text(ORIGINAL_FILE, text)
+        job.write_text(ORIGINAL_FILE, kept_text)
         if weights is not None and (weights == uploaded or settings.method == "previous"):
             in_thread(cast(ImageClassificationModelJob, job).keep_weights, weights)
 

@@ -43,8 +43,11 @@ LARGEST_MEAN = 65_535  # of pictures with 16 bits
 MOST_CHANNELS = 3
 WEIGHT_FILES = (".caffemodel", ".caffemodel.h5", ".h5")
 
-# Texts that only one method reads.
-METHOD_FIELDS = {"previous": "previous_networks", "custom": "custom_network_snapshot"}
+# Fields that only one method reads.
+METHOD_FIELDS = {
+    "previous": ("previous_networks", "restart_outputs"),
+    "custom": ("custom_network_snapshot", "add_loss"),
+}
 
 
 class ImageClassificationModelForm(LearningRateForm):
@@ -94,6 +97,12 @@ class ImageClassificationModelForm(LearningRateForm):
         description="The network as prototxt. Data layers may be left out; source, backend and "
         "the number of outputs are filled in.",
     )
+    add_loss = BooleanField(
+        "Add a loss", default=Settings.add_loss,
+        description="For networks that are published for use alone (deploy.prototxt): a "
+        "SoftmaxWithLoss and an Accuracy take the place of the final Softmax, and pictures are cut "
+        "to the size of the input. Makes no difference to a network that has a loss.",
+    )  # fmt: skip
     custom_network_snapshot = StringField(
         "Pretrained weights",
         description="The path of a .caffemodel on the server to start from. Empty: start afresh.",
@@ -214,9 +223,9 @@ class ImageClassificationModelForm(LearningRateForm):
         values = self.values_of(Settings)
         values["select_gpus"] = values["select_gpus"] or Settings.select_gpus
         # What stands in the fields of other methods was neither looked at nor asked for.
-        for method, name in METHOD_FIELDS.items():
+        for method, names in METHOD_FIELDS.items():
             if method != self.method.data:
-                values[name] = ""
+                values |= {name: False if values[name] in (True, False) else "" for name in names}
         is_previous = self.method.data == "previous"
         return Settings(**values, previous_snapshot=self.previous_snapshot if is_previous else None)
 

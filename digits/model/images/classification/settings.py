@@ -11,6 +11,8 @@ from digits.model.settings import ModelSettings
 class ImageClassificationModelSettings(ModelSettings):
     """A training, and how its pictures are prepared; None and empty: as the network has it."""
 
+    # Put a loss and an accuracy in the place of a custom network's final Softmax.
+    add_loss: bool = False
     batch_size: int | None = None
     crop_size: int | None = None  # pixels
     use_mean: bool = True
