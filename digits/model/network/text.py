@@ -17,6 +17,7 @@ from digits.caffe.nets.rules import check_rules
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
+from digits.model.network.fit import MadeFor
 
 STANDARD_FOLDER = Path(__file__).resolve().parents[2] / "standard-networks"
 # GoogLeNet is 40 kB, a ResNet of 152 layers 200 kB; far above that, text is no network.
@@ -39,16 +40,34 @@ class StandardNetwork:
     title: str
     paper: str
     image_size: str
+    made_for: MadeFor
 
 
+FOR_SMALL = ", or choose a network for small pictures, such as LeNet"
 STANDARD_NETWORKS = {
     network.name: network
     for network in (
         StandardNetwork(
-            "lenet", "LeNet", "LeCun, Bottou, Bengio and Haffner [1998]", "28x28 (grayscale)"
+            "lenet",
+            "LeNet",
+            "LeCun, Bottou, Bengio and Haffner [1998]",
+            "28x28 (grayscale)",
+            MadeFor("LeNet", 28, 28, False, 13, ", or choose AlexNet or GoogLeNet"),
         ),
-        StandardNetwork("alexnet", "AlexNet", "Krizhevsky, Sutskever and Hinton [2012]", "256x256"),
-        StandardNetwork("googlenet", "GoogLeNet", "Szegedy et al. [2014]", "256x256"),
+        StandardNetwork(
+            "alexnet",
+            "AlexNet",
+            "Krizhevsky, Sutskever and Hinton [2012]",
+            "256x256",
+            MadeFor("AlexNet", 227, 256, True, 39, FOR_SMALL),
+        ),
+        StandardNetwork(
+            "googlenet",
+            "GoogLeNet",
+            "Szegedy et al. [2014]",
+            "256x256",
+            MadeFor("GoogLeNet", 224, 256, True, 223, FOR_SMALL),
+        ),
     )
 }
 

@@ -23,14 +23,27 @@ from digits.inference.work.layer_lines import layer_lines
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
+from digits.model.images.classification.fitting import (
+    SizeCheck,
+    made_for_by_model,
+    made_for_by_text,
+    pictures_of,
+    seen_by,
+)
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.net_sources import net_sources
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
+from digits.model.network.fit import MadeFor, Pictures
 from digits.model.network.parsing import message_with_line, parse_given
-from digits.model.network.text import clean_text, network_to_text, standard_network_text
+from digits.model.network.text import (
+    STANDARD_NETWORKS,
+    clean_text,
+    network_to_text,
+    standard_network_text,
+)
 from digits.model.network.trainable import with_loss
 from digits.model.network.training import DatasetFacts, Networks, make_networks
 from digits.model.training.given_weights import Report, report_in_words, weights_report
@@ -100,14 +113,20 @@ def create_model(
             trainable = with_loss(net, afresh=weights is not None)
             kept_text = text if trainable is net else network_to_text(trainable)
             net = trainable
+        made_for = _made_for(scheduler, settings, net)
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
     except NetworkError as error:
         raise FormError({field: [message_with_line(error, text)]}) from error
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
+    size = SizeCheck(
+        pictures_of(dataset), settings.crop_size, made_for, _seen_by_previous(scheduler, settings)
+    )
+    size.require_smallest(field)
+    warnings += filter(None, [size.warning()])
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
-        report = check_whole(pool, networks, dataset, settings, text, weights, left_s)
+        report = check_whole(pool, networks, dataset, settings, text, weights, left_s, size)
         settings = replace(settings, weights_report=report)
         if report and not report["loaded"]:
             warnings.append(NOTHING_LOADED.format(", ".join(_left_aside(report))))
@@ -176,10 +195,12 @@ def check_whole(
     text: str,
     weights: Path | None,
     timeout_s: float = CHECK_S,
+    size: SizeCheck | None = None,
 ) -> Report | None:
     """Build the networks in a worker, and compare the weights; FormError with what is wrong.
 
-    Answers what becomes of the weights; None without any, or when nobody had time to check.
+    `size` knows what the network is made for.  Answers what becomes of the weights; None without
+    any, or when nobody had time to check.
     """
     nets = net_sources(networks, dataset)
     field = NETWORK_FIELDS[settings.method]
@@ -195,6 +216,8 @@ def check_whole(
         log.warning("a network goes unchecked: %s", error)
         return None
     report = weights_report(result.nets["train"]) if weights and "train" in result.nets else None
+    if result.problems and size is not None:
+        size.refuse(pool, result.problems, networks, field, timeout_s)
     _refuse_problems(result.problems, report, settings, text, weights)
     deploy = result.nets["deploy"]
     _check_outputs(deploy.outputs, deploy.shapes, len(dataset.labels()), field)
@@ -212,7 +235,7 @@ def _refuse_problems(
     weights_field = _weights_field(settings)
     lines = layer_lines(text) if problems else {}
     errors: dict[str, list[str]] = {}
-    for problem in problems[:MOST_PROBLEMS]:
+    for problem in _once_a_layer(problems)[:MOST_PROBLEMS]:
         is_of_weights = problem.net == "weights"
         about = weights_field if is_of_weights else NETWORK_FIELDS[settings.method]
         line = lines.get(problem.layer or "")
@@ -229,6 +252,29 @@ def _refuse_problems(
     if report and weights_field in errors and (report["loaded"] or report["skipped"]):
         errors[weights_field].append(report_in_words(report))
     raise FormError(errors)
+
+
+def _once_a_layer(problems: Sequence[NetProblem]) -> list[NetProblem]:
+    """Of what is wrong with a layer in each phase, the first."""
+    found: dict[object, NetProblem] = {}
+    for problem in problems:
+        where = problem.layer if problem.net != "weights" else None
+        found.setdefault((where or problem.message, problem.net == "weights"), problem)
+    return list(found.values())
+
+
+def _made_for(scheduler: Scheduler, settings: Settings, net: NetParameter) -> MadeFor | None:
+    if settings.method == "standard":
+        return STANDARD_NETWORKS[settings.standard_networks].made_for
+    if settings.method == "previous":
+        return made_for_by_model(_previous(scheduler, settings))
+    return made_for_by_text(net)
+
+
+def _seen_by_previous(scheduler: Scheduler, settings: Settings) -> Pictures | None:
+    """The pictures that the weights of a previous model are for; None where none are taken."""
+    takes_weights = settings.method == "previous" and settings.previous_snapshot
+    return seen_by(_previous(scheduler, settings)) if takes_weights else None
 
 
 def _weights_field(settings: Settings) -> str:

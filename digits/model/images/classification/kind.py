@@ -21,6 +21,7 @@ KIND = JobKind(
             {
                 "new": Route(Access.MAKE),
                 "create": Route(Access.MAKE, Body.FILES),
+                "fit": Route(Access.SEE),
                 "large_graph": Route(Access.SEE),
                 # Trying a model changes nothing; where it becomes a job, the view asks for more.
                 "classify_one": Route(Access.SEE, Body.PICTURE),

@@ -16,6 +16,7 @@ from digits.jobs.status import Status
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.creation import create_model
 from digits.model.images.classification.evaluation import views as evaluation_views
+from digits.model.images.classification.fitting import previous_notes, standard_notes
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out import views as inference_views
@@ -23,7 +24,15 @@ from digits.model.job import PRETRAINED_FILE
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.training.given_weights import kept_upload
 from digits.model.views import find_model
-from digits.web.answers import created, form_errors, job_summary, scheduler, services, wants_json
+from digits.web.answers import (
+    created,
+    form_errors,
+    in_thread,
+    job_summary,
+    scheduler,
+    services,
+    wants_json,
+)
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 
@@ -82,6 +91,26 @@ def create() -> ResponseReturnValue:
     if job is not None:
         return _created(job)
     return form_errors(form.all_errors) if wants_json() else (_form_page(form, request.form), 400)
+
+
+@blueprint.get("/images/classification/fit")
+def fit() -> ResponseReturnValue:
+    """Which of the networks that the form offers do not fit a `dataset`, and why, as JSON.
+
+    `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence}}`; a network
+    that fits is left out.
+    """
+    dataset = scheduler().job(request.args.get("dataset", ""))
+    if not isinstance(dataset, ImageClassificationDatasetJob):
+        raise JobNotFound(dataset.id)
+    models = newest(lambda job: isinstance(job, ImageClassificationModelJob), None)
+    previous = [job for job in models if isinstance(job, ImageClassificationModelJob)]
+    return jsonify(
+        {
+            "standard_networks": standard_notes(dataset),
+            "previous_networks": in_thread(previous_notes, previous, dataset),
+        }
+    )
 
 
 @blueprint.get("/images/classification/large_graph")

@@ -356,7 +356,7 @@ def test_a_network_too_small_for_the_dataset_is_refused_at_its_tab(
 ) -> None:
     found = errors(create(client, dataset.id, standard_networks="alexnet"))
     assert list(found) == ["standard_networks"]
-    assert "Line" in found["standard_networks"]
+    assert "Line" not in found["standard_networks"]
 
 
 # Counted with the labels of their papers: ImageNet's 1,000, and ten digits.

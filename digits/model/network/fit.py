@@ -1,0 +1,110 @@
+"""Whether a dataset's pictures have the size that a network is made for, in words for people.
+
+In: what a network is made for, and the pictures that it is to learn from.  Out: one sentence with
+both sizes and what to do; empty where they fit.  Nothing is built for it.
+Elsewhere: what is wrong with a network as such (`inference/work/checking.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Of a network without a crop: pictures with sides of so many times the meant ones make it another.
+MOST_LARGER = 2
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of a size in pixels, with 1 or 3 channels."""
+
+    width: int
+    height: int
+    channels: int
+
+    @property
+    def side(self) -> int:
+        """Of the largest square in them."""
+        return min(self.width, self.height)
+
+    @property
+    def words(self) -> str:
+        kind = "in color" if self.channels == 3 else "in grayscale"
+        return f"{self.size} {kind}"
+
+    @property
+    def size(self) -> str:
+        return f"{self.width} x {self.height}"
+
+
+@dataclass(frozen=True)
+class MadeFor:
+    """What a network is made for.
+
+    `title` begins a sentence.  It sees squares of `side` pixels; with `is_cropped` these are cut
+    out of larger pictures, such as those of `image_side`.  Below `smallest` it cannot be built (0:
+    not known).  `instead` is what to choose for other pictures.
+    """
+
+    title: str
+    side: int
+    image_side: int
+    is_cropped: bool
+    smallest: int = 0
+    instead: str = ""
+
+    @property
+    def words(self) -> str:
+        pictures = f"pictures of {self.image_side} x {self.image_side}"
+        if self.side == self.image_side:
+            return pictures
+        return f"{pictures}, of which it sees {self.side} x {self.side}"
+
+
+def is_too_small(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> bool:
+    """Whether the network sees less than it is made for."""
+    return (crop_size or dataset.side) < made_for.side
+
+
+def cannot_be_trained(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> str:
+    """Why the network cannot be built for pictures that are too small."""
+    if crop_size and crop_size < dataset.side:
+        return (
+            f"{made_for.title} is made for {made_for.words}; a crop size of {crop_size} leaves it "
+            "too little. Leave the crop size empty, or choose a larger one."
+        )
+    return (
+        f"{made_for.title} is made for {made_for.words}; those of the dataset have "
+        f"{dataset.size}, which is too small for its layers. {_cure(made_for)}"
+    )
+
+
+def size_warning(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> str:
+    """What is unusual about these pictures for the network; empty when they fit.
+
+    A crop that the user has chosen is nothing to wonder at.
+    """
+    if crop_size:
+        return ""
+    begin = f"{made_for.title} is made for {made_for.words}; those of the dataset have"
+    if made_for.is_cropped and is_too_small(made_for, dataset):
+        return f"{begin} {dataset.size}, so that it sees less than it could. {_cure(made_for)}"
+    largest = max(dataset.width, dataset.height)
+    if not made_for.is_cropped and largest > MOST_LARGER * made_for.side:
+        return (
+            f"{begin} {dataset.size}, so that it becomes much larger and slower. {_cure(made_for)}"
+        )
+    return ""
+
+
+def _cure(made_for: MadeFor) -> str:
+    side = made_for.image_side
+    return f"Make a dataset of {side} x {side}{made_for.instead}."
+
+
+def other_pictures(title: str, seen: Pictures, given: Pictures) -> str:
+    """Why the weights of a trained network do not fit other pictures than it learned from."""
+    return (
+        f"The weights of {title} are for pictures of {seen.words}, as the network sees them; the "
+        f"dataset gives it {given.words}. Make a dataset with pictures like those that it "
+        "learned from, or choose no weights (None) to take the network alone."
+    )
