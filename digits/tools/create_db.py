@@ -84,6 +84,7 @@ class Order:
     # that are kept beside the database, else all.
     value_range: ValueRange = ValueRange.FULL
     find_range: bool = False
+    if_listed: bool = False  # without a list nothing is made, and that is no error
 
     def check(self) -> None:
         """Raises ImageError or ToolError for what can be told without the pictures."""
@@ -131,6 +132,8 @@ def create_db(order: Order) -> str:
     Raises ToolError, ImageError or OSError; then nothing was changed.
     """
     order.check()
+    if order.if_listed and not order.list_path.exists():
+        return f"there are no pictures for {order.database.name}."
     if order.folder is not None:
         check_folder(order.folder)
     labels = read_labels(order.labels) if order.labels else None
@@ -262,6 +265,7 @@ def _arguments() -> argparse.Namespace:
         help=f"look for the range seen in these pictures, and keep it as {RANGE_FILE} beside DB, "
         "where other databases find it",
     )
+    add("--if-listed", action="store_true", help="without LIST make nothing, and succeed")
     add("--folder", type=Path, help="where relative paths of the list begin")
     add("--labels", type=Path, help="labels.txt, to check the labels and to name them in the log")
     add("--shuffle", action="store_true", help="store the pictures in random order")
@@ -300,6 +304,7 @@ def main() -> None:
         workers=arguments.workers,
         value_range=ValueRange(arguments.value_range),
         find_range=arguments.find_range,
+        if_listed=arguments.if_listed,
     )
     keep_freed_memory()
     run_program(lambda: create_db(order))

@@ -4,6 +4,9 @@ FOLDER is a folder or the URL of a web listing (nginx or Apache).  A sub-folder'
 for underscores, is its category; its pictures are found through all levels below it.  Written to
 OUT_DIR: labels.txt (a category a line) and train.txt, val.txt, test.txt (`path label` a line).
 
+A folder that has the sub-folders train and val (or test) with the categories in them is split by
+these, unless --split-folders says otherwise; a set without a folder gets its share of train's.
+
 With --set val (or test, train) all pictures go into that one list, and except for train the
 categories are those of the labels.txt that is in OUT_DIR already.
 
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,7 @@ from digits.sources.picture_list import (
     write_labels,
     write_list,
 )
+from digits.sources.split_folders import split_categories
 from digits.sources.url_policy import ANYWHERE, UrlPolicy
 from digits.tools.skipped import SkippedPicture, write_skipped
 
@@ -101,9 +105,27 @@ class Source:
     urls: UrlPolicy = ANYWHERE
 
 
-def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, seed: int) -> str:
-    """Find the categories and write labels.txt and the list of each used set."""
-    categories = _enough(_within_limits(_find(source, out_dir, "folder"), limits, seed))
+def split_folder(
+    source: Source,
+    out_dir: Path,
+    split: Split,
+    limits: Limits,
+    seed: int,
+    own_sets: Sequence[str] = (),
+) -> str:
+    """Find the categories and write labels.txt and the list of each used set.
+
+    `own_sets` names those that may have a folder of their own in the given one.
+    """
+    found = _find(source, out_dir, "folder")
+    own = split_categories(found) if own_sets else {}
+    if own:
+        _tell_of_split(found, own, own_sets)
+        split = Split(
+            0 if "val" in own else split.val,
+            0 if "test" in own else split.test,
+        )
+    categories = _enough(_within_limits(own.get("train", found), limits, seed))
     sets: dict[str, list[LabelledEntry]] = {name: [] for name in SPLITS}
     for label, category in enumerate(categories):
         paths = _shuffled(category, seed)
@@ -112,6 +134,9 @@ def split_folder(source: Source, out_dir: Path, split: Split, limits: Limits, se
         for name, part in zip(SPLITS, parts, strict=True):
             sets[name].extend(LabelledEntry(path, label) for path in sorted(part))
     labels = [category.label for category in categories]
+    for name in own_sets:
+        if name in own and name != "train":
+            sets[name] = _entries(_known(own[name], labels), labels)
     used = [name for name in SPLITS if sets[name]]
     _warn_of_missing(labels, {name: sets[name] for name in used})
     write_labels(out_dir / LABELS_FILE, labels)
@@ -129,17 +154,45 @@ def take_folder(source: Source, out_dir: Path, name: str, limits: Limits, seed: 
     else:
         labels = read_labels(out_dir / LABELS_FILE)
         categories = _known(categories, labels)
-    number = {label: index for index, label in enumerate(labels)}
-    entries = [
-        LabelledEntry(path, number[category.label])
-        for category in categories
-        for path in category.pictures
-    ]
+    entries = _entries(categories, labels)
     _warn_of_missing(labels, {name: entries})
     if name == "train":
         write_labels(out_dir / LABELS_FILE, labels)
     _write_set(out_dir, name, entries, labels)
     return f"{len(entries)} pictures of {len(categories)} categories for {name}."
+
+
+def _entries(categories: Sequence[Category], labels: Sequence[str]) -> list[LabelledEntry]:
+    """All pictures of the categories, with the numbers that these have in `labels`."""
+    number = {label: index for index, label in enumerate(labels)}
+    return [
+        LabelledEntry(path, number[category.label])
+        for category in categories
+        for path in category.pictures
+    ]
+
+
+def _tell_of_split(
+    found: Sequence[Category], own: Mapping[str, Sequence[Category]], own_sets: Sequence[str]
+) -> None:
+    """Say that folders are sets, and what of the whole folder is not used because of that."""
+    names = [name for name in SPLITS if name in own]
+    log.warning(
+        "The folder is split already: what it has for %s is used as the split, and the folders in "
+        "there are the categories.",
+        ", ".join(names),
+    )
+    for name in names:
+        if name not in own_sets:
+            log.warning("What it has for %s is not read: another folder was given.", name)
+    left_out = sum(len(each.pictures) for each in found) - sum(
+        len(category.pictures) for each in own.values() for category in each
+    )
+    if left_out:
+        log.warning(
+            "%s left out: outside of these folders, or in no category folder in them.",
+            counted(left_out, "picture is", "pictures are"),
+        )
 
 
 def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
@@ -260,6 +313,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--set", choices=SPLITS, help="put all pictures into this one list; default: split them"
     )
+    parser.add_argument(
+        "--split-folders",
+        default=",".join(SPLITS),
+        metavar="SETS",
+        help="which sets may have a sub-folder of their own, or none [train,val,test]",
+    )
     parser.add_argument("--pct-val", type=float, default=25.0, help="percent for val.txt [25]")
     parser.add_argument("--pct-test", type=float, default=0.0, help="percent for test.txt [0]")
     parser.add_argument(
@@ -269,6 +328,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the random choices [0]")
     add_path_options(parser)
     return parser.parse_args()
+
+
+def _own_sets(text: str) -> list[str]:
+    """The sets that an option names; ToolError for anything else."""
+    names = [] if text == "none" else text.split(",")
+    if unknown := [name for name in names if name not in SPLITS]:
+        raise ToolError(
+            f"--split-folders takes {', '.join(SPLITS)}, or none. Received: {unknown[0]!r}."
+        )
+    return names
 
 
 def main() -> None:
@@ -285,7 +354,8 @@ def main() -> None:
         if arguments.set:
             return take_folder(source, arguments.out_dir, arguments.set, limits, arguments.seed)
         split = Split(arguments.pct_val, arguments.pct_test)
-        return split_folder(source, arguments.out_dir, split, limits, arguments.seed)
+        own_sets = _own_sets(arguments.split_folders)
+        return split_folder(source, arguments.out_dir, split, limits, arguments.seed, own_sets)
 
     run_program(program)
 

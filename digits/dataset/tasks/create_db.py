@@ -40,6 +40,7 @@ class CreateDbTask(ProgramTask):
         max_skipped_share: float = MAX_SKIPPED_SHARE,
         data_roots: Sequence[str] = (),
         value_range: str = "full",
+        if_listed: bool = False,
     ) -> None:
         super().__init__(job_dir, task_id, depends_on)
         self.split = split
@@ -53,6 +54,8 @@ class CreateDbTask(ProgramTask):
         self.data_roots = list(data_roots)
         # Which 16-bit values become black and white: "full", all, or "seen", the training's.
         self.value_range = value_range
+        # Nothing is made where the task before it has found no pictures for the set.
+        self.if_listed = if_listed
 
     @property
     def name(self) -> str:
@@ -66,6 +69,11 @@ class CreateDbTask(ProgramTask):
     def database(self) -> str:
         """The database's folder, in the job's."""
         return f"{self.split}_db"
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there are pictures for the set, as far as is known."""
+        return not self.if_listed or self.path(f"{self.split}.txt").exists()
 
     @property
     def written(self) -> int:
@@ -95,6 +103,7 @@ class CreateDbTask(ProgramTask):
         if self.value_range != "full":
             more += ["--value-range", self.value_range]
             more += ["--find-range"] if self.split == "train" else []
+        more += ["--if-listed"] if self.if_listed else []
         if self.picture_folder:
             more += ["--folder", self.picture_folder]
         if self.split == "train":
@@ -117,6 +126,7 @@ class CreateDbTask(ProgramTask):
             "max_skipped_share": self.max_skipped_share,
             "data_roots": self.data_roots,
             "value_range": self.value_range,
+            "if_listed": self.if_listed,
         }
 
     def facts(self) -> dict[str, Any]:

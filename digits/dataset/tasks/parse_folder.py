@@ -29,6 +29,7 @@ class ParseFolderTask(ProgramTask):
         max_per_class: int | None,
         seed: int,
         data_roots: Sequence[str] = (),
+        own_sets: Sequence[str] = (),
     ) -> None:
         super().__init__(job_dir, task_id, depends_on)
         # A path, relative to the job's folder where pictures were unpacked there, or a URL.
@@ -38,6 +39,8 @@ class ParseFolderTask(ProgramTask):
         self.max_per_class = max_per_class
         self.seed = seed
         self.data_roots = list(data_roots)
+        # Which sets may have a folder of their own in it, as train/CLASS and val/CLASS.
+        self.own_sets = list(own_sets)
 
     @property
     def name(self) -> str:
@@ -61,6 +64,7 @@ class ParseFolderTask(ProgramTask):
         if "train" in self.shares:
             val, test = self.shares.get("val", 0), self.shares.get("test", 0)
             command += ["--pct-val", str(val), "--pct-test", str(test)]
+            command += ["--split-folders", ",".join(self.own_sets) or "none"]
         else:
             command += ["--set", self.splits[0]]
         if self.min_per_class is not None:
@@ -95,4 +99,5 @@ class ParseFolderTask(ProgramTask):
             "max_per_class": self.max_per_class,
             "seed": self.seed,
             "data_roots": self.data_roots,
+            "own_sets": self.own_sets,
         }

@@ -16,6 +16,8 @@ from digits.dataset.images.classification.settings import ImageClassificationDat
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.sources.paths import PathPolicy
+from digits.sources.picture_list import is_url
+from digits.sources.split_folders import sets_in
 
 LARGEST_SEED = 2**32 - 1
 
@@ -41,6 +43,7 @@ def create_dataset(
         # Drawn here and kept, so that the same dataset can be made again.
         seed=secrets.randbelow(LARGEST_SEED + 1) if settings.seed is None else settings.seed,
         data_roots=tuple(str(root) for root in paths.roots),
+        seen_sets=_seen_sets(settings),
     )
 
     def write_files(job: Job) -> None:
@@ -50,3 +53,11 @@ def create_dataset(
     return scheduler.add_job(
         ImageClassificationDatasetJob, name, settings, write_files, owner=owner
     )
+
+
+def _seen_sets(settings: ImageClassificationDatasetSettings) -> tuple[str, ...]:
+    """Which sets the training folder has as folders, as far as the server can see it."""
+    folder = settings.folder_train or ""
+    if settings.method != "folder" or settings.split_folders != "auto" or is_url(folder):
+        return ()
+    return tuple(sets_in(Path(folder)))

@@ -163,6 +163,14 @@ class ImageClassificationDatasetForm(DigitsForm):
         description="A zip, or a tar (plain, gzip, bzip2, xz), with one folder per category in it.",
     )
 
+    split_folders = ChoiceField(
+        "Folders train, val, test",
+        choices=[("auto", "Use them as the split"), ("off", "They are categories")],
+        default=Settings.split_folders,
+        description="Many datasets come as train/CATEGORY and val/CATEGORY (or test). By default "
+        "such folders are the training, validation and test set. Otherwise they are categories as "
+        "any other folder.",
+    )
     folder_pct_val = NumberField(
         "% for validation", low=0, high=100, default=Settings.folder_pct_val,
         description="The share of each category that is kept to check the network with while it "

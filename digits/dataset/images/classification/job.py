@@ -117,7 +117,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         return [task.split for task in self.database_tasks()]
 
     def database_tasks(self) -> list[CreateDbTask]:
-        return [task for task in self.tasks if isinstance(task, CreateDbTask)]
+        return [task for task in self.tasks if isinstance(task, CreateDbTask) and task.is_wanted]
 
     def source_tasks(self) -> list[ProgramTask]:
         """The tasks that find the pictures; the others write the databases."""
@@ -190,9 +190,14 @@ class ImageClassificationDatasetJob(DatasetJob):
         databases = [
             self.database_task(split, [task.id]) for task in parse for split in task.splits
         ]
+        planned = [task.split for task in databases]
+        possible = [split for split in self.settings.possible_sets if split not in planned]
+        databases += [self.database_task(s, [parse[0].id], if_listed=True) for s in possible]
         return [*archive, *parse, *databases]
 
-    def database_task(self, split: str, depends_on: Sequence[str]) -> CreateDbTask:
+    def database_task(
+        self, split: str, depends_on: Sequence[str], *, if_listed: bool = False
+    ) -> CreateDbTask:
         """The task that writes the database of train, val or test."""
         if split != "train" and self.settings.value_range != "full":
             # It is the training pictures' range.
@@ -213,6 +218,7 @@ class ImageClassificationDatasetJob(DatasetJob):
             max_skipped_share=self.max_skipped_share,
             data_roots=self.settings.data_roots,
             value_range=self.settings.value_range,
+            if_listed=if_listed,
         )
 
     @property
@@ -262,4 +268,5 @@ class ImageClassificationDatasetJob(DatasetJob):
             max_per_class=source.max_per_class,
             seed=self._seed,
             data_roots=self.settings.data_roots,
+            own_sets=self.settings.own_sets if split == "train" else (),
         )

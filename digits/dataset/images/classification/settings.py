@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from digits.dataset.images.settings import ImageDatasetSettings
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
 from digits.jobs.settings import optional
+from digits.sources.picture_list import SPLITS, is_url
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
     seed: int | None = None  # drawn when the job is made
     max_skipped_pct: float = round(100 * MAX_SKIPPED_SHARE)
 
+    split_folders: str = "auto"  # or "off": folders train and val are categories like any other
     folder_pct_val: float = 25
     folder_pct_test: float = 0
     has_val_folder: bool = False
@@ -56,6 +58,8 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
 
     # The folders that could be read when the job was made; none: all.
     data_roots: tuple[str, ...] = ()
+    # Of train, val and test, those that the training folder seemed to have as folders then.
+    seen_sets: tuple[str, ...] = ()
     archive_name: str | None = optional()  # what an uploaded archive was called
     imported_from: str | None = optional()  # the folder of a job of the original DIGITS
 
@@ -63,6 +67,19 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
     def folder_splits(self) -> list[str]:
         """Which of train, val and test have a folder of their own."""
         return _with_train(val=self.has_val_folder, test=self.has_test_folder)
+
+    @property
+    def own_sets(self) -> list[str]:
+        """Which of train, val and test may be folders in the training folder."""
+        given = self.folder_splits[1:]
+        return [s for s in SPLITS if s not in given] if self.split_folders == "auto" else []
+
+    @property
+    def possible_sets(self) -> list[str]:
+        """Those of them that there may be: of an archive or a web page nobody knows before."""
+        if self.method == "archive" or is_url(self.folder_train or ""):
+            return self.own_sets
+        return [name for name in self.own_sets if name in self.seen_sets]
 
     @property
     def list_splits(self) -> list[str]:

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import EnvironBuilder
 
+from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.status import Status
 from digits.web import uploads
 from tests.apps import running_app
@@ -355,3 +356,67 @@ def test_a_range_that_is_none_is_refused(client: FlaskClient, pictures: Path) ->
     answer = post(client, folder_train=str(pictures), value_range="12 bits")
     assert answer.status_code == 400
     assert "value_range" in answer.json["errors"]
+
+
+# train/CLASS and val/CLASS -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures as most datasets are published, with the split as folders."""
+    folder = tmp_path_factory.mktemp("published")
+    for name, count in (("train", 6), ("Validation", 3), ("test", 2)):
+        make_class_folders(folder / name, pictures=count)
+    return folder
+
+
+def counts(job: ImageClassificationDatasetJob) -> dict[str, int]:
+    return {split: job.picture_count(split) for split in job.splits()}
+
+
+def test_folders_of_a_split_are_used_as_the_split(
+    app: Flask, client: FlaskClient, published: Path
+) -> None:
+    job = made(app, post(client, folder_train=str(published)))
+    assert job.error is None
+    assert job.labels() == ["class 0", "class 1"]
+    assert counts(job) == {"train": 12, "val": 6, "test": 4}
+    data = client.get(f"/datasets/{job.id}.json").json
+    assert any("used as the split" in text for text in data["warnings"])
+    assert "used as the split" in client.get(f"/datasets/{job.id}").text
+    lists = {split: (job.dir / f"{split}.txt").read_text() for split in job.splits()}
+    assert all(f"{published}/Validation/" in line for line in lists["val"].splitlines())
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("train", "val")])
+def test_an_archive_of_a_split_is_used_as_the_split(
+    app: Flask, client: FlaskClient, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name, count in zip(names, (8, 3), strict=True):
+        make_class_folders(tmp_path / "set" / name, pictures=count)
+    archive = zipped(tmp_path / "set", "a wrapper/")
+    job = made(app, post(client, method="archive", archive_file=upload(archive, "set.zip")))
+    assert job.error is None
+    assert job.labels() == ["class 0", "class 1"]
+    # Where there is no folder for validation, training gives its share.
+    expected = {"train": 12, "val": 4, "test": 6} if "test" in names else {"train": 16, "val": 6}
+    assert counts(job) == expected
+    assert client.get(f"/datasets/{job.id}").status_code == 200
+
+
+def test_they_are_categories_where_that_is_asked_for(
+    app: Flask, client: FlaskClient, published: Path
+) -> None:
+    job = made(app, post(client, folder_train=str(published), split_folders="off"))
+    assert job.labels() == ["Validation", "test", "train"]
+    assert "used as the split" not in client.get(f"/datasets/{job.id}").text
+
+
+def test_a_folder_that_was_given_is_used_instead_of_the_one_in_the_folder(
+    app: Flask, client: FlaskClient, published: Path, pictures: Path
+) -> None:
+    fields = {"has_val_folder": "y", "folder_val": str(pictures)}
+    job = made(app, post(client, folder_train=str(published), **fields))
+    assert job.error is None
+    assert counts(job) == {"train": 12, "val": 16, "test": 4}
+    assert "another folder was given" in client.get(f"/datasets/{job.id}").text
