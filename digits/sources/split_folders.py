@@ -27,6 +27,8 @@ NAMES = {
     "testing": "test",
 }
 MIN_CLASSES = 2
+# How the program that reads such a folder begins to say so.
+SPLIT_ALREADY = "The folder is split already"
 
 
 def set_of(name: str) -> str | None:

@@ -40,7 +40,7 @@ from digits.sources.picture_list import (
     write_labels,
     write_list,
 )
-from digits.sources.split_folders import split_categories
+from digits.sources.split_folders import SPLIT_ALREADY, split_categories
 from digits.sources.url_policy import ANYWHERE, UrlPolicy
 from digits.tools.skipped import SkippedPicture, write_skipped
 
@@ -178,8 +178,8 @@ def _tell_of_split(
     """Say that folders are sets, and what of the whole folder is not used because of that."""
     names = [name for name in SPLITS if name in own]
     log.warning(
-        "The folder is split already: what it has for %s is used as the split, and the folders in "
-        "there are the categories.",
+        "%s: what it has for %s is used as the split, and the folders in there are the categories.",
+        SPLIT_ALREADY,
         ", ".join(names),
     )
     for name in names:

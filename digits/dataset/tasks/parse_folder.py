@@ -10,6 +10,7 @@ from digits.dataset.tasks.program_task import ProgramTask
 from digits.errors import TaskFailed
 from digits.jobs.resources import PARSE_FOLDER, Need
 from digits.sources.picture_list import is_url
+from digits.sources.split_folders import SPLIT_ALREADY
 
 
 class ParseFolderTask(ProgramTask):
@@ -74,10 +75,13 @@ class ParseFolderTask(ProgramTask):
         return command + self.root_options(self.data_roots)
 
     def asked(self) -> list[tuple[str, Any]]:
-        shares = ", ".join(f"{share:g}% {split}" for split, share in self.shares.items())
+        # What the folder itself says of the split stands in a warning.
+        is_split = any(text.startswith(SPLIT_ALREADY) for text in self.warnings)
+        asked_for = {} if is_split else self.shares
+        shares = ", ".join(f"{share:g}% {split}" for split, share in asked_for.items())
         return [
             ("Folder", self.folder),
-            ("Split", shares if len(self.shares) > 1 else ""),
+            ("Split", shares if len(asked_for) > 1 else ""),
             ("Min per class", self.min_per_class),
             ("Max per class", self.max_per_class),
         ]

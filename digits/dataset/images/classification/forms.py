@@ -134,9 +134,9 @@ class ImageClassificationDatasetForm(DigitsForm):
         "Values of 16-bit pictures",
         choices=[("full", "All that 16 bits hold"), ("seen", "The range seen")],
         default=Settings.value_range,
-        description="Pictures are stored with 8 bits. By default 0 becomes black and 65535 white. "
-        "Cameras and microscopes often use 12 of 16 bits, and such pictures come out nearly black: "
-        "then let the smallest and the largest value of the training pictures be black and white.",
+        description="By default 0 becomes black and 65535 white. Cameras and microscopes often use "
+        "12 of 16 bits, which comes out nearly black: then the smallest and the largest value of "
+        "the training pictures should be black and white.",
     )
     backend = ChoiceField(
         "Database",
@@ -168,8 +168,7 @@ class ImageClassificationDatasetForm(DigitsForm):
         choices=[("auto", "Use them as the split"), ("off", "They are categories")],
         default=Settings.split_folders,
         description="Many datasets come as train/CATEGORY and val/CATEGORY (or test). By default "
-        "such folders are the training, validation and test set. Otherwise they are categories as "
-        "any other folder.",
+        "such folders are the sets; otherwise they are categories as any other folder.",
     )
     folder_pct_val = NumberField(
         "% for validation", low=0, high=100, default=Settings.folder_pct_val,
