@@ -141,6 +141,8 @@ def _from_file(path: Path | None, problems: list[str]) -> dict[str, Any]:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path} cannot be read: {error}")
+    except RecursionError:
+        problems.append(f"{path} is nested too deeply")
     except tomllib.TOMLDecodeError as error:
         problems.append(f"{path} is not valid TOML: {error}")
     return {}
@@ -167,7 +169,7 @@ def _convert(name: str, raw: Any) -> Any:
     try:
         value = _CONVERTERS[kind](raw)
         return value.rstrip("/") if name == "url_prefix" else value
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last one: ~ of somebody without a home
         raise ValueError(f"{name} must be {_KIND_NAMES[kind]}, received {raw!r}") from None
 
 

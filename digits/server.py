@@ -168,19 +168,25 @@ def serve(server: Server) -> None:
 
 
 def set_up_logging(config: Config) -> None:
-    """One handler, set once: a file, or stderr."""
+    """One handler, set once: a file, or stderr; ConfigError when the file cannot be written."""
     target: dict[str, Any] = (
         # What is no text (a file's odd name) is written as an escape, as stderr does.
         {"filename": config.logfile_filename, "encoding": "utf-8", "errors": "backslashreplace"}
         if config.logfile_filename
         else {"stream": sys.stderr}
     )
-    logging.basicConfig(
-        level=config.logfile_level.upper(),
-        format="%(asctime)s [%(levelname)-7s] %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S",
-        **target,
-    )
+    try:
+        logging.basicConfig(
+            level=config.logfile_level.upper(),
+            format="%(asctime)s [%(levelname)-7s] %(message)s",
+            datefmt="%Y-%m-%d %H:%M:%S",
+            **target,
+        )
+    except OSError as error:
+        name = config.logfile_filename
+        raise ConfigError(
+            [f"logfile_filename {name!r} cannot be written ({error.strerror})"]
+        ) from error
     logging.getLogger("engineio").setLevel(logging.WARNING)
     logging.getLogger("socketio").setLevel(logging.WARNING)
 

@@ -121,8 +121,7 @@ class ProductionServer(ServerProcess):
         super().__init__(jobs_dir, environment={**own, **(environment or {})})
 
     def command(self) -> list[str]:
-        configuration = str(TOP / "gunicorn_config.py")
-        return [sys.executable, "-m", "gunicorn", "--config", configuration]
+        return [sys.executable, "-P", "-m", "digits.production"]
 
     def worker_pid(self) -> int:
         """The process that serves; waits until a new one does where an old one has gone."""

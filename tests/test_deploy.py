@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -19,7 +21,7 @@ UNIT = (TOP / "deploy" / "digits.service").read_text()
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "digits.service"
-    unit.write_text(UNIT.replace("/opt/digits/.venv/bin/gunicorn", "/bin/true"))
+    unit.write_text(UNIT.replace("/opt/digits/.venv/bin/python", "/bin/true"))
     result = subprocess.run(
         ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60
     )
@@ -29,10 +31,11 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
 def test_the_unit_starts_what_the_script_starts() -> None:
     script = (TOP / "digits-server").read_text()
     (command,) = re.findall(r"(?m)^ExecStart=/opt/digits/(.*)$", UNIT)
-    here = command.replace("/opt/digits/", "$here/")
-    program, flag, configuration = here.split()
-    assert f'exec "$here/{program}" {flag} "{configuration}"' in script
-    assert (TOP / configuration.removeprefix("$here/")).is_file()
+    program, _, arguments = command.partition(" ")
+    assert f'exec "$here/{program}" {arguments} "$@"' in script
+    (in_image,) = re.findall(r"(?m)^CMD (.*)$", DOCKERFILE)
+    assert json.loads(in_image) == [Path(program).name, *arguments.split()]
+    assert importlib.util.find_spec(arguments.split()[-1]) is not None
 
 
 def copied() -> list[str]:

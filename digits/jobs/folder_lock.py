@@ -28,6 +28,17 @@ class FolderLock:
         self._descriptor: int | None = None
         self._folder: int | None = None
 
+    def make_folder(self) -> None:
+        """Make the folder where there is none; StorageError when that fails."""
+        folder = self.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"The jobs directory {folder} cannot be made ({error.strerror}). "
+                "Choose another one with --jobs-dir."
+            ) from error
+
     def take(self) -> None:
         """Take the lock, after `wait_s` seconds at most; StorageError when another server has it.
 

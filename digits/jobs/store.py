@@ -76,13 +76,7 @@ class JobStore:
 
         Raises StorageError when it cannot be made, or another server has it.
         """
-        try:
-            self.jobs_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"The jobs directory {self.jobs_dir} cannot be made ({error.strerror}). "
-                "Choose another one with --jobs-dir."
-            ) from error
+        self._lock.make_folder()
         self._lock.take()
         self._folder = KnownFolder(self.jobs_dir)
         for leftover in self.jobs_dir.iterdir():

@@ -8,28 +8,24 @@ waits for the jobs directory, can begin.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from digits.serving import wsgi_config
 from digits.serving.connections import ConnectionLimit, FairSocket, Peers, allow_many_files
 
 
 class DigitsWorker(GeventWorker):  # type: ignore[misc]
-    """Serves the application of `wsgi.py`."""
+    """Serves what the application of `gunicorn_app.py` starts."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        config = wsgi_config.in_use()
+        config = self.app.config
         self._limit = ConnectionLimit(Peers(config.trusted_proxies))
         self._timeout_s = config.client_timeout_s
         # The connections on which no answer is owed: they wait for a request, or are live.
         self._idle: set[FairSocket] = set()
-        # Tells the pages to come back; handed over when the application is there.
-        self.disconnect_pages: Callable[[], None] = lambda: None
 
     def init_process(self) -> None:
         self.worker_connections: int = min(self.cfg.worker_connections, allow_many_files())
@@ -65,7 +61,8 @@ class DigitsWorker(GeventWorker):  # type: ignore[misc]
         gevent.spawn(self._say_goodbye)
 
     def _say_goodbye(self) -> None:
-        self.disconnect_pages()
+        if self.app.server is not None:
+            self.app.server.disconnect_pages()
         for sock in list(self._idle):
             # What has come already is still read, and answered.
             sock.end_reading()

@@ -13,7 +13,7 @@ from flask import Flask
 from digits.config import load_config
 from digits.errors import ConfigError
 from digits.jobs.runner import without_passwords
-from digits.serving import wsgi_config
+from digits.serving.production import production_config
 from digits.web.headers import (
     CONTENT_SECURITY_POLICY,
     PICTURE_BYTES,
@@ -195,7 +195,7 @@ def test_a_machine_is_known_by_the_domains_of_its_network(tmp_path: Path) -> Non
 def test_a_production_server_checks_names_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """What used to happen: ./digits-server took any name, also on 127.0.0.1."""
     monkeypatch.delenv("DIGITS_ALLOWED_HOSTS", raising=False)
-    assert wsgi_config.production_config().allowed_hosts == ()
+    assert production_config().allowed_hosts == ()
 
 
 # Bodies and logs ----------------------------------------------------------------------------------

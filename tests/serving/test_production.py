@@ -7,19 +7,22 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 import websocket
 
+from digits.jobs.folder_lock import FolderLock
 from tests.conftest import kill_task_processes, wait_until
 from tests.pictures import make_class_folders
-from tests.server_process import ProductionServer
+from tests.server_process import TOP, ProductionServer
 
 EPOCHS = 25
 PICTURES = 40
@@ -205,6 +208,122 @@ def test_a_slip_in_the_settings_leaves_a_running_server_as_it_is(tmp_path: Path)
         assert roots() == [f"{after}/"]
     finally:
         server.stop()
+
+
+def test_settings_that_no_server_could_start_with_leave_a_running_one_as_it_is(
+    tmp_path: Path,
+) -> None:
+    """What used to happen: an address that is taken, or another server's folder, ended it."""
+    settings, options = tmp_path / "digits.cfg", tmp_path / "options.py"
+    server = ProductionServer(tmp_path / "jobs", {"GUNICORN_CMD_ARGS": f"--config {options}"})
+    server.folder = tmp_path
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    # What is given by the environment wins, so these two are left out here.
+    server.environment.pop("DIGITS_PORT")
+    server.environment.pop("DIGITS_JOBS_DIR")
+    good = f'jobs_dir = "{server.jobs_dir}"\nport = 0\n'
+    settings.write_text(good)
+    options.write_text("")
+    (tmp_path / "file").write_text("")
+    other = FolderLock(tmp_path / "other")
+    other.make_folder()
+    other.take()
+    server.start()
+    server.get("/healthz")
+    wrong = {
+        f"cannot listen on 127.0.0.1 port {port}": good.replace("port = 0", f"port = {port}"),
+        "cannot listen on 192.0.2.7 port 0": good + 'host = "192.0.2.7"\n',
+        "cannot be made (": f'jobs_dir = "{tmp_path / "file" / "jobs"}"\nport = 0\n',
+        "is in use by another DIGITS": f'jobs_dir = "{tmp_path / "other"}"\nport = 0\n',
+        "cannot be written (Is a directory)": f'{good}logfile_filename = "{tmp_path}"\n',
+        "jobs_dir must be a path": 'jobs_dir = "~nobody-of-this-name/jobs"\nport = 0\n',
+        "digits.cfg is nested too deeply": good + "gpu_list = " + "[" * 100_000,
+        "Failed to read config file": good,
+    }
+    try:
+        for said, text in wrong.items():
+            settings.write_text(text)
+            options.write_text("1 / 0" if text == good else "")
+            server.log.clear()
+            reload(server)
+            assert any(said in line for line in server.log), (said, server.log)
+            assert any("the settings stay as they were" in line for line in server.log)
+    finally:
+        other.release()
+        taken.close()
+        server.stop()
+
+
+def test_the_former_command_leads_to_the_same_server(tmp_path: Path) -> None:
+    """Units of systemd that were installed earlier name it."""
+    server = ProductionServer(tmp_path / "jobs", {"PYTHONPATH": ""})
+    own = server.command
+    server.command = lambda: [  # type: ignore[method-assign]
+        sys.executable, "-m", "gunicorn", "--config", str(TOP / "gunicorn_config.py"),
+        "digits.wsgi:app",
+    ]  # fmt: skip
+    server.start()
+    try:
+        assert server.get("/healthz").status_code == 200
+        assert psutil.Process(server.process.pid).cmdline()[:4] == own()[:4]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--check-config"], 0, ""),
+        (["flask:app"], 2, "DIGITS itself is what is served: leave 'flask:app' out"),
+    ],
+)
+def test_options_of_gunicorn_are_taken_and_other_applications_are_not(
+    tmp_path: Path, arguments: list[str], status: int, said: str
+) -> None:
+    server = ProductionServer(tmp_path / "jobs")
+    result = subprocess.run(
+        [*server.command(), *arguments],
+        env={**os.environ, **server.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == status, result.stderr
+    assert said in result.stderr
+
+
+# Prints what the modules that gunicorn's own process has loaded hold of what gevent replaces.
+UNPATCHED = """
+import sys
+import digits.production
+mine = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "digits"}
+from gevent import monkey
+monkey.patch_all()
+replaced = {}
+for module, names in monkey.saved.items():
+    for name, original in names.items():
+        if original is not getattr(sys.modules.get(module), name, None):
+            replaced[id(original)] = f"{module}.{name}"
+for name, module in mine.items():
+    for attribute, value in vars(module).items():
+        for one in value.__mro__ if isinstance(value, type) else (value,):
+            if id(one) in replaced:
+                print(f"{name}.{attribute} is, or is made of, {replaced[id(one)]}")
+print(len(mine), len(replaced))
+"""
+
+
+def test_what_is_loaded_before_gevents_patches_holds_nothing_that_they_replace() -> None:
+    """What used to happen: what ran the tasks was made of the Popen before, and none started."""
+    result = subprocess.run(
+        [sys.executable, "-c", UNPATCHED], capture_output=True, text=True, timeout=60
+    )
+    *held, counts = result.stdout.splitlines()
+    loaded, replaced = map(int, counts.split())
+    assert held == []
+    assert loaded > 5
+    assert replaced > 50
 
 
 def test_wrong_settings_end_a_start_with_one_line_each(tmp_path: Path) -> None:
