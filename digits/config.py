@@ -90,6 +90,10 @@ class Config:
     inference_idle_s: float = _setting(600.0, "seconds after which an idle network is let go")
     inference_timeout_s: float = _setting(120.0, "seconds that one classification may take")
     inference_memory_mb: int = _setting(4096, "memory that one classifying process may take")
+    decoding_memory_mb: int = _setting(
+        5000,
+        "memory that large pictures may take while they are decoded, in all processes together",
+    )
     inference_direct_images: int = _setting(
         500, "the longest list that a page answers at once; a longer one becomes a job of its own"
     )
@@ -247,7 +251,7 @@ _POSITIVE = (
     "grace_s", "parse_folder_slots", "create_db_slots", "train_slots", "max_upload_mb",
     "client_timeout_s",
     "inference_workers", "inference_idle_s", "inference_timeout_s", "inference_memory_mb",
-    "inference_direct_images", "inference_slots",
+    "inference_direct_images", "inference_slots", "decoding_memory_mb",
 )  # fmt: skip
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "Path": lambda raw: Path(_to_str(raw) if not isinstance(raw, Path) else raw).expanduser(),

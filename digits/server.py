@@ -101,6 +101,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
             timeout_s=config.inference_timeout_s,
             memory_mb=config.inference_memory_mb,
             python_layers=config.python_layers,
+            environment=policies.budget.to_environment(),
         )
     )
     scheduler.open()

@@ -7,6 +7,7 @@ Nothing here is slow to import, except `fast_scaling`, which is imported by name
 is `example`, which only the web process shows.
 
     read.py            JPEG, PNG, BMP, GIF, TIFF, WebP, PPM of every mode -> array
+    budget.py          how much memory decoding may take in all processes
     levels.py          what 16-bit values become
     stripes.py         very large pictures, a stripe at a time
     resize.py          squash, crop, fill, half_crop

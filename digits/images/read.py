@@ -5,7 +5,8 @@ The content decides what a file is, never its name.  Transparency is laid onto w
 orientation is applied, 16 bits become 8, of an animation the first frame is taken.
 
 A JPEG at least twice as large as what is wanted is decoded smaller by the decoder itself (libjpeg's
-DCT scaling).  Very large pictures are read one stripe at a time where the format allows it.
+DCT scaling).  Very large pictures are read one stripe at a time where the format allows it.  What
+decoding takes is claimed before (`budget.py`).
 Everything that cannot be read raises ImageError with the reason.
 """
 
@@ -18,7 +19,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from digits.errors import ImageError
+from digits.images.budget import FREE_BYTES, process_budget
 from digits.images.levels import WHITE, Levels
 from digits.images.resize import (
     Box,
@@ -52,6 +54,13 @@ _LARGE_PIXELS = 1 << 26
 # Whatever is decoded smaller keeps three times the pixels that are wanted on each side: with two,
 # pictures full of fine detail came out up to 5 grey levels (mean) off, with three within 1.5.
 _SPARE = 3
+# Bytes that a pixel of the file takes at most while it is decoded, measured with pictures of all
+# formats and modes: as a whole, and with a stripe at a time converted.
+_WHOLE_BYTES, _WHOLE_WEBP_BYTES = 21, 27
+_STRIPED_BYTES, _STRIPED_WEBP_BYTES = 6, 17
+# The same of a JPEG: for each pixel that comes out (twice, if it is turned), and the coefficients
+# of a progressive one, which are kept for all pixels of the file.
+_JPEG_BYTES, _PROGRESSIVE_BYTES = 6, 7
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -113,38 +122,63 @@ def read_resized(
         scaled = scaled_size(*_upright_size(opened.image), height, width, mode)
         wanted = (scaled.height, scaled.width)
         picture, file_picture = _decode(opened, wanted, levels)
-    return resize_image(picture, height, width, channels, mode, scale=scale, source=file_picture)
+        # Here, while what the pixels take is still claimed.
+        return resize_image(
+            picture, height, width, channels, mode, scale=scale, source=file_picture
+        )
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A picture whose header has been read; its pixels come from `data`."""
+    """A picture whose header has been read."""
 
     image: Image.Image
-    data: bytes
+    file: io.BytesIO | io.BufferedReader
+    file_bytes: int
+    claimed: ExitStack
+
+    @property
+    def data(self) -> bytes:
+        """The whole file."""
+        if isinstance(self.file, io.BytesIO):
+            return self.file.getvalue()  # no copy
+        self.file.seek(0)
+        return self.file.read()
+
+    def claim(self, bytes_a_pixel: float) -> None:
+        """Wait until decoding may take so much, and the file itself; held until it is closed."""
+        self.claimed.close()
+        width, height = self.image.size
+        bytes_ = int(width * height * bytes_a_pixel) + self.file_bytes
+        self.claimed.enter_context(process_budget().claim(bytes_))
 
 
 @contextmanager
 def _open(source: bytes | str | os.PathLike[str]) -> Iterator[_Opened]:
     """Opens a picture; whatever fails inside the block becomes ImageError."""
-    data = source if isinstance(source, bytes) else _read_file(source)
-    if not data:
+    file, size = (io.BytesIO(source), len(source)) if isinstance(source, bytes) else _file(source)
+    if not size:
         raise ImageError("the file is empty")
     try:
-        with warnings.catch_warnings():
+        with file, ExitStack() as claimed, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of Pillow about files that it can read
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(file, formats=_FORMATS) as image:
                 _check_pixels(image)
-                yield _Opened(image, data)
+                yield _Opened(image, file, size, claimed)
     except UnidentifiedImageError as error:
         raise ImageError(f"not a picture of a known format ({', '.join(_FORMATS)})") from error
+    except MemoryError as error:
+        raise ImageError("decoding it takes more memory than this process may have") from error
     except _DECODER_ERRORS as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ImageError(f"broken picture: {reason[0]}") from error
 
 
-def _read_file(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a regular file: opening a pipe or a device could wait for ever."""
+def _file(path: str | os.PathLike[str]) -> tuple[io.BytesIO | io.BufferedReader, int]:
+    """A regular file and its size: opening a pipe or a device could wait for ever.
+
+    A large one is read when there is room for it.
+    """
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -153,8 +187,11 @@ def _read_file(path: str | os.PathLike[str]) -> bytes:
             raise ImageError("it is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             raise ImageError(f"a file of {status.st_size:,} bytes is too large for a picture")
+        if status.st_size > FREE_BYTES:
+            return io.BufferedReader(io.FileIO(path)), status.st_size
         with io.FileIO(path) as file:  # without a buffer: half the time for a small picture
-            return file.readall()
+            data = file.readall()
+        return io.BytesIO(data), len(data)
     except FileNotFoundError as error:
         raise ImageError("there is no such file") from error
     except OSError as error:
@@ -211,7 +248,7 @@ def _decode(
     elif factor > 1 and image.width * image.height > _LARGE_PIXELS:
         picture = _decode_reduced(opened, factor, partial(_to_array, levels=levels))
     else:
-        picture, factor = _to_array(image, levels), 1
+        picture, factor = _decode_whole(opened, levels), 1
     if wide and levels:
         # Of colours Pillow reads the upper 8 bits alone.
         picture = levels.to_8_bits(picture.astype(np.uint16) * 257)
@@ -241,6 +278,8 @@ def _decode_jpeg(opened: _Opened, factor: int) -> tuple[Pixels, int]:
     """
     image = opened.image
     power = min(8, 1 << (factor.bit_length() - 1))
+    progressive = _PROGRESSIVE_BYTES if "progressive" in image.info else 0
+    opened.claim(_JPEG_BYTES / power**2 + progressive)
     try:
         picture: Pixels = simplejpeg.decode_jpeg(
             opened.data,
@@ -250,12 +289,18 @@ def _decode_jpeg(opened: _Opened, factor: int) -> tuple[Pixels, int]:
         )
     except ValueError:
         # It refuses what libjpeg only warns of; Pillow reads on, unless pixels are missing.
-        return _to_array(image), 1
+        return _decode_whole(opened), 1
     return picture, power
+
+
+def _decode_whole(opened: _Opened, levels: Levels | None = None) -> Pixels:
+    opened.claim(_WHOLE_WEBP_BYTES if opened.image.format == "WEBP" else _WHOLE_BYTES)
+    return _to_array(opened.image, levels)
 
 
 def _decode_reduced(opened: _Opened, factor: int, to_array: ToArray) -> Pixels:
     """A very large picture with each side divided by `factor`."""
+    opened.claim(_STRIPED_WEBP_BYTES if opened.image.format == "WEBP" else _STRIPED_BYTES)
     if opened.image.format == "PNG":
         picture = read_png_reduced(opened.data, factor, to_array)
         if picture is not None:

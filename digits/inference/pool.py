@@ -18,8 +18,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from digits.inference.errors import (
@@ -63,6 +63,8 @@ class PoolSettings:
     check_niceness: int = 0
     # Whether networks may have layers that run Python code of the server.
     python_layers: bool = False
+    # Added to the environment of the processes.
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,7 @@ class Pool:
             memory_mb=self.settings.memory_mb,
             niceness=self.settings.check_niceness if is_check else self.settings.niceness,
             python_layers=self.settings.python_layers,
+            environment=self.settings.environment,
         )
         with self._changed:
             slot.process, slot.loaded = process, False

@@ -41,7 +41,14 @@ _PACKAGE_ROOT = str(Path(__file__).parents[2])
 class WorkerProcess:
     """A running worker.  Used by one thread at a time; `kill` may come from any."""
 
-    def __init__(self, *, memory_mb: int, niceness: int, python_layers: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        memory_mb: int,
+        niceness: int,
+        python_layers: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start the process; returns at once, before it is ready.  Raises WorkerNotStarted."""
         ours, theirs = socket.socketpair()
         self._socket = ours
@@ -60,7 +67,7 @@ class WorkerProcess:
                 stdout=self._stderr,
                 stderr=self._stderr,
                 start_new_session=True,
-                env=_environment(),
+                env={**_environment(), **(environment or {})},
             )
         except OSError as error:
             self._socket.close()

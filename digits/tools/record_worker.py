@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from digits.caffe.proto import caffe_pb2
 from digits.errors import ImageError
 from digits.images import Encoding, ResizeMode, encode_picture, read_image, read_resized
+from digits.images.budget import process_budget
 from digits.images.encode import caffe_planes
 from digits.images.levels import WHITE, Levels, joined
 from digits.images.resize import Scale
@@ -169,6 +170,7 @@ def start_worker(spec: RecordSpec, scale: Scale, slots: mmap.mmap) -> None:
     global _maker
     _maker = BatchMaker(spec, scale, slots)
     keep_freed_memory()
+    process_budget().limit_process()
     # Ctrl-C goes to the whole group; the program tells its workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The program's own handler has come with the fork.

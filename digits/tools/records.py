@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import ImageError, ToolError
-from digits.images import read_image
+from digits.images.budget import process_budget
+from digits.images.read import picture_size
 from digits.images.resize import Scale, pillow_scale
 from digits.sources.picture_list import LabelledEntry, is_url
 from digits.sources.url_policy import UrlPolicy
@@ -78,6 +79,7 @@ class RecordMaker:
         if is_url(first.path):
             self._batch_size = min(self._batch_size, _BATCH_URLS)
             on_their_way += _CONNECTIONS
+        process_budget()  # one that this process makes is shared by those forked from it
         self._slots = mmap.mmap(-1, on_their_way * spec.slot_bytes)
         self._free = list(range(on_their_way))
         fast = count >= _FAST_FROM_PICTURES and _needs_scaling(spec, first)
@@ -172,6 +174,6 @@ def _needs_scaling(spec: RecordSpec, entry: LabelledEntry) -> bool:
     if is_url(entry.path):
         return False  # the network is slower than any filter
     try:
-        return read_image(entry.path).shape[:2] != (spec.height, spec.width)
+        return picture_size(entry.path) != (spec.height, spec.width)
     except ImageError:
         return False

@@ -15,6 +15,7 @@ from digits.base.atomic import atomic_write
 from digits.base.program import parser_for, run_program
 from digits.errors import ImageError, ToolError
 from digits.images import Encoding, ResizeMode, encode_picture, read_resized
+from digits.images.budget import process_budget
 from digits.sources.downloads import Downloader, DownloadError
 from digits.sources.picture_list import is_url
 from digits.sources.url_policy import UrlPolicy
@@ -57,6 +58,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = _arguments()
+    process_budget().limit_process()
     run_program(
         lambda: resize(
             given.image, given.out, given.height, given.width, given.channels, given.mode

@@ -1,7 +1,7 @@
-"""What a server reads from its disk and fetches from its network for users.
+"""What a server reads from its disk and fetches from its network, and takes for it.
 
-In: settings, and whether there are users.  Out: a policy of paths and one of URLs, for the web and
-for the programs that it starts.
+In: settings, and whether there are users.  Out: a policy of paths, one of URLs, and a budget of
+decoded pictures, for the web and for the programs that it starts.
 
 On one's own computer everything that the server's account may read is open, and so are the
 machines of the local network.  As soon as others have access (the server listens on more than this
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from digits.accounts.accounts import Accounts
 from digits.config import Config
+from digits.images.budget import server_budget
 from digits.sources.downloads import Downloader
 from digits.sources.paths import PathPolicy
 from digits.sources.url_policy import UrlPolicy
@@ -28,6 +29,7 @@ class Policies:
         self.paths = PathPolicy(
             config.data_roots, config.jobs_dir, others_have_access=self.others_have_access
         )
+        self.budget = server_budget(config.jobs_dir, config.decoding_memory_mb)
         self._of_others = UrlPolicy.of(config.url_allow, private=False)
         self._of_oneself = UrlPolicy.of(config.url_allow, private=True)
 
@@ -45,4 +47,4 @@ class Policies:
 
     def environment(self) -> Mapping[str, str]:
         """What the programs of tasks are told; the scheduler asks at each start."""
-        return self.urls().to_environment()
+        return {**self.urls().to_environment(), **self.budget.to_environment()}
