@@ -26,8 +26,8 @@ _PRIVATE = [
     ipaddress.ip_network(text)
     for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 ]
-# Not of the world either, though Python's `is_global` says so of parts of them.
-_SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "fec0::/10")]
+# Not of the world either, though the `is_global` of some Pythons says so of parts of them.
+_SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "fec0::/10", "3fff::/20")]
 # Where clouds answer their machines' own questions, outside of the networks that are refused.
 _METADATA = {ipaddress.ip_address(text) for text in ("168.63.129.16", "fd00:ec2::254")}
 _NAT64 = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48")]

@@ -61,6 +61,7 @@ ADDRESSES = {
     "fe80::1": (False, False),
     "fe80::1%eth0": (False, False),
     "fec0::1": (False, False),
+    "3fff::1": (False, False),
     "fd00:ec2::254": (False, False),
     # To many, to nobody.
     "224.0.0.1": (False, False),

@@ -20,6 +20,7 @@ from digits.dataset.images.classification.job import ImageClassificationDatasetJ
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.network.text import standard_network_text
 from digits.model.training.solver import LR_POLICIES
+from tests.archives import unpack
 from tests.model.requests import TINY, errors
 
 
@@ -184,8 +185,7 @@ def test_the_archives_own_program_predicts_what_the_page_does(
     tmp_path: Path,
 ) -> None:
     answer = client.get(f"/models/{trained.id}/download.tar")
-    with tarfile.open(fileobj=io.BytesIO(answer.data)) as archive:
-        archive.extractall(tmp_path / "model", filter="data")
+    unpack(answer.data, tmp_path / "model")
     picture = pictures / "class_2" / "5.png"
     result = subprocess.run(
         [sys.executable, tmp_path / "model" / "classify.py", picture],
