@@ -89,6 +89,7 @@ class Solver:
         self._smoothed = SmoothedLoss(self.param.average_loss)
         self._started = 0  # the iteration that the last step() began with
         self._shown = (0, time.monotonic())  # iteration and time of the last display
+        self._began: float | None = None  # when the first iteration was asked for
 
     # ---- what scripts call -------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ class Solver:
         """
         self._smoothed = SmoothedLoss(self.param.average_loss)
         self._started = self.iter
+        self._begin()
         self._shown = (self.iter, time.monotonic())
         end = self.iter + iterations
         while self.iter < end and not self._stopping:
@@ -123,6 +125,7 @@ class Solver:
 
     def solve(self, resume_file: str | os.PathLike[str] | None = None) -> None:
         """Train to max_iter, take the last snapshot, show and test a last time."""
+        self._begin()
         self._log_once(f"Solving {self.net.name}", 289)
         self._log_once(f"Learning Rate Policy: {self.param.lr_policy}", 290)
         self._stopping = False
@@ -132,6 +135,8 @@ class Solver:
         self.step(self.param.max_iter - self.iter)
         if self.param.snapshot_after_train and not self._was_snapshotted():
             self.snapshot()
+        else:
+            self._log_elapsed()
         if self._stopping:
             self._log_once("Optimization stopped early.", 311)
             return
@@ -143,6 +148,7 @@ class Solver:
 
     def snapshot(self) -> None:
         """Write the weights, the solver state and what a resumed training needs."""
+        self._log_elapsed()
         take_snapshot(self._state())
 
     def restore(self, path: str | os.PathLike[str]) -> None:
@@ -266,6 +272,7 @@ class Solver:
         before, then = self._shown
         lapse = time.monotonic() - then
         speed = (self.iter - before) / (lapse or 1)
+        self._log_elapsed()
         self._log_once(
             f"Iteration {self.iter} ({number(speed)} iter/s, {number(round(lapse, 3))}s/"
             f"{self.param.display} iters), loss = {number(self._smoothed.value)}",
@@ -284,6 +291,7 @@ class Solver:
         self._check_loss(loss)
 
     def _test(self, index: int) -> None:
+        self._log_elapsed()
         self._log_once(f"Iteration {self.iter}, Testing net (#{index})", 347)
         net, passes = self.test_nets[index], self.param.test_iter[index]
         net.share_with(self.net)
@@ -321,6 +329,19 @@ class Solver:
             else:
                 # The other processes do not test: all take it after the next iteration.
                 self._deferred = request
+
+    def _begin(self) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def _log_elapsed(self) -> None:
+        """Say how long the training has taken, which Caffe does not.
+
+        The clock before each line tells neither the year nor summer time, and may be set.  A line
+        of its own, since what reads Caffe's logs counts on the words of all others.
+        """
+        if self._began is not None:
+            self._log_once(f"Elapsed: {time.monotonic() - self._began:.3f} s", 238)
 
     # ---- small things ------------------------------------------------------------------------
 

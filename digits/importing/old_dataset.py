@@ -17,7 +17,7 @@ import lmdb
 from google.protobuf.message import DecodeError
 from PIL import Image, UnidentifiedImageError
 
-from digits.base.lmdb_file import require_whole
+from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import BlobProto, Datum
 from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob

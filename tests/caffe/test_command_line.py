@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import re
@@ -17,6 +18,7 @@ import pytest
 from digits.caffe.__main__ import main
 from digits.caffe.commands.flags import HELP, Flags, command_line, parse
 from digits.caffe.commands.programs import PROGRAMS
+from digits.caffe.data import db
 from digits.caffe.machine.gflags import UsageError
 from digits.caffe.solving.snapshots.state_file import read_state
 from tests.conftest import wait_until
@@ -39,6 +41,7 @@ display: 100
 max_iter: 10000000
 snapshot_prefix: "snap"
 """
+ELAPSED = r"I\d{4} [\d:.]+ +\d+ solver.cpp:\d+\] Elapsed: (\d+\.\d{3}) s"
 MAIN = [sys.executable, "-m", "digits.caffe"]
 
 
@@ -336,3 +339,35 @@ def test_a_training_writes_what_it_says_into_files_too(folder: Path) -> None:
 def test_a_near_miss_of_a_program_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert_imagset"]) == 1
     assert "Did you mean 'convert_imageset'" in capsys.readouterr().err
+
+
+def test_a_database_that_is_cut_off_ends_a_training_with_a_message(folder: Path) -> None:
+    """What used to happen: SIGBUS ended it, without a word of the database."""
+    with db.Writer(str(folder / "db")) as writer:
+        for number in range(3000):
+            writer.put(b"%08d" % number, bytes(100))
+    os.truncate(folder / "db" / "data.mdb", 50_000)
+    (folder / "net.prototxt").write_text(
+        'layer { name: "data" type: "Data" top: "data" top: "label"\n'
+        '  data_param { source: "db" backend: LMDB batch_size: 4 } }\n'
+    )
+    result = run(folder, "train", "--solver=solver.prototxt")
+    assert result.returncode == 1
+    assert re.search(r"F\d{4} .* db: .* data.mdb is cut off: [\d,]+ bytes", result.stderr)
+
+
+def test_a_log_says_how_long_the_training_has_taken_in_lines_that_others_pass_over(
+    folder: Path,
+) -> None:
+    solver = SOLVER.replace("10000000", "7").replace("display: 100", "display: 2")
+    (folder / "solver.prototxt").write_text(solver)
+    log = run(folder, "train", "--solver=solver.prototxt").stderr.splitlines()
+    told = [line for line in log if "Elapsed" in line]
+    seconds = [float(re.fullmatch(ELAPSED, line)[1]) for line in told]  # type: ignore[index]
+    assert len(told) == 5  # four displays, and the last snapshot
+    assert seconds == sorted(seconds)
+    # What Caffe's own programs look for: parse_log.py, extract_seconds.py, parse_log.sh.
+    assert not any(re.search(r"Iteration|output #|loss|lr = |Solving", line) for line in told)
+    for line, following in itertools.pairwise(log):
+        if re.search(r"Iteration \d+ \(", following):
+            assert line in told

@@ -21,7 +21,9 @@ PREFIX = re.compile(r"^([IWEF])\d{4} [\d:.]+ +\d+ ([^\]]+)\] (.*)$")
 NUMBER = re.compile(r"-?nan|[-+]?inf|[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 SPEED = re.compile(r"\(\S+ iter/s, \S+s/(\d+) iters\)")
 LEFT_OUT = re.compile(
-    r"Restarting data prefetching|Waiting for data|hdf5.cpp:33\]|has no usable resume file"
+    r"Restarting data prefetching|Waiting for data|hdf5.cpp:33\]|has no usable resume file|"
+    # Ours alone says how long it has trained.
+    r"Elapsed: "
 )
 REL, ABS = 1e-4, 1e-5
 

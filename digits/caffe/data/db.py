@@ -20,6 +20,7 @@ from typing import Any
 
 import lmdb
 
+from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import DataError
 from digits.caffe.machine.log import at
 
@@ -220,11 +221,13 @@ def _share(path: str, backend: str) -> _Shared:
 def _open_lmdb(path: str) -> Any:
     _check_exists(path, "data.mdb", "LMDB")
     try:
+        # Reading what is not there would end the process by SIGBUS.
+        require_whole(Path(path))
         # Nobody writes while a net reads, so no lock file is needed (nor a writable folder).
         return lmdb.open(
             path, readonly=True, lock=False, subdir=os.path.isdir(path), max_spare_txns=4
         )
-    except lmdb.Error as error:
+    except (lmdb.Error, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot open the LMDB: {error}") from error
 
 

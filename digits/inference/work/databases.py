@@ -13,9 +13,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from digits.base.lmdb_file import require_whole
 from digits.caffe.data import datum, db
 from digits.caffe.data.datum import Sample
+from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError
 from digits.caffe.proto import caffe_pb2
 from digits.inference.errors import BadRequest

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from digits.base.lmdb_file import require_whole
 from digits.caffe.data import datum
+from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import Datum

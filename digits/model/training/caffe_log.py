@@ -29,6 +29,13 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class Elapsed(Event):
+    """The seconds since the process began to train, by a clock that nobody sets; ours says so."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TrainLoss(Event):
     """The smoothed total loss that is displayed before the outputs of an iteration."""
 
@@ -114,6 +121,7 @@ _OUTPUT = re.compile(
 _SNAPSHOT = re.compile(
     r"Snapshotting solver state to (?:binary proto|HDF5) file (.*_iter_(\d+))\.solverstate(\S*)$"
 )
+_ELAPSED = re.compile(rf"Elapsed: {_NUMBER} s$")
 _STARTED = re.compile("Starting Optimization$")
 _FINISHED = re.compile(r"Optimization (Done|stopped early)\.$")
 # Of the leap year that is taken for every year.
@@ -157,6 +165,7 @@ class LogParser:
             (_RATE, self._rate),
             (_TESTING, self._testing),
             (_SNAPSHOT, self._snapshot),
+            (_ELAPSED, self._elapsed),
             (_STARTED, self._started),
             (_FINISHED, self._finished),
         )
@@ -197,6 +206,9 @@ class LogParser:
         # Outputs of the process before it must not be taken for this one's.
         self._iteration = self._test_iteration = None
         yield Started(time_s)
+
+    def _elapsed(self, time_s: float, match: re.Match[str]) -> Iterator[Event]:
+        yield Elapsed(time_s, float(match[1]))
 
     def _finished(self, time_s: float, match: re.Match[str]) -> Iterator[Event]:
         # Real Caffe says "stopped early" (solver), then "Done" (program) all the same.

@@ -176,11 +176,14 @@ class _Clock:
     The log tells the local time without its year.  It goes back at New Year and when summer time
     ends, forward when it begins and over a 29th of February that there is not, and anywhere when
     somebody sets it.  So each step is looked at: one that cannot be is replaced by what it must be
-    without such a jump, or else by a usual one.
+    without such a jump, or else by a usual one.  Once the log says how long the process has trained
+    (ours does), that alone counts.
     """
 
     now_s: float = 0.0  # seconds trained, all processes together
     _last: float | None = None  # the newest event of this process, in the log's time
+    _began_s: float = 0.0  # `now_s` when this process began
+    _is_told: bool = False  # whether its log says how long it has trained
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS_REMEMBERED))
     _marks: list[tuple[float, int]] = field(default_factory=list)  # (seconds, iteration)
 
@@ -188,7 +191,10 @@ class _Clock:
         if isinstance(event, caffe_log.Started) or self._last is None:
             self._steps.clear()
             self._marks.clear()
-        else:
+            self._began_s, self._is_told = self.now_s, False
+        elif isinstance(event, caffe_log.Elapsed):
+            self.now_s, self._is_told = self._began_s + max(0.0, event.seconds), True
+        elif not self._is_told:
             self.now_s += self._passed(event.time_s - self._last)
         self._last = event.time_s
         return self.now_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_a_reader_goes_on_at_a_key(tmp_path: Path, backend: str) -> None:
         assert (reader.record(), reader.offset) == ((b"002", b"value 2"), 5)
         reader.seek(b"9", 6)
         assert reader.key() == b"000"
+
+
+@pytest.mark.parametrize("named", ["folder", "file"])
+def test_an_lmdb_that_is_cut_off_is_told_before_it_is_read(tmp_path: Path, named: str) -> None:
+    """What used to happen: a training that was run by hand ended by SIGBUS, without a word."""
+    path = Path(write(tmp_path / "db", 3000))
+    os.truncate(path / "data.mdb", 20_000)
+    with pytest.raises(DataError, match=r"cannot open the LMDB: its file data\.mdb is cut off"):
+        db.Reader(str(path if named == "folder" else path / "data.mdb"))
 
 
 def test_two_readers_of_one_database_do_not_disturb_each_other(

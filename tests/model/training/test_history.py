@@ -208,8 +208,13 @@ def test_json_holds_no_nan() -> None:
 LINE = "I{stamp}  1234 solver.cpp:228] {message}"
 
 
-def through(began: datetime, jump: timedelta, *, at: int = 100, every_s: float = 5.0) -> History:
-    """A training of 200 displays, 100 iterations each, whose clock jumps after `at` of them."""
+def through(
+    began: datetime, jump: timedelta, *, at: int = 100, every_s: float = 5.0, is_told: bool = False
+) -> History:
+    """A training of 200 displays, 100 iterations each, whose clock jumps after `at` of them.
+
+    `is_told`: its log also says how long it has trained, as ours does.
+    """
     made, parser = History(), LogParser()
 
     def say(moment: datetime, message: str) -> None:
@@ -222,6 +227,8 @@ def through(began: datetime, jump: timedelta, *, at: int = 100, every_s: float =
         moment = (
             began + timedelta(seconds=every_s * number) + (jump if number >= at else timedelta())
         )
+        if is_told:
+            say(moment, f"Elapsed: {every_s * number:.3f} s")
         say(moment, f"Iteration {100 * number}, loss = 1")
         say(moment, "    Train net output #0: loss = 1 (* 1 = 1 loss)")
         say(moment, f"Iteration {100 * number}, lr = 0.01")
@@ -338,3 +345,22 @@ def test_the_content_of_a_layer_that_nobody_reads_is_no_measure() -> None:
     assert len(kept.val.columns) == MOST_VALUES + 2
     assert list(dropped.val.columns) == ["accuracy", "loss"]
     assert dropped.val.columns["loss"][-1] is not None
+
+
+@pytest.mark.parametrize(("began", "jump"), JUMPS.values(), ids=JUMPS)
+@pytest.mark.parametrize("at", [1, 100])
+def test_what_a_log_says_of_its_own_time_is_right_whatever_the_clock_does(
+    began: datetime, jump: timedelta, at: int
+) -> None:
+    made = through(began, jump, at=at, every_s=700.0, is_told=True)
+    assert made.trained_s == pytest.approx(199 * 700.0)
+    assert made.train.times_s == pytest.approx([700.0 * number for number in range(200)])
+
+
+def test_the_time_between_two_processes_does_not_count() -> None:
+    made = History()
+    for began, ended in ((100.0, 160.0), (9_000.0, 9_030.0)):
+        made.add(caffe_log.Started(began))
+        made.add(caffe_log.Elapsed(began, 0.0))
+        made.add(caffe_log.Elapsed(ended, ended - began))
+    assert made.trained_s == pytest.approx(90)

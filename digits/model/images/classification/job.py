@@ -11,7 +11,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from digits.base.lmdb_file import require_whole
+from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter

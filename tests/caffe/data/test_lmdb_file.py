@@ -8,7 +8,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from digits.base.lmdb_file import DATA_FILE, missing_bytes, require_whole
+from digits.caffe.data.lmdb_file import DATA_FILE, missing_bytes, require_whole
 
 
 @pytest.fixture

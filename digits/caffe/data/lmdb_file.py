@@ -18,15 +18,16 @@ _PAGE_HEADER_BYTES = 16
 _META = struct.Struct("<II8x8xI44x48xQQ")
 
 
-def missing_bytes(folder: Path) -> int:
-    """How many bytes `data.mdb` in a folder lacks; 0 when it is whole, or not there at all.
+def missing_bytes(database: Path) -> int:
+    """How many bytes an LMDB lacks, a folder with `data.mdb` or such a file; 0 when it is whole.
 
-    Raises ValueError when it is no LMDB file, OSError when it cannot be read.
+    0 also when it is not there at all.  Raises ValueError when it is no LMDB file, OSError when it
+    cannot be read.
     """
-    path = folder / DATA_FILE
+    path = database if database.is_file() else database / DATA_FILE
     try:
         size = path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     with path.open("rb") as file:
         first = _meta(file.read(_PAGE_HEADER_BYTES + _META.size))
@@ -39,9 +40,9 @@ def missing_bytes(folder: Path) -> int:
     return max(0, (last_page + 1) * page_bytes - size)
 
 
-def require_whole(folder: Path) -> None:
-    """Raise ValueError when a folder's LMDB is cut off, or none; OSError when it cannot be read."""
-    if missing := missing_bytes(folder):
+def require_whole(database: Path) -> None:
+    """Raise ValueError when an LMDB is cut off, or none; OSError when it cannot be read."""
+    if missing := missing_bytes(database):
         raise ValueError(
             f"its file {DATA_FILE} is cut off: {missing:,} bytes are missing at its end. Make the "
             "dataset again, or copy the file again"
