@@ -23,6 +23,7 @@ from digits.errors import ConfigError
 CONFIG_FILE = "digits.cfg"
 ALMOST_THE_SAME = 0.85  # of 1.0, by difflib
 _URL_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_UMASK = re.compile("0?0[0-7][0-7]")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -75,6 +76,11 @@ class Config:
         ("127.0.0.0/8", "::1"),
         "the addresses or networks of proxies whose X-Forwarded-For and -Proto are believed",
     )
+    umask: str = _setting(
+        "027",
+        "permissions that files of jobs are made without: 027 keeps other local accounts out, 077 "
+        "the group as well, 022 nobody",
+    )
     keep_tasks: bool = _setting(
         False, "leave running tasks alone when the server stops (digits-server: true)"
     )
@@ -103,6 +109,11 @@ class Config:
         problems = list(_range_problems(self))
         if problems:
             raise ConfigError(problems)
+
+    @property
+    def umask_bits(self) -> int:
+        """`umask` as os.umask takes it."""
+        return int(self.umask, 8)
 
     @property
     def is_public(self) -> bool:
@@ -219,6 +230,11 @@ def _range_problems(config: Config) -> list[str]:
         problems.append(
             f"logfile_level must be one of {', '.join(LOG_LEVELS)}, received "
             f"{config.logfile_level!r}"
+        )
+    if not _UMASK.fullmatch(config.umask):
+        problems.append(
+            "umask must be three octal digits that leave all to the owner, such as 027, received "
+            f"{config.umask!r}"
         )
     if not all(index.isascii() and index.isdigit() for index in config.gpu_list):
         problems.append(f"gpu_list must hold indices such as 0,1, received {config.gpu_list}")

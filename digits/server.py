@@ -210,6 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(path, os.environ, flags)
         # Links are resolved once, so that files and jobs agree on where they are.
         config = replace(config, jobs_dir=config.jobs_dir.resolve())
+        os.umask(config.umask_bits)
         set_up_logging(config)
         server = build(config)
     except ConfigError as error:

@@ -44,7 +44,8 @@ def test_every_setting_can_come_from_the_environment(field: Any) -> None:
         "tuple[str, ...]": (" 1, 2 ", ("1", "2")),
         "str": ("/text", "/text"),
     }
-    text, value = ("debug", "debug") if field.name == "logfile_level" else example[field.type]
+    own = {"logfile_level": ("debug", "debug"), "umask": ("077", "077")}
+    text, value = own.get(field.name, example[field.type])
     name = "CAFFE_ROOT" if field.name == "caffe_root" else f"DIGITS_{field.name.upper()}"
     assert getattr(load_config(None, {name: text}), field.name) == value
 
@@ -90,6 +91,9 @@ def test_the_user_s_home_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         ("url_prefix", "digits", "url_prefix must start with a slash"),
         ("url_prefix", "//elsewhere", "url_prefix must start with a slash and be a plain path"),
         ("url_prefix", "/../up", "url_prefix must start with a slash and be a plain path"),
+        ("umask", "27", "umask must be three octal digits"),
+        ("umask", "777", "umask must be three octal digits that leave all to the owner"),
+        ("umask", "028", "such as 027, received '028'"),
         ("gpu_list", "first", "gpu_list must hold indices such as 0,1"),
         ("gpu_list", "0,0", "gpu_list names a GPU twice: 0, 0"),
     ],

@@ -82,3 +82,27 @@ def test_the_stages_of_the_image_are_named_before_they_are_used() -> None:
             stages.add(found[1])
         if found := re.match(r"COPY --from=(\w+)", line):
             assert found[1] in stages
+
+
+def test_a_training_that_is_killed_for_memory_does_not_end_the_unit() -> None:
+    """What used to happen: systemd stopped the server and all other trainings with it."""
+    assert "OOMPolicy=continue" in UNIT.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_the_unit_is_fenced_in(tmp_path: Path) -> None:
+    """systemd's own measure, from 0 to 10; GPUs, network and compilers keep it from being lower."""
+    unit = tmp_path / "digits.service"
+    unit.write_text(UNIT)
+    result = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("hides_gpus", ["PrivateDevices", "ProtectClock", "DeviceAllow"])
+def test_the_unit_leaves_the_gpus(hides_gpus: str) -> None:
+    assert not re.search(rf"(?m)^{hides_gpus}=", UNIT)

@@ -10,6 +10,7 @@ There is one worker, since the scheduler lives in it; it serves many connections
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -62,6 +63,8 @@ class DigitsApplication(Application):  # type: ignore[misc]
         except ConfigError as error:
             _say(error.problems)
             raise SystemExit(UNUSABLE) from None
+        # The jobs directory may be made here.
+        os.umask(self.config.umask_bits)
         super().__init__("%(prog)s [OPTIONS]", prog="digits-server")
 
     def load_config(self) -> None:

@@ -83,6 +83,16 @@ def test_the_access_log_tells_no_secrets(server: ProductionServer) -> None:
     assert not any("hush" in line for line in server.log)
 
 
+def test_other_accounts_of_the_machine_cannot_read_jobs(
+    server: ProductionServer, dataset_id: str
+) -> None:
+    paths = [server.jobs_dir, *(server.jobs_dir / dataset_id).rglob("*")]
+    assert len(paths) > 8
+    open_to_others = [path for path in paths if path.stat().st_mode & 0o007]
+    assert open_to_others == []
+    assert server.jobs_dir.stat().st_mode & 0o777 == 0o750
+
+
 def test_a_training_goes_on_through_reloads_and_nobody_is_turned_away(
     server: ProductionServer, dataset_id: str
 ) -> None:
