@@ -10,6 +10,7 @@ Elsewhere: what becomes of a job that cannot be read (`store.py`), what each kin
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import math
 import re
@@ -18,7 +19,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast
 
@@ -42,21 +43,21 @@ class Minimum:
 
 
 Count = Annotated[int, Minimum(1)]
-_SECONDS = Annotated[float, Minimum(0)]
 
 
 def read_record(path: Path) -> dict[str, Any]:
     """The JSON object in a file.  Raises JobUnreadable, and OSError when it cannot be read."""
     # A named pipe would be waited for, for ever, and a device has no end.
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    state = path.stat()
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
         raise JobUnreadable("it is a pipe or device, not a file")
-    with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+    if state.st_size > LARGEST_FILE and stat.S_ISREG(state.st_mode):
         raise JobUnreadable(f"it is larger than {LARGEST_FILE // 2**20} MB")
+    with io.FileIO(path) as file:
+        content = file.readall()
     try:
-        data = json.loads(content, parse_float=_finite, parse_constant=_no_number)
+        # As json.loads does, by a decoder that is made once.
+        data = _DECODER.decode(content.decode(json.detect_encoding(content), "surrogatepass"))
     except RecursionError:
         raise JobUnreadable("it is nested too deeply") from None
     except ValueError as error:
@@ -72,10 +73,7 @@ def require(value: object, kind: Any, what: str) -> None:
     `kind` is a type as annotations state it: str, int, float, bool, None, unions, Literal, lists,
     mappings, TypedDict (keys that it does not know are free), and numbers with Minimum.
     """
-    if not _fits(value, kind):
-        raise JobUnreadable(f"{what} must be {_in_words(kind)}, received {quoted(value)}")
-    if isinstance(value, dict) and typing.is_typeddict(kind):
-        _require_keys(value, kind, what)
+    _kind_of(kind).require(value, what)
 
 
 def require_arguments(values: Mapping[str, Any], function: Callable[..., Any], what: str) -> None:
@@ -87,7 +85,8 @@ def require_arguments(values: Mapping[str, Any], function: Callable[..., Any], w
     for name, value in values.items():
         if name not in hints:
             raise JobUnreadable(f"{what} holds {quoted(name)}, which is unknown there")
-        require(value, hints[name], f"{what}: {name}")
+        if not hints[name].fits(value):
+            hints[name].require(value, f"{what}: {name}")
 
 
 def require_id(value: object, what: str) -> None:
@@ -108,7 +107,8 @@ def require_shown(value: object, what: str) -> None:
 
 def require_moment(value: object, what: str) -> None:
     """Raise JobUnreadable for what is no time in seconds since 1970."""
-    if not _fits(value, _SECONDS) or cast(float, value) > LAST_MOMENT_S:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast(float, value) <= LAST_MOMENT_S:
         raise JobUnreadable(f"{what} must be seconds since 1970, received {quoted(value)}")
 
 
@@ -132,13 +132,50 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"{text[:LONGEST_QUOTED]} is no number that can be used")
 
 
-def _fits(value: object, kind: Any) -> bool:
-    return _check_of(kind)(value)
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_number)
+
+
+class _Kind:
+    """A type as annotations state it, taken apart once, since ten thousand jobs ask for it."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._check = _check_of(kind)
+        # Of a TypedDict: each key, its kind, and whether it must be there.
+        self._keys: list[tuple[str, _Kind, bool]] = []
+        if typing.is_typeddict(kind):
+            hints = typing.get_type_hints(kind, include_extras=True)
+            self._keys = [
+                (name, _kind_of(hint), name in kind.__required_keys__)
+                for name, hint in hints.items()
+            ]
+        # Whether a value is one, where nothing is left to look at in its keys.
+        self.fits: Callable[[object], bool] = self._is_open if self._keys else self._check
+
+    @staticmethod
+    def _is_open(_value: object) -> bool:
+        return False
+
+    def require(self, value: object, what: str) -> None:
+        """Raise JobUnreadable when a value is none."""
+        if not self._check(value):
+            raise JobUnreadable(f"{what} must be {_in_words(self._kind)}, received {quoted(value)}")
+        for name, kind, is_needed in self._keys:
+            inner = cast(dict[str, Any], value)
+            if name in inner:
+                if not kind.fits(inner[name]):
+                    kind.require(inner[name], f"{what}: {name}")
+            elif is_needed:
+                raise JobUnreadable(f"{what}: {name!r} is missing")
 
 
 @cache
+def _kind_of(kind: Any) -> _Kind:
+    return _Kind(kind)
+
+
 def _check_of(kind: Any) -> Callable[[Any], bool]:
-    """What says whether a value is of a type: made once, since ten thousand jobs ask it."""
+    """What says whether a value is of a type, apart from the keys of a TypedDict."""
     if kind is Any:
         return lambda value: True
     if isinstance(kind, type) and typing.get_origin(kind) is None:
@@ -175,15 +212,6 @@ def _plain_check_of(kind: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, wanted)
 
 
-def _require_keys(value: dict[str, Any], kind: Any, what: str) -> None:
-    hints = _keys(kind)
-    for name, hint in hints.items():
-        if name in value:
-            require(value[name], hint, f"{what}: {name}")
-        elif name in kind.__required_keys__:
-            raise JobUnreadable(f"{what}: {name!r} is missing")
-
-
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false",
           list: "a list", dict: "an object", types.NoneType: "null"}  # fmt: skip
 
@@ -205,13 +233,8 @@ def _in_words(kind: Any) -> str:
     return f"an object whose values are {_in_words(arguments[1])}"
 
 
-@lru_cache(maxsize=64)
-def _keys(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind, include_extras=True)
-
-
-@lru_cache(maxsize=64)
-def _arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+@cache
+def _arguments(function: Callable[..., Any]) -> tuple[dict[str, _Kind], tuple[str, ...]]:
     """The types of the arguments that have a name, and which of them have no default."""
     hints = typing.get_type_hints(function, include_extras=True)
     variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
@@ -222,4 +245,4 @@ def _arguments(function: Callable[..., Any]) -> tuple[dict[str, Any], tuple[str,
                                                            "depends_on")
     }  # fmt: skip
     needed = tuple(n for n, p in named.items() if p.default is inspect.Parameter.empty)
-    return {name: hints.get(name, Any) for name in named}, needed
+    return {name: _kind_of(hints.get(name, Any)) for name in named}, needed

@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 # A tuple: looking an Enum up in a set calls Python code to hash it.
 _ACTIVE = (Status.INITIALIZED, Status.WAITING, Status.RUNNING)
-_VALUES = [status.value for status in Status]
+_BY_VALUE = {status.value: status for status in Status}
 _CSS = {
     Status.INITIALIZED: "warning",
     Status.WAITING: "warning",
@@ -171,7 +171,7 @@ def _change(entry: Any) -> StatusChange:
     if not isinstance(entry, list | tuple) or len(entry) != 2:
         raise JobUnreadable(f"a history must hold [status, time], received {quoted(entry)}")
     status, time_s = entry
-    if status not in _VALUES:
+    if not isinstance(status, str) or status not in _BY_VALUE:
         raise JobUnreadable(f"there is no status {quoted(status)}")
     require_moment(time_s, "a time of the history")
-    return StatusChange(Status(status), float(time_s))
+    return StatusChange(_BY_VALUE[status], float(time_s))
