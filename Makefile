@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 BIN = .venv/bin
 
-.PHONY: help setup run fix check audit test test-fast test-browser benchmarks screenshots rest-api
+.PHONY: help setup run fix check audit test test-all test-fast test-browser benchmarks screenshots rest-api
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -27,11 +27,14 @@ check:          ## Format, lint, types, floors, templates, spelling
 audit:          ## Look for known weaknesses in what is installed; fails when there is one
 	$(PYTHON) scripts/audit.py --strict
 
-test:           ## Run every test
+test:           ## Run all tests but the slow ones: minutes
 	./digits-test
 
-test-fast:      ## Run the tests that take seconds
-	./digits-test -m "not slow and not browser and not gpu"
+test-all:       ## Run every test, as .ci/run does: half an hour
+	./digits-test --all
+
+test-fast:      ## Run what needs neither a server nor a training: a minute
+	./digits-test --fast
 
 test-browser:   ## Run the tests that drive a real Chromium
 	./digits-test -m browser

@@ -28,23 +28,15 @@ from tests.apps import running_app
 from tests.disks import Disk, mounted_disk
 from tests.program_jobs import ProgramJob
 
+# What a run leaves out, and what is told of processor time; `pytester` is for their own tests.
+pytest_plugins = ["tests.selection", "tests.cpu_time", "pytester"]
+
 # A runner in the background may have SIGINT ignored, and children would inherit that: pausing a
 # task by SIGINT could not work.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Ample for a loaded machine: nothing waits this long unless it is broken.
 PATIENCE_S = 60.0
-BROWSER_TESTS = Path(__file__).parent / "browser"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first: one that came last would keep a single process busy."""
-    slow = {
-        item.path
-        for item in items
-        if item.get_closest_marker("slow") or BROWSER_TESTS in item.path.parents
-    }
-    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:

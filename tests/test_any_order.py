@@ -29,6 +29,7 @@ from digits.jobs.process import MARK
 from digits.jobs.status import ALLOWED_STEPS, Status
 from tests.conftest import kill_task_processes, task_processes, wait_until
 from tests.jobs.scheduler_process import Refused, SchedulerProcess
+from tests.selection import examples
 
 RESULT = "result " * 1000
 MAKE_RESULT = f"printf '{RESULT}' > .part && mv .part result"
@@ -226,7 +227,7 @@ def _owner(process: psutil.Process) -> str:
 
 TestAnyOrder = pytest.mark.slow(pytest.mark.timeout(1200)(AnyOrder.TestCase))
 AnyOrder.TestCase.settings = settings(
-    max_examples=15,
+    max_examples=examples(15),
     stateful_step_count=20,
     deadline=None,
     database=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.server_process import ServerProcess
@@ -36,6 +37,7 @@ def tab_to(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{MOST_TABS} tabs did not lead to {wanted}; the last one to {stop}")
 
 
+@pytest.mark.slow
 def test_a_first_model_by_keyboard_alone(server: ServerProcess, page: Page, digits: Path) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.goto(server.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.server_process import ServerProcess
@@ -33,6 +34,7 @@ WATCH_TITLES = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_from_the_empty_home_page_to_a_model_that_is_taken_away(
     server: ServerProcess, page: Page
 ) -> None:

@@ -23,6 +23,8 @@ from digits.caffe.machine.gflags import UsageError
 from digits.caffe.solving.snapshots.state_file import read_state
 from tests.conftest import wait_until
 
+pytestmark = pytest.mark.apart
+
 NET = """\
 name: "tiny"
 layer { name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {

@@ -18,6 +18,7 @@ from digits.errors import ImageError
 from digits.images import Levels, read_image, read_resized, resize_image, value_range
 from digits.images.read import _to_array
 from digits.images.stripes import read_png_reduced, read_reduced
+from tests.selection import examples
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -323,7 +324,7 @@ SOUND_FILES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(SOUND_FILES), st.data())
 def test_no_damage_to_a_file_raises_anything_but_image_error(sound, data):
     damaged = bytearray(sound)

@@ -19,6 +19,7 @@ from digits.images.resize import (
     resize_image,
     scaled_size,
 )
+from tests.selection import examples
 
 RANDOM = np.random.default_rng(0)
 
@@ -123,7 +124,7 @@ def test_grey_is_made_by_pillows_conversion_and_colour_by_repeating_it():
 SIDE = st.integers(1, 200)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SIDE, SIDE, SIDE, SIDE, st.sampled_from([1, 3]), st.booleans())
 def test_the_fast_filter_is_pillows_bit_for_bit(rows, columns, height, width, channels, hard):
     picture = RANDOM.integers(0, 256, (rows, columns, channels), dtype=np.uint8)

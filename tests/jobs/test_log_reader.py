@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from digits.jobs import log_reader
 from digits.jobs.log_reader import last_lines, lines_before, lines_from, search, search_words
+from tests.selection import examples
 
 LINES = [f"I0421 14:06:{number:02} solver.cpp:228] Iteration {number}" for number in range(60)]
 
@@ -85,7 +86,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200))
 @given(
     text=st.lists(st.text("abX", max_size=40), max_size=12).map(lambda lines: "\n".join(lines)),
     count=st.integers(1, 4),
@@ -127,7 +128,7 @@ def _joined(pieces: list[tuple[int, str]]) -> list[str]:
 
 
 @pytest.mark.usefixtures("small_pieces")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200))
 @given(text=st.text("ab\n", max_size=60), word=st.text("ab", min_size=1, max_size=4))
 def test_searching_on_finds_every_match_in_any_pieces(tmp_path: Path, text: str, word: str) -> None:
     path = tmp_path / "log"

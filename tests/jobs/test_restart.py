@@ -17,6 +17,8 @@ import pytest
 from tests.conftest import kill_task_processes, task_processes, wait_until
 from tests.jobs.scheduler_process import Refused, SchedulerProcess
 
+pytestmark = pytest.mark.apart
+
 # Runs until the file `go` appears in the job's folder, and says so line by line.
 UNTIL_GO = "echo started; while [ ! -e go ]; do sleep 0.02; done; echo finished"
 ServerMaker = Callable[..., SchedulerProcess]

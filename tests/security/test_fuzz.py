@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from werkzeug.routing import Rule
 
 from tests.security.world import CANARY, World
+from tests.selection import examples
 
 # Of so many requests; DIGITS_FUZZ=5000 draws others, and more of them, by chance.
 MORE = int(os.environ.get("DIGITS_FUZZ", "0"))
-EXAMPLES = MORE or 300
+EXAMPLES = MORE or examples(300)
 UPLOADS = (
     "image_file",
     "image_list",

@@ -93,6 +93,7 @@ def test_other_accounts_of_the_machine_cannot_read_jobs(
     assert server.jobs_dir.stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_through_reloads_and_nobody_is_turned_away(
     server: ProductionServer, dataset_id: str
 ) -> None:

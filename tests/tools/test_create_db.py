@@ -27,6 +27,8 @@ from tests.tools.programs import (
     succeed,
 )
 
+pytestmark = pytest.mark.apart
+
 RANDOM = np.random.default_rng(0)
 SIZE = ["--width", 24, "--height", 16]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from digits.caffe.errors import LayerError
 from tests.caffe.layers.harness import build_layer, noise, run
+from tests.selection import examples
 
 Array = npt.NDArray[np.float64]
 
@@ -135,7 +136,7 @@ def im2col(bottom: Array, w: Windows) -> Array:
     return top.reshape(len(bottom), -1, *counts)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(w=windows(), channels_last=st.booleans())
 def test_convolution_equals_its_definition(w: Windows, channels_last: bool) -> None:
     bottom = noise(2, w.channels, *w.sizes, dtype=torch.float64)
@@ -148,7 +149,7 @@ def test_convolution_equals_its_definition(w: Windows, channels_last: bool) -> N
     np.testing.assert_allclose(top.numpy(), convolve(bottom.numpy(), weight, bias, w), atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(w=windows())
 def test_deconvolution_equals_its_definition(w: Windows) -> None:
     # A pad that leaves nothing of the top is refused; make the bottom large enough.
@@ -159,7 +160,7 @@ def test_deconvolution_equals_its_definition(w: Windows) -> None:
     np.testing.assert_allclose(top.numpy(), deconvolve(bottom.numpy(), weight, bias, w), atol=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(w=windows())
 def test_im2col_stacks_the_values_under_each_window(w: Windows) -> None:
     bottom = noise(2, w.channels, *w.sizes, dtype=torch.float64)

@@ -12,6 +12,7 @@ from torch import Tensor
 from digits.caffe.errors import LayerError
 from digits.caffe.layers.base import Phase
 from tests.caffe.layers.harness import build_layer, noise, run
+from tests.selection import examples
 
 
 def across_channels(bottom: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
@@ -25,7 +26,7 @@ def across_channels(bottom: Tensor, size: int, alpha: float, beta: float, k: flo
     return torch.stack(tops, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 4), st.integers(1, 4)),
     size=st.sampled_from([1, 3, 5, 7, 9]),

@@ -15,6 +15,7 @@ from digits.caffe.errors import LayerError
 from digits.caffe.layers.base import Phase
 from digits.caffe.machine.randomness import Randomness
 from tests.caffe.layers.harness import build_layer, noise, run, whole
+from tests.selection import examples
 
 Array = npt.NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def pool(bottom: Array, w: Windows, method: str) -> Array:
     return top
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(w=windows(), method=st.sampled_from(["MAX", "AVE"]), channels_last=st.booleans())
 def test_pooling_equals_its_definition(w: Windows, method: str, channels_last: bool) -> None:
     bottom = whole(-3, 3, 2, 3, *w.sizes, dtype=torch.float64)
@@ -89,7 +90,7 @@ def test_pooling_equals_its_definition(w: Windows, method: str, channels_last: b
     np.testing.assert_allclose(top.numpy(), pool(bottom.numpy(), w, method), atol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(w=windows(), channels_last=st.booleans())
 def test_max_points_at_the_first_maximum_and_sends_its_gradient_there(
     w: Windows, channels_last: bool

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from digits.caffe.errors import LayerError
 from tests.caffe.layers.harness import build_layer, noise, run
+from tests.selection import examples
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
 
@@ -22,7 +23,7 @@ def pick_axis(data: st.DataObject, axes: int) -> tuple[int, str]:
     return axis, str(data.draw(st.sampled_from([axis, axis - axes])))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(shape=shapes, data=st.data())
 def test_reshape_keeps_the_values_in_order(shape: tuple[int, ...], data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(shape)))
@@ -45,7 +46,7 @@ def test_reshape_keeps_the_values_in_order(shape: tuple[int, ...], data: st.Data
     np.testing.assert_array_equal(top.numpy(), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(shape=shapes, data=st.data())
 def test_flatten_merges_axes(shape: tuple[int, ...], data: st.DataObject) -> None:
     start, start_text = pick_axis(data, len(shape))
@@ -58,7 +59,7 @@ def test_flatten_merges_axes(shape: tuple[int, ...], data: st.DataObject) -> Non
     np.testing.assert_array_equal(top.numpy(), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(shape=shapes, data=st.data())
 def test_concat_and_slice_are_each_others_inverse(
     shape: tuple[int, ...], data: st.DataObject
@@ -81,7 +82,7 @@ def test_concat_and_slice_are_each_others_inverse(
         torch.testing.assert_close(part, bottom, rtol=0, atol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(shape=shapes, data=st.data())
 def test_tile_repeats_along_an_axis(shape: tuple[int, ...], data: st.DataObject) -> None:
     axis, text = pick_axis(data, len(shape))
@@ -92,7 +93,7 @@ def test_tile_repeats_along_an_axis(shape: tuple[int, ...], data: st.DataObject)
     np.testing.assert_array_equal(run(layer, bottom)[0].numpy(), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(shape=shapes, data=st.data())
 def test_crop_cuts_to_the_size_of_the_second_bottom(
     shape: tuple[int, ...], data: st.DataObject

@@ -20,6 +20,7 @@ from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
 from tests.caffe.networks import TWO_LAYERS, build
+from tests.selection import examples
 
 
 def _equal(first: Net, second: Net) -> bool:
@@ -191,7 +192,7 @@ def _read_or_refuse(net: Net, path: Path) -> None:
         net.copy_from(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_cut_file_is_refused_or_has_whole_layers(
     saved_bytes: tuple[Net, Path, bytes], data: st.DataObject
@@ -201,7 +202,7 @@ def test_cut_file_is_refused_or_has_whole_layers(
     _read_or_refuse(net, path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_flipped_bytes_never_crash(
     saved_bytes: tuple[Net, Path, bytes], data: st.DataObject

@@ -35,6 +35,8 @@ net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" momentum: 0.9 weight_decay: 
 clip_gradients: 2 display: 1 snapshot_prefix: "snap" random_seed: 3 max_iter: {iterations}
 """
 
+pytestmark = pytest.mark.apart
+
 
 @pytest.fixture
 def source(make_database: MakeDatabase) -> str:
@@ -90,6 +92,7 @@ def test_two_processes_make_the_updates_of_one_with_twice_the_batch(
     assert log.count("Optimization Done.") == 2
 
 
+@pytest.mark.slow
 def test_a_resumed_training_of_two_gives_the_same_weights_to_the_bit(
     tmp_path: Path, source: str
 ) -> None:
