@@ -13,7 +13,7 @@ from digits.accounts.accounts import Accounts
 from digits.base.devices import Devices
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
-from digits.jobs.launcher import LocalLauncher
+from digits.jobs.launcher import Launcher, LocalLauncher
 from digits.jobs.resources import Resources
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
@@ -30,7 +30,11 @@ KINDS = Kinds([*BUILT_IN, JobKind(job_type=ProgramJob, page="datasets.show")])
 
 @contextmanager
 def running_app(
-    jobs_dir: Path, devices: Devices | None = None, kinds: Kinds = KINDS, **settings: Any
+    jobs_dir: Path,
+    devices: Devices | None = None,
+    kinds: Kinds = KINDS,
+    launcher: Launcher | None = None,
+    **settings: Any,
 ) -> Iterator[Flask]:
     """An application with its scheduler and pool started; it fetches from servers of the tests."""
     settings = {"url_allow": ("127.0.0.1",), **settings}
@@ -39,7 +43,7 @@ def running_app(
     scheduler = Scheduler(
         JobStore(jobs_dir, kinds.job_types),
         Resources.of(),
-        LocalLauncher(),
+        launcher or LocalLauncher(),
         environment=policies.environment,
         grace_s=2,
     )

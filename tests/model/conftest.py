@@ -15,6 +15,7 @@ from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
 from tests.apps import running_app
 from tests.conftest import wait_for_status
+from tests.launchers import RecordingLauncher
 from tests.model.requests import TINY, create, dataset_form
 from tests.model.workers import workers_of_others
 from tests.pictures import make_class_folders
@@ -30,8 +31,13 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    with running_app(tmp_path_factory.mktemp("models") / "jobs") as app:
+def launcher() -> RecordingLauncher:
+    return RecordingLauncher()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, launcher: RecordingLauncher) -> Iterator[Flask]:
+    with running_app(tmp_path_factory.mktemp("models") / "jobs", launcher=launcher) as app:
         # The pool's threads are there before the first test counts them.
         parse_net(app.extensions["digits"].pool, 'layer { name: "a" }')
         yield app
@@ -42,6 +48,16 @@ def models(app: Flask) -> Scheduler:
     """The application's scheduler."""
     scheduler: Scheduler = app.extensions["digits"].scheduler
     return scheduler
+
+
+@pytest.fixture
+def would_start(models: Scheduler, launcher: RecordingLauncher) -> Iterator[list[list[str]]]:
+    """Nothing is started in this test: the commands that would be."""
+    with launcher.recording() as commands:
+        yield commands
+        for job in models.jobs:
+            if job.status.is_active:
+                models.abort_job(job.id)
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ def test_a_json_body_that_is_nested_without_end_is_refused(client: FlaskClient, 
         assert "json" in errors(answer)
 
 
+@pytest.mark.usefixtures("would_start")
 def test_fields_of_other_methods_are_not_kept(
     client: FlaskClient, models: Scheduler, dataset: ImageClassificationDatasetJob
 ) -> None:
@@ -77,7 +78,6 @@ def test_fields_of_other_methods_are_not_kept(
     )
     assert answer.status_code == 200, answer.text
     assert "999" not in json.dumps(models.job(answer.json["id"]).settings.to_json())
-    models.abort_job(answer.json["id"])
 
 
 def convolutions(count: int, last: str) -> str:

@@ -23,7 +23,7 @@ from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.network.text import network_to_text, parse_network, standard_network_text
 from digits.model.network.training import NetworkOptions, make_networks
-from tests.conftest import wait_for_status
+from tests.conftest import wait_for_status, wait_until
 from tests.model.cases import facts
 from tests.model.requests import ROUTE, TINY, create, dataset_form, errors, token
 from tests.model.workers import stray_workers
@@ -41,6 +41,16 @@ def made(models: Scheduler, answer: Any) -> ImageClassificationModelJob:
 def finished(models: Scheduler, answer: Any) -> ImageClassificationModelJob:
     job = made(models, answer)
     wait_for_status(models, job.id, Status.DONE, Status.ERROR)
+    assert job.error is None
+    return job
+
+
+def begun(
+    models: Scheduler, answer: Any, would_start: list[list[str]]
+) -> ImageClassificationModelJob:
+    """A model whose training would be running now: all its files are there."""
+    job = made(models, answer)
+    wait_until(lambda: would_start)
     assert job.error is None
     return job
 
@@ -130,6 +140,7 @@ def test_a_previous_model_gives_its_network_alone(
     models: Scheduler,
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
+    would_start: list[list[str]],
 ) -> None:
     answer = create(
         client,
@@ -139,7 +150,7 @@ def test_a_previous_model_gives_its_network_alone(
         train_epochs="1",
         **{f"{trained.id}-snapshot": "0"},
     )
-    job = finished(models, answer)
+    job = begun(models, answer, would_start)
     assert not (job.dir / "pretrained.caffemodel").exists()
     assert "ip" in [layer.name for layer in deployed(job).layer]
 
@@ -175,11 +186,12 @@ def test_a_custom_network_starts_from_weights_on_the_server(
     models: Scheduler,
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
+    would_start: list[list[str]],
 ) -> None:
     weights = str(trained.snapshots()[4])
     form = custom(custom_network_snapshot=weights)
-    job = finished(models, create(client, dataset.id, **form))
-    assert f"Finetuning from {weights}" in (job.dir / "caffe_output.log").read_text()
+    job = begun(models, create(client, dataset.id, **form), would_start)
+    assert f"--weights={weights}" in would_start[0]
     assert not (job.dir / "pretrained.caffemodel").exists()
 
 
@@ -200,6 +212,7 @@ def test_what_fits_and_what_does_not_is_said_with_the_misfit_and_kept_with_the_m
     models: Scheduler,
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
+    would_start: list[list[str]],
 ) -> None:
     weights = str(trained.snapshots()[4])
     wider = TINY.replace("num_output: 4", "num_output: 5").replace('"ip"', '"scores"')
@@ -210,8 +223,10 @@ def test_what_fits_and_what_does_not_is_said_with_the_misfit_and_kept_with_the_m
     assert "scores (the file has no weights for it" in message
 
     renamed = TINY.replace('name: "ip"', 'name: "scores"')
-    job = finished(
-        models, create(client, dataset.id, **custom(renamed, custom_network_snapshot=weights))
+    job = begun(
+        models,
+        create(client, dataset.id, **custom(renamed, custom_network_snapshot=weights)),
+        would_start,
     )
     report = job.settings.weights_report
     assert report["loaded"] == ["conv"]
@@ -229,11 +244,12 @@ def test_a_custom_network_starts_from_uploaded_weights(
     models: Scheduler,
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
+    would_start: list[list[str]],
 ) -> None:
     weights = trained.snapshots()[4]
-    job = finished(models, create(client, dataset.id, **custom(), **uploaded(weights)))
+    job = begun(models, create(client, dataset.id, **custom(), **uploaded(weights)), would_start)
     assert (job.dir / "pretrained.caffemodel").read_bytes() == weights.read_bytes()
-    assert "Finetuning from pretrained.caffemodel" in (job.dir / "caffe_output.log").read_text()
+    assert "--weights=pretrained.caffemodel" in would_start[0]
     assert (job.settings.weights_report or {})["loaded"] == ["conv", "ip"]
     page = client.get(f"/models/images/classification/new?clone={job.id}").text
     assert str(job.dir / "pretrained.caffemodel") in page
@@ -414,7 +430,10 @@ def test_a_training_that_diverges_says_what_to_do(
 
 
 def test_a_model_is_made_by_a_json_body(
-    client: FlaskClient, models: Scheduler, dataset: ImageClassificationDatasetJob
+    client: FlaskClient,
+    models: Scheduler,
+    dataset: ImageClassificationDatasetJob,
+    would_start: list[list[str]],
 ) -> None:
     body = {
         "model_name": "By JSON",
@@ -425,7 +444,7 @@ def test_a_model_is_made_by_a_json_body(
         "lr_multistep_values": [20, 40],
         "use_mean": False,
     }
-    job = finished(models, client.post(ROUTE, json=body))
+    job = begun(models, client.post(ROUTE, json=body), would_start)
     assert job.settings.lr_multistep_values == (20, 40)
     assert job.settings.use_mean is False
     net = prototxt.read_net(job.dir / "train_val.prototxt")
@@ -463,6 +482,7 @@ def deployed(job: ImageClassificationModelJob) -> Any:
     return prototxt.read_net(job.dir / "deploy.prototxt")
 
 
+@pytest.mark.usefixtures("would_start")
 def test_a_browser_is_sent_to_the_new_model(
     app: Flask, models: Scheduler, dataset: ImageClassificationDatasetJob
 ) -> None:
@@ -471,4 +491,5 @@ def test_a_browser_is_sent_to_the_new_model(
     answer = client.post("/models/images/classification", data=form)
     assert answer.status_code == 303
     job_id = answer.headers["Location"].rpartition("/")[2]
-    wait_for_status(models, job_id, Status.DONE)
+    wait_for_status(models, job_id, Status.RUNNING)
+    assert models.job(job_id).name == "By form"
