@@ -22,7 +22,7 @@ from digits.home.machine_panel import machine_panel
 from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.status import Status
 from digits.web.answers import created, scheduler, services, wants_json
-from digits.web.forms import DigitsForm, submitted_values
+from digits.web.forms import DigitsForm, require_fields, single_value, submitted_values
 from digits.web.logins import may_change, owner_name
 
 blueprint = Blueprint("home", __name__)
@@ -139,7 +139,7 @@ def ask_before_delete() -> ResponseReturnValue:
 @blueprint.post("/jobs/delete")
 def delete_jobs() -> ResponseReturnValue:
     """Delete several jobs (`ids`); those that cannot be deleted are named with the reason."""
-    _require_token()
+    _require_token("ids")
     wanted = _ids(submitted_values().getlist("ids"))
     if not wanted:
         raise FormError({"ids": ["No job is named. Send the ids of the jobs to delete."]})
@@ -161,10 +161,12 @@ def _ids(values: Sequence[str]) -> list[str]:
     return [job_id.strip() for text in values for job_id in text.split(",") if job_id.strip()]
 
 
-def _require_token() -> None:
-    """Refuse a browser's form without the token that our pages carry."""
-    form = DigitsForm.submitted()
+def _require_token(*also_known: str) -> None:
+    """Refuse a browser's form without the token that our pages carry, and unknown fields."""
+    form = DigitsForm.submitted(also_known)
     if not form.validate():
+        if form.unknown:
+            raise FormError(form.unknown)
         raise CSRFError("The form was open for too long, or cookies are off.")
 
 
@@ -181,9 +183,10 @@ def rename_job(job_id: str) -> ResponseReturnValue:
 
     With `job_notes_were`, which the writer began from, notes that somebody changed meanwhile stay.
     """
-    if "job_notes" in request.form:
-        return _change_notes(job_id, request.form["job_notes"])
-    name = request.form.get("job_name", "").strip()
+    require_fields("job_name", "job_notes", "job_notes_were")
+    if "job_notes" in submitted_values():
+        return _change_notes(job_id, single_value("job_notes"))
+    name = single_value("job_name").strip()
     if not name:
         raise FormError({"job_name": ["The name is empty. Give the job a name."]})
     if len(name) > LONGEST_NAME:
@@ -200,8 +203,10 @@ def _change_notes(job_id: str, notes: str) -> str:
     if "\0" in notes:
         raise FormError({"job_notes": ["The notes hold a NUL character; leave it out."]})
     # Browsers send a text area's lines with CR and LF.
-    notes, were = notes.replace("\r\n", "\n"), request.form.get("job_notes_were")
-    scheduler().set_notes(job_id, notes, were and were.replace("\r\n", "\n"))
+    values = submitted_values()
+    were = single_value("job_notes_were") if "job_notes_were" in values else None
+    notes, were = notes.replace("\r\n", "\n"), were and were.replace("\r\n", "\n")
+    scheduler().set_notes(job_id, notes, were)
     return "Notes saved."
 
 

@@ -21,6 +21,7 @@ from digits.jobs.log_reader import Found, LogPart
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 from digits.web.answers import in_thread, scheduler, wants_json
+from digits.web.forms import require_fields, single_value
 from digits.web.markdown import notes_html
 
 blueprint = Blueprint("jobs", __name__)
@@ -67,7 +68,8 @@ def contents(job_id: str) -> ResponseReturnValue:
 def preview_notes(job_id: str) -> ResponseReturnValue:
     """Notes (`job_notes`) as they would be shown: an HTML fragment."""
     scheduler().job(job_id)
-    text = request.form.get("job_notes", "")
+    require_fields("job_notes")
+    text = single_value("job_notes")
     if len(text) > LONGEST_NOTES:
         raise FormError({"job_notes": [f"The notes have more than {LONGEST_NOTES:,} characters."]})
     return Response(in_thread(notes_html, text), mimetype="text/html")

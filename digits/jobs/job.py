@@ -37,10 +37,13 @@ class _AlwaysWritten(TypedDict):
 
 
 class JobRecord(_AlwaysWritten, total=False):
-    """What every job.json holds; earlier versions wrote neither notes nor an owner."""
+    """What every job.json holds; earlier versions wrote neither notes nor an owner.
+
+    A group is written where there is one."""
 
     notes: str
     owner: str
+    group: str
 
 
 class Job:
@@ -64,6 +67,8 @@ class Job:
         self.notes = ""
         # The user who made it; empty without logins, and then it is the admins'.
         self.owner = ""
+        # What it has in common with other jobs; empty where it belongs to none.
+        self.group = ""
         self.settings = settings
         self.history = StatusHistory()
         # In the queue: the lower, the sooner.  A number, since clocks are set; older jobs have 0.
@@ -157,6 +162,7 @@ class Job:
             "name": self.name,
             "notes": self.notes,
             "owner": self.owner,
+            **({"group": self.group} if self.group else {}),
             **({"place": self.place} if self.place else {}),
             "history": self.history.to_json(),
             "settings": self.settings.to_json(),
@@ -168,9 +174,10 @@ class Job:
         """A job as `to_json` wrote it; JobUnreadable when it is not."""
         require(data, JobRecord, "the job")
         require_id(job_dir.name, "the folder's name")
-        owner = data.get("owner", "")
+        owner, group = data.get("owner", ""), data.get("group", "")
         require_shown(data["name"], "the name")
         require_shown(owner, "the owner")
+        require_shown(group, "the group")
         try:
             settings = cls.settings_type.from_json(data["settings"])
         except FormError as error:
@@ -178,6 +185,7 @@ class Job:
         job = cls(job_dir, data["name"], settings)
         # Jobs of earlier versions have no notes.
         job.notes, job.owner = data.get("notes", ""), owner
+        job.group = group
         job.place = data.get("place", 0)
         require(job.place, Annotated[int, Minimum(0)], "the place in the queue")
         job.history = StatusHistory.from_json(data["history"])

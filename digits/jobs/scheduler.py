@@ -230,6 +230,7 @@ class Scheduler:
         settings: JobSettings,
         fill: Callable[[Job], None] | None = None,
         owner: str = "",
+        group: str = "",
     ) -> Job:
         """Make a job of the user `owner` and its folder, and put it into the queue.
 
@@ -237,7 +238,7 @@ class Scheduler:
         to the caller, and nothing of the job is left.  Raises StorageError when there is no room.
         """
         job = self.store.create(job_type, name, settings)
-        job.owner = owner
+        job.owner, job.group = owner, group
         self._jobs.in_between.add(job.id)
         try:
             with self.store.writing():
@@ -326,6 +327,13 @@ class Scheduler:
     def rename_job(self, job_id: str, name: str) -> str:
         """Give a job another name; answers the old one.  Raises JobNotFound or StorageError."""
         return self._set_attribute(job_id, "name", name)
+
+    def set_group(self, job_id: str, group: str) -> str:
+        """Put a job into a group, or with "" into none; answers the one it was in.
+
+        Raises JobNotFound or StorageError.
+        """
+        return self._set_attribute(job_id, "group", group)
 
     def set_notes(self, job_id: str, notes: str, were: str | None = None) -> None:
         """Replace a job's notes.  Raises JobNotFound or StorageError.

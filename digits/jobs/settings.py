@@ -10,7 +10,7 @@ Elsewhere: the settings of a kind, and its form (beside the kind's job).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache, partial
 from types import UnionType
@@ -31,7 +31,7 @@ class JobSettings:
 
     A field's type is one of bool, int, float, str, a Literal of texts, `dict[str, Any]` (any
     object), `tuple[X, ...]` (a list), Any, a number with `Minimum` (`record.py`), or one of these
-    `| None`.
+    `| None`, or any of them with `|` between them.
     """
 
     # What a newer version wrote beside what is known here.
@@ -128,11 +128,11 @@ def _looked_up(settings_type: Any) -> Mapping[str, _JsonField]:
 
 
 def _described(each: Field[Any], kind: Any) -> _JsonField:
-    may_be_none = get_origin(kind) in (Union, UnionType)
-    if may_be_none:
-        kind = next(each for each in get_args(kind) if each is not type(None))
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    may_be_none = type(None) in kinds
+    readers = [_reader_of(each) for each in kinds if each is not type(None)]
     return _JsonField(
-        read=_reader_of(kind),
+        read=readers[0] if len(readers) == 1 else partial(_either, readers),
         default=each.default,
         may_be_none=may_be_none,
         is_required=each.default is MISSING,
@@ -153,6 +153,15 @@ def _reader_of(kind: Any) -> Reader:
     if origin is Literal:
         return partial(_one_of, arguments)
     return _READERS[origin or kind]
+
+
+def _either(readers: Sequence[Reader], value: Any) -> Any:
+    for read in readers[:-1]:
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return readers[-1](value)
 
 
 def _list(read: Reader, value: Any) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ from flask_wtf.file import FileField
 from wtforms import StringField
 
 from digits.model.training.solver import POLICY_TITLES, LearningRate, preview
-from digits.web.forms import ChoiceField, DigitsForm, NumberField, shown, submitted_values
+from digits.web.forms import ChoiceField, DigitsForm, NumberField, number_text
+from digits.web.words import shown
 
 LARGEST_RATE = 1000.0
 LARGEST_GAMMA = 100.0
@@ -47,6 +48,8 @@ def _power(label: str, default: float, description: str) -> NumberField:
 class PercentListField(StringField):  # type: ignore[misc]
     """Growing numbers above 0 and up to 100 with commas between them; its data is a tuple."""
 
+    takes_several = True
+
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Read the text; raises ValueError, which WTForms puts at the field."""
         if valuelist:
@@ -56,7 +59,7 @@ class PercentListField(StringField):  # type: ignore[misc]
     def _value(self) -> str:
         if self.raw_data:
             return ",".join(str(value) for value in self.raw_data)
-        return ",".join(f"{value:g}" for value in self.data or ())
+        return ",".join(number_text(value) for value in self.data or ())
 
 
 class UploadField(FileField):  # type: ignore[misc]
@@ -71,6 +74,8 @@ class UploadField(FileField):  # type: ignore[misc]
 
 class NumberListField(StringField):  # type: ignore[misc]
     """Up to `most` finite numbers with commas between them; its data is a tuple."""
+
+    takes_several = True
 
     def __init__(self, label: str, *, most: int, low: float, high: float, **options: Any) -> None:
         super().__init__(label, **options)
@@ -102,11 +107,14 @@ class NumberListField(StringField):  # type: ignore[misc]
     def _value(self) -> str:
         if self.raw_data:
             return ",".join(str(value) for value in self.raw_data)
-        return ",".join(f"{value:g}" for value in self.data or ())
+        return ",".join(number_text(value) for value in self.data or ())
 
 
 class LearningRateForm(DigitsForm):
     """The fields of a learning rate; steps are percent of the training."""
+
+    # The preview changes nothing.
+    needs_token = False
 
     learning_rate = NumberField(
         "Base learning rate", above=0, high=LARGEST_RATE, default=LearningRate.learning_rate,
@@ -168,11 +176,6 @@ class LearningRateForm(DigitsForm):
         LearningRate.lr_sigmoid_gamma,
         "How steeply the rate falls there. 0.1, the default, spreads it over half of the training.",
     )
-
-    @classmethod
-    def submitted_without_token(cls) -> LearningRateForm:
-        """The form with the values of a request that changes nothing, so needs no CSRF token."""
-        return cls(formdata=submitted_values(), meta={"csrf": False})
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check the fields that apply, then the curve as a whole."""

@@ -34,6 +34,10 @@ ORIGINAL_FILE = "original.prototxt"
 TRAIN_VAL_FILE = "train_val.prototxt"
 DEPLOY_FILE = "deploy.prototxt"
 PRETRAINED_FILE = "pretrained.caffemodel"
+# In place of an epoch: the last snapshot where one is used, and what the training began from where
+# another training begins with it.
+LAST_SNAPSHOT = "-1"
+FIRST_WEIGHTS = -1
 
 
 class ModelJob(Job):
@@ -108,14 +112,14 @@ class ModelJob(Job):
         return self.train_task.snapshots()
 
     def snapshot(self, epoch: str | None) -> tuple[float | int, Path]:
-        """The snapshot of an epoch, as text; the last one when it is empty.
+        """The snapshot of an epoch, as text; the last one when it is empty or -1.
 
         Raises FormError at `snapshot_epoch` when there is none.
         """
         snapshots = self.snapshots()
         if not snapshots:
             raise _no_snapshot("This model has no snapshot yet. Wait for its first one.")
-        if epoch is None or not epoch.strip():
+        if epoch is None or epoch.strip() in ("", LAST_SNAPSHOT):
             return list(snapshots.items())[-1]
         with contextlib.suppress(ValueError):
             for known, path in snapshots.items():
@@ -123,6 +127,20 @@ class ModelJob(Job):
                     return known, path
         known_epochs = ", ".join(f"{known:g}" for known in snapshots)
         raise _no_snapshot(f"There is no snapshot of epoch {epoch[:40]!r}, but of {known_epochs}.")
+
+    def weights_of(self, epoch: float) -> Path | None:
+        """The weights that another training begins with: of a snapshot, or what this began from.
+
+        None where this began from random ones.  Raises FormError when they are not there.
+        """
+        if epoch != FIRST_WEIGHTS:
+            return self.snapshot(f"{epoch!r}")[1]
+        weights = self.pretrained_weights()
+        path = weights and self.dir / weights
+        if path and not path.is_file():
+            message = f"The weights that {self.name} began from are gone: {path}."
+            raise FormError({"previous_networks": [message]})
+        return path
 
     def pretrained_weights(self) -> Path | None:
         """Weights to start from: copied into the folder, or a file on the server."""

@@ -26,7 +26,8 @@ from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_ne
 from digits.model.training.charts import preview_chart
 from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
-from digits.web.forms import shown
+from digits.web.forms import require_fields, single_value
+from digits.web.words import shown
 
 blueprint = Blueprint("models", __name__)
 
@@ -106,7 +107,9 @@ def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
     """An archive of a snapshot (`epoch`, or form `snapshot_epoch`; default: the last one)."""
     job = find_model(job_id)
     kind = archives.kind_of(extension)
-    epoch, weights = job.snapshot(request.form.get("snapshot_epoch") or request.args.get("epoch"))
+    require_fields("snapshot_epoch", "epoch")
+    named = [single_value("snapshot_epoch"), single_value("epoch"), request.args.get("epoch")]
+    epoch, weights = job.snapshot(next(filter(None, named), None))
     name = f"{job.id}_epoch_{epoch:g}.{extension}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
     pieces = kind.make(job.archive_members(epoch, weights))
@@ -169,11 +172,12 @@ def customize() -> ResponseReturnValue:
 
     With the path of the weights of `snapshot_epoch`, when one is named that is not 0.
     """
-    name = request.args.get("network", "").strip()
+    require_fields("network", "snapshot_epoch")
+    name = (request.args.get("network") or single_value("network")).strip()
     if name in STANDARD_NETWORKS:
         return jsonify({"network": standard_network_text(name), "snapshot": None})
     job = find_model(name)
-    epoch = request.form.get("snapshot_epoch", "").strip()
+    epoch = single_value("snapshot_epoch").strip()
     if epoch in ("", "0"):
         return jsonify({"network": job.network_text(), "snapshot": None})
     snapshot = str(job.snapshot(epoch)[1])
@@ -192,13 +196,14 @@ def visualize_network() -> ResponseReturnValue:
     `format` png or svg; with a `dataset` that is Done, it is drawn as it would be trained on it,
     with the shapes of its blobs.
     """
-    kind = request.form.get("format", "png").strip()
+    require_fields("format", "custom_network", "dataset")
+    kind = single_value("format").strip() or "png"
     if kind not in PICTURE_TYPES:
         raise FormError({"format": [f"The format is png or svg. Received: {shown(kind)}."]})
-    text = clean_text(request.form.get("custom_network", ""))
+    text = clean_text(single_value("custom_network"))
     try:
         net = parse_given(services().pool, text)
-        source = source_to_draw(net, text, request.form.get("dataset", ""))
+        source = source_to_draw(net, text, single_value("dataset"))
         picture = draw_network(services().pool, source, kind, all_states=True, timeout_s=DRAW_S)
     except NetworkError as error:
         raise FormError({"custom_network": [message_with_line(error, text)]}) from error
@@ -215,10 +220,17 @@ def visualize_network() -> ResponseReturnValue:
 @blueprint.post("/visualize-lr")
 def visualize_lr() -> ResponseReturnValue:
     """The learning rate at 0 to 100 percent of a training, for a chart."""
-    form = LearningRateForm.submitted_without_token()
+    # Scripts send the whole form of a model, of which this reads a part.
+    form = LearningRateForm.submitted(also_known=_fields_of_models())
     if not form.validate():
         return jsonify({"errors": form.all_errors}), 400
     return jsonify({"data": preview_chart(preview(form.rate()))})
+
+
+def _fields_of_models() -> set[str]:
+    """The names of all fields that the forms of models have."""
+    forms = [kind.form for kind in services().kinds.to_make("model") if kind.form]
+    return {field.name for form in forms for field in form(formdata=None, meta={"csrf": False})}
 
 
 def source_to_draw(net: NetParameter, text: str, dataset_id: str) -> NetSource:

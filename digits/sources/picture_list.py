@@ -7,7 +7,8 @@ another one, or a user who wants its pictures classified.
   a zero byte, or of more than 16 KiB, is refused: that is no list.
 - The last word of a line is its label when it is a whole number, as Caffe's convert_imageset reads
   one: digits with a sign or without, so `a.png +1` and `a.png 01` have the label 1.  Labels count
-  the lines of labels.txt from 0; a negative one, or one that has no line there, is refused.
+  the lines of labels.txt from 0; a negative one is refused.  One that has no line there is refused
+  for datasets; of pictures to classify it counts as no label, as in DIGITS since 3.3.
 - What is before it is the path: blanks (of ASCII) around it do not count, those in it do.  A line
   whose last word is something else has no label and is all path.  Datasets need a label on each
   line; for pictures to classify it may be left out.
@@ -87,6 +88,14 @@ def parse_line(line: bytes, categories: int | None = None) -> Entry | None:
 
     Raises BadLine for what is no text, and for a label that cannot be one.
     """
+    entry = _read_line(line)
+    if entry is not None and entry.label is not None:
+        _check_label(entry.label, categories)
+    return entry
+
+
+def _read_line(line: bytes) -> Entry | None:
+    """What a line says, whatever its label; None if it is empty."""
     if len(line.removesuffix(b"\n")) > LONGEST_LINE_BYTES:
         raise BadLine(
             f"the line has more than {LONGEST_LINE_BYTES:,} bytes; it must be `path label`.",
@@ -100,8 +109,6 @@ def parse_line(line: bytes, categories: int | None = None) -> Entry | None:
         raise _no_text() from error
     if "\0" in text:
         raise _no_text()
-    if label is not None:
-        _check_label(label, categories)
     return Entry(text, label) if text else None
 
 
@@ -117,18 +124,28 @@ def parse_lines(
 ) -> Iterator[Entry | None]:
     """An entry a line, None for an empty one; ends after `limit` entries.
 
-    Raises ListError, naming the first line that cannot be used.
+    A label that is too large for the `categories` counts as none.  Raises ListError, naming the
+    first line that cannot be used.
     """
     count = 0
     for number, line in enumerate(lines, 1):
         if limit is not None and count >= limit:
             return
         try:
-            entry = parse_line(_unmarked(line) if number == 1 else line, categories)
+            entry = _read_line(_unmarked(line) if number == 1 else line)
+            if entry is not None and entry.label is not None:
+                entry = _without_large_label(entry, entry.label, categories)
         except BadLine as bad:
             raise ListError(f"Line {number} {bad.told}") from bad
         count += entry is not None
         yield entry
+
+
+def _without_large_label(entry: Entry, label: int, categories: int) -> Entry:
+    if label >= categories:
+        return Entry(entry.path)
+    _check_label(label, categories)
+    return entry
 
 
 def is_url(text: str) -> bool:

@@ -107,6 +107,7 @@ def job_summary(job: Job) -> dict[str, Any]:
         "status": job.status.value,
         "directory": str(job.dir),
         **({"owner": job.owner} if job.owner else {}),
+        **({"group": job.group} if job.group else {}),
     }
 
 

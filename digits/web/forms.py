@@ -10,25 +10,35 @@ import codecs
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from flask import request
 from flask_wtf import FlaskForm
+from flask_wtf.csrf import CSRFError
 from werkzeug.datastructures import (
     CombinedMultiDict,
     FileStorage,
     ImmutableMultiDict,
     MultiDict,
 )
-from wtforms import FloatField, IntegerField, SelectField, StringField, ValidationError
+from wtforms import (
+    BooleanField,
+    FloatField,
+    IntegerField,
+    SelectField,
+    StringField,
+    ValidationError,
+)
 from wtforms.fields import Field
 from wtforms.fields.choices import SelectChoice
 
 from digits.errors import FormError
 from digits.sources.paths import PathNotAllowed
 from digits.web.answers import services, wants_json
+from digits.web.field_names import comes_from_a_script, problems, require_known
+from digits.web.words import field_name, neither, shown, yes_or_no
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -37,14 +47,27 @@ Validator = Callable[[Any, Field], None]
 
 BYTE_ORDER_MARK = "\ufeff"
 LONGEST_NAME = 500
+ONE_VALUE = "A list was sent in JSON; this takes one value."
+NO_FLAG = "true was sent in JSON; this takes a text or a number."
+A_VALUE = "Send a text, a number, true, false, null, or a list of them."
 LONGEST_PATH = 4096  # Linux takes no longer ones
+
+
+class JsonFlag(str):
+    """true or false of a JSON body: a word for a box, and no text for anything else."""
+
+    __slots__ = ()
+
+    @property
+    def is_false(self) -> bool:
+        return self == "false"
 
 
 def submitted_values() -> Any:
     """The values and uploads of this request, from a form or a JSON object.
 
-    In JSON, true stands for a ticked box; false and null for a field that is not sent.
-    Raises FormError when a JSON body is no object.
+    In JSON, true and false stand for a box that is ticked or not; null, and false elsewhere, for a
+    field that is not sent.  Raises FormError when a JSON body is no object, or holds one.
     """
     if not request.is_json:
         _require_text(request.form)
@@ -83,6 +106,32 @@ def _text_of(upload: FileStorage) -> str:
     return unmarked(data.decode("utf-16" if is_utf_16 else "utf-8", "replace"))
 
 
+def single_value(name: str) -> str:
+    """The field `name` of this request as a text; empty when it is not sent.
+
+    Raises FormError for a list of them.
+    """
+    value = submitted_values().get(name, "")
+    if name in lists_in_json():
+        raise FormError({name: [ONE_VALUE]})
+    if isinstance(value, FileStorage) or (isinstance(value, JsonFlag) and value.is_false):
+        return ""
+    return str(value)
+
+
+def require_fields(*names: str) -> None:
+    """Raise FormError for a script's fields that are none of `names`, in routes without a form."""
+    require_known(submitted_values(), names)
+
+
+def lists_in_json() -> frozenset[str]:
+    """The names of the fields that a JSON body sends as lists."""
+    body = request.get_json(silent=True) if request.is_json else None
+    if not isinstance(body, dict):
+        return frozenset()
+    return frozenset(name for name, value in body.items() if isinstance(value, list))
+
+
 def _require_text(values: MultiDict[str, str]) -> None:
     """Raise FormError for what looks like text and is none: half characters, and NULs."""
     for name, value in values.items(multi=True):
@@ -95,11 +144,6 @@ def _require_text(values: MultiDict[str, str]) -> None:
             raise FormError({field_name(name): [message]}) from None
 
 
-def field_name(name: str) -> str:
-    """A field's name as it was sent, fit for an answer."""
-    return name[:80].encode("utf-8", "replace").decode()
-
-
 def _json_values() -> MultiDict[str, Any]:
     """The values of a JSON body.  Raises FormError, and RecursionError for one nested deeply."""
     body = request.get_json(silent=True)
@@ -108,9 +152,12 @@ def _json_values() -> MultiDict[str, Any]:
     values: MultiDict[str, Any] = MultiDict()
     for name, value in body.items():
         for item in value if isinstance(value, list) else [value]:
-            if item is True:
-                values.add(name, "y")
-            elif item is not None and item is not False:
+            if isinstance(item, bool):
+                values.add(name, JsonFlag("true" if item else "false"))
+            elif isinstance(item, list | dict):
+                kind = "a list" if isinstance(item, list) else "an object"
+                raise FormError({field_name(name): [f"The value is {kind} in JSON. {A_VALUE}"]})
+            elif item is not None:
                 values.add(name, str(item))
     return values
 
@@ -118,18 +165,84 @@ def _json_values() -> MultiDict[str, Any]:
 class DigitsForm(FlaskForm):  # type: ignore[misc]
     """A form whose CSRF token is asked of browsers' forms and not of scripts' JSON routes."""
 
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        """What forms do by themselves."""
+
+        absent_is_usual = False
+
     # Forms that change nothing may be sent without a token.
     needs_token: ClassVar[bool] = True
 
+    # What a route reads beside the fields.
+    also_known: ClassVar[Collection[str]] = ()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # What is wrong with names that are no fields of this form.
+        self.unknown: dict[str, list[str]] = {}
+
     @classmethod
-    def submitted(cls) -> Self:
-        """The form with the values of this request."""
-        form = cls(formdata=submitted_values(), meta={"csrf": cls.needs_token and not wants_json()})
+    def submitted(cls, also_known: Collection[str] = ()) -> Self:
+        """The form with the values of this request.
+
+        A script's field that is neither the form's nor `also_known` is an error of the form.
+        """
+        values = submitted_values()
+        # What is left out of a browser's form is a box that is not ticked; a script that leaves it
+        # out wants what is usual.
+        meta: dict[str, Any] = {"absent_is_usual": comes_from_a_script()}
+        if not cls.needs_token or wants_json():
+            meta["csrf"] = False
+        form = cls(formdata=cls._without_false(values), meta=meta)
         for field in form:
             # `curl -F custom_network=@net.prototxt` sends a file, and means its text.
             if isinstance(field, StringField) and isinstance(field.data, FileStorage):
                 field.data = _text_of(field.data)
+        known = [field.name for field in form]
+        form.unknown = problems(values, [*known, *cls.also_known, *also_known])
+        form._refuse_other_json(values)
         return form
+
+    @classmethod
+    def _without_false(cls, values: Any) -> Any:
+        """The values but for false in JSON where there is no box."""
+        if not request.is_json:
+            return values
+        pairs = [
+            (name, value)
+            for name, value in values.items(multi=True)
+            if not (isinstance(value, JsonFlag) and value.is_false)
+            or getattr(getattr(getattr(cls, name, None), "field_class", None), "takes_words", False)
+        ]
+        return ImmutableMultiDict(pairs)
+
+    def _refuse_other_json(self, values: MultiDict[str, Any]) -> None:
+        """Put errors at fields that take one value, or no true, and were sent such in JSON."""
+        lists = lists_in_json()
+        for field in self:
+            value = values.get(field.name)
+            is_true = isinstance(value, JsonFlag) and not value.is_false
+            if field.name in lists and not getattr(field, "takes_several", False):
+                field.process_errors = [ONE_VALUE]
+            elif is_true and not getattr(field, "takes_words", False):
+                field.process_errors = [NO_FLAG]
+
+    def with_other_values(self, values: Mapping[str, Any]) -> Self:
+        """The form with these values in place of those that were sent.
+
+        Raises CSRFError where a browser's form lacks the token.
+        """
+        token = self._fields.get("csrf_token")
+        if token is not None and not token.validate(self):
+            raise CSRFError("The form was open for too long, or cookies are off.")
+        form = type(self)(formdata=None, data=values, meta={"csrf": False})
+        form.unknown = self.unknown
+        return form
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check every field, and the names of what was sent."""
+        good = super().validate(extra_validators)
+        return good and not self.all_errors
 
     def values_of(self, settings_type: type[DataclassInstance]) -> dict[str, Any]:
         """What stands in the fields that `settings_type` has, by name."""
@@ -154,6 +267,7 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
     def all_errors(self) -> dict[str, list[str]]:
         """The messages by field; those of the whole form under `form`."""
         found = {name: [str(text) for text in texts] for name, texts in self.errors.items() if name}
+        found.update(self.unknown)
         if self.form_errors:
             found["form"] = [str(text) for text in self.form_errors]
         return found
@@ -176,6 +290,30 @@ class ChoiceField(SelectField):  # type: ignore[misc]
             raise ValidationError(
                 f"{shown(str(self.data))} is not a choice. Choose one of {', '.join(known)}."
             )
+
+
+class YesNoField(BooleanField):  # type: ignore[misc]
+    """A box: ticked or not in a browser, a word for yes or no from a script (`words.py`)."""
+
+    takes_words = True
+
+    @property
+    def is_left_to_us(self) -> bool:
+        """Whether a script has not sent it, so that it is as usual."""
+        return bool(self.meta.absent_is_usual) and not self.raw_data
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        """Read the word; raises ValueError, which WTForms puts at the field."""
+        if not valuelist:
+            # What WTForms has put there is the usual value.
+            if not self.meta.absent_is_usual:
+                self.data = False
+            return
+        text = str(valuelist[0])
+        said = yes_or_no(text)
+        self.data = bool(said)
+        if said is None:
+            raise ValueError(neither(text))
 
 
 class WholeNumberField(IntegerField):  # type: ignore[misc]
@@ -236,10 +374,15 @@ class NumberField(FloatField):  # type: ignore[misc]
                 self.data = None
                 raise ValueError(f"{shown(text)} is not a finite number.")
 
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else number_text(self.data)
 
-def shown(text: str, longest: int = 60) -> str:
-    """A received text as messages quote it: short, whatever was sent."""
-    return repr(text if len(text) <= longest else text[:longest] + "…")
+
+def number_text(value: float) -> str:
+    """A number as people write it: 33 for 33.0, and all digits of any other."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
 
 
 def required_name(form: Any, field: Field) -> None:
@@ -247,10 +390,44 @@ def required_name(form: Any, field: Field) -> None:
     field.data = (field.data or "").strip()
     if not field.data:
         raise ValidationError("The name is empty. Give it a name to find it by.")
-    if len(field.data) > LONGEST_NAME:
+    one_line(form, field)
+
+
+def one_line(form: Any, field: Field) -> None:
+    """A text of one line that can be shown; it may be empty."""
+    field.data = (field.data or "").strip()
+    _check_line(field.data)
+
+
+def one_line_of(name: str) -> str:
+    """The same of a request without a form; FormError."""
+    text = single_value(name).strip()
+    try:
+        _check_line(text)
+    except ValidationError as error:
+        raise FormError({name: [str(error)]}) from error
+    return text
+
+
+def _check_line(text: str) -> None:
+    if len(text) > LONGEST_NAME:
         raise ValidationError(f"The name has more than {LONGEST_NAME} characters.")
-    if not field.data.isprintable():
+    if not text.isprintable():
         raise ValidationError("The name holds characters that cannot be shown.")
+
+
+class JobForm(DigitsForm):
+    """The form of a new job."""
+
+    needs_token = True
+    # Another job's id: its settings are taken in place of what is sent (each kind's views).
+    also_known = ("clone",)
+
+    group_name = StringField(
+        "Group",
+        [one_line],
+        description="A name that jobs have in common, so that they can be found together.",
+    )
 
 
 def server_path(text: str, *, folder: bool) -> Path:

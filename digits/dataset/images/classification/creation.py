@@ -32,8 +32,9 @@ def create_dataset(
     settings: ImageClassificationDatasetSettings,
     files: Mapping[str, Writer] | None = None,
     owner: str = "",
+    group: str = "",
 ) -> Job:
-    """The job of the user `owner` that `settings` ask for, in the queue.
+    """The job of the user `owner`, in `group`, that `settings` ask for, in the queue.
 
     Its tasks may read what `paths` allows now.  `files` are those that its folder begins with, by
     name: an archive, or labels and lists.  Raises StorageError when there is no room.
@@ -51,7 +52,7 @@ def create_dataset(
             write(job.dir / file_name)
 
     return scheduler.add_job(
-        ImageClassificationDatasetJob, name, settings, write_files, owner=owner
+        ImageClassificationDatasetJob, name, settings, write_files, owner=owner, group=group
     )
 
 

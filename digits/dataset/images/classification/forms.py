@@ -1,7 +1,7 @@
 """The form of a new classification dataset: its fields, and which of them matter when.
 
-Field names and defaults are a public interface; the defaults stand in `settings.py`.  A checkbox
-that is absent from a POST is off.
+Field names and defaults are a public interface; the defaults stand in `settings.py`.  A box
+that is absent from a browser's POST is off; a script that leaves it out gets the default.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from flask_wtf.file import FileField
 from werkzeug.datastructures import FileStorage
-from wtforms import BooleanField, StringField, ValidationError
+from wtforms import StringField, ValidationError
 
 from digits.base.progress import printable
 from digits.dataset.images.classification.creation import LARGEST_SEED
@@ -24,13 +24,14 @@ from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
 from digits.sources.picture_list import LABELS_FILE, is_url
 from digits.web.forms import (
     ChoiceField,
-    DigitsForm,
+    JobForm,
     NumberField,
     WholeNumberField,
+    YesNoField,
     required_name,
     server_path,
-    shown,
 )
+from digits.web.words import shown
 
 MOST_PER_CLASS = 100_000_000
 LONGEST_FILE_NAME = 200
@@ -81,7 +82,7 @@ def _list_fields(which: str, title: str) -> dict[str, Any]:
     }
 
 
-class ImageClassificationDatasetForm(DigitsForm):
+class ImageClassificationDatasetForm(JobForm):
     """What a new dataset is made from, and how its pictures are stored."""
 
     dataset_name = StringField(
@@ -180,28 +181,28 @@ class ImageClassificationDatasetForm(DigitsForm):
         description="The share of each category that training never sees. 0 by default: keep some "
         "when you choose between models by their validation.",
     )  # fmt: skip
-    has_val_folder = BooleanField(
+    has_val_folder = YesNoField(
         "Separate validation images folder",
         description="Tick it when validation pictures have a folder of their own. Off by default: "
         "they are taken from the training folder.",
     )
-    has_test_folder = BooleanField(
+    has_test_folder = YesNoField(
         "Separate test images folder",
         description="Tick it when test pictures have a folder of their own. Off by default: they "
         "are taken from the training folder.",
     )
 
-    textfile_use_local_files = BooleanField(
+    textfile_use_local_files = YesNoField(
         "Use local paths on the server",
         description="Tick it when the text files lie on the server. Off by default: they are "
         "uploaded from your computer.",
     )
-    textfile_use_val = BooleanField(
+    textfile_use_val = YesNoField(
         "Validation set", default=Settings.textfile_use_val,
         description="A second text file, to check the network with while it learns. On by default: "
         "without it there is no accuracy.",
     )  # fmt: skip
-    textfile_use_test = BooleanField(
+    textfile_use_test = YesNoField(
         "Test set",
         description="A third text file, of pictures that training never sees. Off by default.",
     )
@@ -209,7 +210,7 @@ class ImageClassificationDatasetForm(DigitsForm):
         "Labels", description="A text file with the name of one category on each line."
     )
     textfile_local_labels_file = StringField("Labels", description="The file's path on the server.")
-    textfile_shuffle = BooleanField(
+    textfile_shuffle = YesNoField(
         "Shuffle lines", default=Settings.textfile_shuffle,
         description="On by default: networks learn badly from pictures that come category by "
         "category.",
@@ -224,6 +225,7 @@ class ImageClassificationDatasetForm(DigitsForm):
         if self.method.data in ("folder", "archive"):
             self._check_folders()
         elif self.method.data == "textfile":
+            self._look_for_val()
             self._check_lists()
         return good and not self.all_errors
 
@@ -288,6 +290,12 @@ class ImageClassificationDatasetForm(DigitsForm):
                 f"{shown(upload.filename)} is not called like an archive that can be unpacked: "
                 f"{', '.join(ARCHIVE_EXTENSIONS)}.",
             )
+
+    def _look_for_val(self) -> None:
+        """A script that says nothing of a validation set has one when it sends its list."""
+        local = (self.textfile_local_val_images.data or "").strip()
+        if self.textfile_use_val.is_left_to_us:
+            self.textfile_use_val.data = bool(local) or _has_upload(self.textfile_val_images.data)
 
     def _check_lists(self) -> None:
         local = self.textfile_use_local_files.data

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
+from digits.dataset.images.classification.cloning import (
+    files_of_copy,
+    form_of_copy,
+    settings_of_copy,
+)
 from digits.dataset.images.classification.creation import Writer, create_dataset
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
-from digits.dataset.images.classification.job import PICTURES_FOLDER
+from digits.dataset.images.classification.job import (
+    PICTURES_FOLDER,
+    ImageClassificationDatasetJob,
+)
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
-from digits.errors import StorageError
+from digits.errors import FormError, StorageError
 from digits.jobs.job import Job
 from digits.web.answers import (
     created,
@@ -25,6 +34,7 @@ from digits.web.answers import (
     services,
     wants_json,
 )
+from digits.web.cloning import job_to_clone
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 from digits.web.uploads import keep
@@ -38,15 +48,21 @@ def new() -> ResponseReturnValue:
 
     The template (`datasets/images/classification/new.html`) gets `form`.
     """
-    form = ImageClassificationDatasetForm(data=_cloned_settings(request.args.get("clone")))
+    form = ImageClassificationDatasetForm(data=_cloned_settings())
     return render_template("datasets/images/classification/new.html", form=form)
 
 
 @blueprint.post("/images/classification.json")
 @blueprint.post("/images/classification")
 def create() -> ResponseReturnValue:
-    """Make the job, or answer what is wrong with the form (400) or the disk (507)."""
+    """Make the job, or answer what is wrong with the form (400) or the disk (507).
+
+    With `clone`, a dataset's id, it becomes a copy of that one.
+    """
     form = ImageClassificationDatasetForm.submitted()
+    if (original := job_to_clone(ImageClassificationDatasetJob)) is not None:
+        job = _copied_job(form, original)
+        return created(job, url_for("datasets.show", job_id=job.id))
     if not form.validate():
         if wants_json():
             return form_errors(form.all_errors)
@@ -64,24 +80,47 @@ def create() -> ResponseReturnValue:
 def _create_job(form: ImageClassificationDatasetForm) -> Job:
     """The job that a valid form asks for, in the queue."""
     files = {name: _writer(source) for name, source in form.given_files().items()}
-    name, paths = form.dataset_name.data, services().paths
-    return create_dataset(scheduler(), paths, name, form.settings(), files, owner_name())
+    return _added(form, form.settings(), files)
 
 
-def _writer(source: FileStorage | str) -> Writer:
+def _copied_job(
+    sent: ImageClassificationDatasetForm, original: ImageClassificationDatasetJob
+) -> Job:
+    """A copy of `original`, in the queue; FormError when it cannot be made again."""
+    form = form_of_copy(sent, original)
+    if not form.validate():
+        raise FormError(form.all_errors)
+    files = files_of_copy(form, original)
+    writers = {name: _writer(source) for name, source in files.items()}
+    return _added(form, settings_of_copy(original), writers)
+
+
+def _added(
+    form: ImageClassificationDatasetForm,
+    settings: ImageClassificationDatasetSettings,
+    files: Mapping[str, Writer],
+) -> Job:
+    name, group = form.dataset_name.data, form.group_name.data or ""
+    return create_dataset(scheduler(), services().paths, name, settings, files, owner_name(), group)
+
+
+def _writer(source: FileStorage | str | Writer) -> Writer:
     """What makes a file of an upload, or of a file on the server."""
+    if callable(source):
+        return source
     if isinstance(source, str):
         return lambda path: in_thread(shutil.copyfile, source, path)
     return partial(keep, source)
 
 
-def _cloned_settings(job_id: str | None) -> dict[str, Any] | None:
-    if job_id is None:
+def _cloned_settings() -> dict[str, Any] | None:
+    """What the form is filled in with, when the address names a dataset to clone."""
+    job = job_to_clone(ImageClassificationDatasetJob)
+    if job is None:
         return None
-    job = scheduler().job(job_id)
     settings = job.settings
-    if isinstance(settings, ImageClassificationDatasetSettings) and settings.method == "archive":
+    if settings.method == "archive":
         # A browser cannot be told to upload a file again, but the pictures are there.
         pictures = str(job.dir / PICTURES_FOLDER)
         settings = replace(settings, method="folder", folder_train=pictures)
-    return {**settings.to_json(), "dataset_name": f"{job.name} copy"}
+    return {**settings.to_json(), "dataset_name": f"{job.name} copy", "group_name": job.group}

@@ -84,10 +84,13 @@ def create_model(
     check_s: float = CHECK_S,
     owner: str = "",
     python_layers: bool = False,
+    group: str = "",
+    original: ImageClassificationModelJob | None = None,
 ) -> Job:
-    """The job of the user `owner` that `settings` ask for, in the queue.
+    """The job of the user `owner`, in `group`, that `settings` ask for, in the queue.
 
-    `uploaded` are weights for a custom network, in a file that is needed no longer afterwards.
+    `uploaded` are weights for a custom network, in a file that is needed no longer afterwards.  Of
+    a copy, the network and the weights are those that lie with its `original`.
     Raises FormError with what is wrong with the network, or that it could not be checked within
     `check_s` seconds; JobNotFound when a job has just gone.
     """
@@ -98,13 +101,22 @@ def create_model(
         caffe_root=caffe_root,
         python_layers=python_layers,
         weights_report=None,
-        previous_labels=_previous_labels(scheduler, settings),
+        previous_labels=(
+            settings.previous_labels if original else _previous_labels(scheduler, settings)
+        ),
         warnings=None,
     )
     warnings: list[str] = []
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
-    text = given_network(scheduler, settings, custom_network)
-    weights = given_weights(scheduler, settings, uploaded)
+    text = (
+        original.network_text() if original else given_network(scheduler, settings, custom_network)
+    )
+    weights = kept_weights(original) if original else given_weights(scheduler, settings, uploaded)
+    is_kept = weights is not None and (
+        weights == uploaded
+        or settings.method == "previous"
+        or (original is not None and weights.parent == original.dir)
+    )
     field = NETWORK_FIELDS[settings.method]
     try:
         net = parse_given(pool, text)
@@ -113,15 +125,15 @@ def create_model(
             trainable = with_loss(net, afresh=weights is not None)
             kept_text = text if trainable is net else network_to_text(trainable)
             net = trainable
-        made_for = _made_for(scheduler, settings, net)
+        # The previous model of an original may have gone.
+        made_for = made_for_by_text(net) if original else _made_for(scheduler, settings, net)
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
     except NetworkError as error:
         raise FormError({field: [message_with_line(error, text)]}) from error
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
-    size = SizeCheck(
-        pictures_of(dataset), settings.crop_size, made_for, _seen_by_previous(scheduler, settings)
-    )
+    seen = None if original else _seen_by_previous(scheduler, settings)
+    size = SizeCheck(pictures_of(dataset), settings.crop_size, made_for, seen)
     size.require_smallest(field)
     warnings += filter(None, [size.warning()])
     if dataset.status is Status.DONE:
@@ -134,11 +146,11 @@ def create_model(
 
     def write_network(job: Job) -> None:
         job.write_text(ORIGINAL_FILE, kept_text)
-        if weights is not None and (weights == uploaded or settings.method == "previous"):
+        if weights is not None and is_kept:
             in_thread(cast(ImageClassificationModelJob, job).keep_weights, weights)
 
     return scheduler.add_job(
-        ImageClassificationModelJob, name, settings, write_network, owner=owner
+        ImageClassificationModelJob, name, settings, write_network, owner=owner, group=group
     )
 
 
@@ -158,10 +170,16 @@ def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | Non
     if settings.method == "custom" and uploaded is not None:
         return uploaded
     if settings.method == "previous" and settings.previous_snapshot:
-        return _previous(scheduler, settings).snapshot(str(settings.previous_snapshot))[1]
+        return _previous(scheduler, settings).weights_of(settings.previous_snapshot)
     if settings.method == "custom" and settings.custom_network_snapshot:
         return Path(settings.custom_network_snapshot)
     return None
+
+
+def kept_weights(original: ImageClassificationModelJob) -> Path | None:
+    """The file of the weights that a model began from."""
+    weights = original.pretrained_weights()
+    return weights and original.dir / weights
 
 
 def fitted_networks(
@@ -184,7 +202,7 @@ def fitted_networks(
         backend=dataset.backend,
     )
     # What the categories will be is not known yet, but for a dataset that has them already.
-    return make_networks(net, facts, network_options(settings, dataset.labels()))
+    return make_networks(net, facts, network_options(settings, facts, dataset.labels()))
 
 
 def check_whole(

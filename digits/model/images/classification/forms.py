@@ -1,7 +1,7 @@
 """The form of a new classification model.
 
-Field names and defaults are a public interface; the defaults stand in `settings.py`.  A checkbox
-that is absent from a POST is off.
+Field names and defaults are a public interface; the defaults stand in `settings.py`.  A box
+that is absent from a browser's POST is off; a script that leaves it out gets the default.
 What a field is for stands in its description, and why its default is what it is.
 """
 
@@ -11,29 +11,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wtforms import (
-    BooleanField,
-    SelectMultipleField,
-    StringField,
-    TextAreaField,
-    ValidationError,
-)
+from wtforms import StringField, TextAreaField, ValidationError
 
 from digits.model.forms import LearningRateForm, NumberListField, UploadField
+from digits.model.images.classification.fields import (
+    ChoicesField,
+    CommaListField,
+    MeanField,
+    MirrorField,
+)
+from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
+from digits.model.job import FIRST_WEIGHTS
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.network.training import MAX_BATCH_SIZE
 from digits.model.training.solver import SOLVER_TITLES
 from digits.web.forms import (
     ChoiceField,
+    JobForm,
     NumberField,
     WholeNumberField,
+    YesNoField,
     choice_list,
     required_name,
     server_path,
-    shown,
-    submitted_values,
+    single_value,
 )
+from digits.web.words import shown
 
 LARGEST_SEED = 2**32 - 1
 MOST_EPOCHS = 1_000_000
@@ -50,7 +54,7 @@ METHOD_FIELDS = {
 }
 
 
-class ImageClassificationModelForm(LearningRateForm):
+class ImageClassificationModelForm(JobForm, LearningRateForm):
     """What a new model learns from, with which network, and how."""
 
     model_name = StringField(
@@ -86,7 +90,7 @@ class ImageClassificationModelForm(LearningRateForm):
         description="A model that was trained here. With the weights of one of its snapshots the "
         "new one need not begin from nothing.",
     )
-    restart_outputs = BooleanField(
+    restart_outputs = YesNoField(
         "Begin the classifier afresh", default=Settings.restart_outputs,
         description="What the model has learned to tell apart is kept when the dataset has the "
         "same categories. Ticked: it is forgotten, and only the features are kept. With other "
@@ -97,7 +101,7 @@ class ImageClassificationModelForm(LearningRateForm):
         description="The network as prototxt. Data layers may be left out; source, backend and "
         "the number of outputs are filled in.",
     )
-    add_loss = BooleanField(
+    add_loss = YesNoField(
         "Add a loss", default=Settings.add_loss,
         description="For networks that are published for use alone (deploy.prototxt): a "
         "SoftmaxWithLoss and an Accuracy take the place of the final Softmax, and pictures are cut "
@@ -149,16 +153,16 @@ class ImageClassificationModelForm(LearningRateForm):
         description="Training sees random squares of this many pixels, validation the middle. "
         "Empty: as the network has it.",
     )  # fmt: skip
-    use_mean = BooleanField(
-        "Subtract mean file", default=Settings.use_mean,
-        description="On by default: centers the pixels around zero, which networks learn from "
-        "faster.",
+    use_mean = MeanField(
+        "Subtract mean", default=Settings.use_mean,
+        description="Centers the pixels around zero, which networks learn from faster. Image, the "
+        "default: the mean of all training pictures. Pixel: one value for each color.",
     )  # fmt: skip
 
     mean_value = NumberListField(
         "Mean values", most=MOST_CHANNELS, low=-LARGEST_MEAN, high=LARGEST_MEAN,
         default=Settings.mean_value,
-        description="Subtracted from the pixels instead of the mean file: one number, or one for "
+        description="Subtracted from the pixels instead of another mean: one number, or one for "
         "each of blue, green and red with commas between them. Empty: as in the network.",
     )  # fmt: skip
     scale = NumberField(
@@ -166,9 +170,8 @@ class ImageClassificationModelForm(LearningRateForm):
         description="What pixels are multiplied by, after the mean; 0.00390625 brings 0 to 255 "
         "down to 0 to 1. Empty: as in the network.",
     )  # fmt: skip
-    mirror = ChoiceField(
+    mirror = MirrorField(
         "Mirror",
-        choices=[("", "As in the network"), ("on", "On"), ("off", "Off")],
         default=Settings.mirror,
         description="On: training sees half of the pictures mirrored, so that left and right make "
         "no difference. Not for letters and digits. By default the network says.",
@@ -181,15 +184,21 @@ class ImageClassificationModelForm(LearningRateForm):
         description="Next available, the default: "
         "whichever is free first, so that nobody waits for a busy one.",
     )
-    select_gpus = SelectMultipleField(
+    select_gpus = ChoicesField(
         "GPUs",
         validate_choice=False,
         description="Several share each batch. None chosen: one is enough for most networks.",
+    )
+    select_gpus_list = CommaListField(
+        "GPUs by index", description="The same as one text, with commas between the indices."
     )
     select_gpu_count = WholeNumberField(
         "Number of GPUs", low=1, high=64, optional=True,
         description="So many of those that are free. Empty: one, or those that are chosen.",
     )  # fmt: skip
+
+    # The epoch that a cloned model began from; None: what was sent says it.
+    cloned_snapshot: float | None = None
 
     def offer(
         self,
@@ -199,16 +208,24 @@ class ImageClassificationModelForm(LearningRateForm):
     ) -> None:
         """Say what there is to choose from: datasets, models with the epochs they have, GPUs."""
         self.dataset.choices = choice_list(datasets)
-        self.previous = previous
+        self.previous: Mapping[str, Sequence[float | int]] = previous
         self.previous_networks.choices = choice_list((job_id, job_id) for job_id in previous)
         self.gpus = list(gpus)
         single = [(gpu, gpu) for gpu in gpus]
         self.select_gpu.choices = choice_list([("next", "Next available"), *single])
         self.select_gpus.choices = choice_list(single)
 
+    def offer_previous(self, job_id: str, epoch: float) -> None:
+        """Add a model, with an epoch, to those whose network can be taken."""
+        self.previous = {**self.previous, job_id: [*self.previous.get(job_id, ()), epoch]}
+        self.previous_networks.choices = choice_list((each, each) for each in self.previous)
+
     def validate(self, extra_validators: Any = None) -> bool:
         """Check every field, then those that the chosen method needs."""
+        if listed := self.select_gpus_list.data:
+            self.select_gpus.data = list(listed)
         super().validate(extra_validators)
+        self._check_mean()
         self._check_choice("dataset", "dataset")
         if self.method.data == "previous":
             self._check_choice("previous_networks", "model")
@@ -231,16 +248,18 @@ class ImageClassificationModelForm(LearningRateForm):
 
     @property
     def previous_snapshot(self) -> float | int:
-        """The epoch whose weights are taken; 0: the network alone."""
+        """The epoch whose weights are taken; 0: the network alone, -1: what it began from."""
         text = self._previous_snapshot_text()
         if not text:
             return 0
-        epochs = [0, *self.previous.get(self.previous_networks.data, ())]
+        chosen = self.previous_networks.data
+        epochs = [FIRST_WEIGHTS, 0, *self.previous.get(chosen, ())]
         return next(epoch for epoch in epochs if epoch == float(text))
 
     def _previous_snapshot_text(self) -> str:
-        values = submitted_values()
-        return str(values.get(f"{self.previous_networks.data}-snapshot", "")).strip()
+        if self.cloned_snapshot is not None:
+            return str(self.cloned_snapshot)
+        return single_value(f"{self.previous_networks.data}-snapshot").strip()
 
     def _check_choice(self, name: str, what: str) -> None:
         field = self[name]
@@ -290,6 +309,18 @@ class ImageClassificationModelForm(LearningRateForm):
                 "custom_network_weights", f"{shown(upload.filename)} is no .caffemodel file."
             )
 
+    def _check_mean(self) -> None:
+        """Mean values stand in place of another mean, which a script may leave out."""
+        if not self.mean_value.data:
+            return
+        if not self.use_mean.was_sent:
+            self.use_mean.data = False
+        elif self.use_mean.data == PIXEL_MEAN:
+            self.add_error(
+                "mean_value",
+                "Mean values cannot be subtracted beside the mean pixel. Leave one of them out.",
+            )
+
     def _check_gpus(self) -> None:
         chosen = {
             "select_gpu": [] if self.select_gpu.data in (None, "next") else [self.select_gpu.data],
@@ -303,7 +334,8 @@ class ImageClassificationModelForm(LearningRateForm):
                         name, f"There is no GPU {shown(str(index))}. The server has: {available}."
                     )
         count = self.select_gpu_count.data
-        if count and count > len(self.gpus):
+        # One is what any training takes, on a machine without GPUs too.
+        if count and count > max(1, len(self.gpus)):
             self.add_error("select_gpu_count", f"The server has {len(self.gpus)} GPUs.")
 
 

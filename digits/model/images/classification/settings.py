@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from digits.model.settings import ModelSettings
+
+PIXEL_MEAN: Final = "pixel"
+# Which mean is subtracted, by the words that scripts send, and how pages call it.
+MEAN_WORDS: dict[str, bool | Literal["pixel"]] = {
+    "none": False,
+    "image": True,
+    PIXEL_MEAN: PIXEL_MEAN,
+}
+MEAN_TITLES = {"none": "None", "image": "Image", PIXEL_MEAN: "Pixel"}
+MIRRORS = {"": "As in the network", "on": "On", "off": "Off"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +26,8 @@ class ImageClassificationModelSettings(ModelSettings):
     add_loss: bool = False
     batch_size: int | None = None
     crop_size: int | None = None  # pixels
-    use_mean: bool = True
+    # The mean of all training pictures, or one value a channel ("pixel").
+    use_mean: bool | Literal["pixel"] = True
     mean_value: tuple[float, ...] = ()  # one, or one a channel
     scale: float | None = None
     mirror: str = ""  # or "on", "off"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
+from digits.model.job import FIRST_WEIGHTS
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.training.solver import POLICY_TITLES, SOLVER_TITLES
 
@@ -89,6 +91,8 @@ def _network(settings: Settings, names: Mapping[str, str]) -> str:
 
 def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     if settings.method == "previous" and settings.previous_snapshot:
+        if settings.previous_snapshot == FIRST_WEIGHTS:
+            return "the weights that it began from"
         afresh = ", its classifier afresh" if settings.restart_outputs else ""
         return f"its weights of epoch {settings.previous_snapshot:g}{afresh}"
     weights = job.pretrained_weights()
@@ -113,6 +117,8 @@ def _policy(settings: Settings) -> str:
 def _mean(settings: Settings) -> str:
     if values := settings.mean_value:
         return "values " + ", ".join(f"{value:g}" for value in values)
+    if settings.use_mean == PIXEL_MEAN:
+        return "pixel subtracted"
     return "image subtracted" if settings.use_mean else "not subtracted"
 
 

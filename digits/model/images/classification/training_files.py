@@ -7,16 +7,22 @@ solver (`model/training/solver.py`).
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import TaskFailed
-from digits.model.images.classification.settings import ImageClassificationModelSettings
+from digits.model.images.classification.settings import (
+    PIXEL_MEAN,
+    ImageClassificationModelSettings,
+)
 from digits.model.network import graph
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
@@ -47,7 +53,8 @@ def make_files(
     Raises NetworkError, FormError, and TaskFailed when the dataset lacks something.
     """
     facts = dataset_facts(dataset, job_dir)
-    networks = make_networks(given, facts, network_options(settings, dataset.labels()))
+    options = network_options(settings, facts, dataset.labels(), dataset.mean_path)
+    networks = make_networks(given, facts, options)
     size = TrainingSize(
         train_images=dataset.picture_count("train"),
         train_batch_size=networks.train_batch_size,
@@ -115,16 +122,26 @@ def hdf5_lists(dataset: ImageClassificationDatasetJob, job_dir: Path) -> dict[st
 
 
 def network_options(
-    settings: ImageClassificationModelSettings, labels: Sequence[str]
+    settings: ImageClassificationModelSettings,
+    facts: DatasetFacts,
+    labels: Sequence[str],
+    mean_path: Path | None = None,
 ) -> NetworkOptions:
-    """The settings that change the network; `labels` of the dataset, empty while not known."""
+    """The settings that change the network; TaskFailed when the mean cannot be read.
+
+    `labels` of the dataset are empty, and `mean_path`, its mean picture, is None while the dataset
+    is still being made.
+    """
+    mean_values = settings.mean_value
+    if settings.use_mean == PIXEL_MEAN:
+        mean_values = mean_pixel(mean_path, facts.channels) if mean_path else (0,) * facts.channels
     return NetworkOptions(
         batch_size=settings.batch_size,
         crop_size=settings.crop_size,
-        use_mean=settings.use_mean,
+        use_mean=settings.use_mean is True,
         mirror=MIRROR[settings.mirror],
         scale=settings.scale,
-        mean_values=settings.mean_value,
+        mean_values=mean_values,
         retrain=begins_afresh(settings, labels),
         python_layers=settings.python_layers,
     )
@@ -135,6 +152,21 @@ def begins_afresh(settings: ImageClassificationModelSettings, labels: Sequence[s
     if settings.method != "previous" or settings.previous_snapshot == 0:
         return False
     return settings.restart_outputs or tuple(labels) != settings.previous_labels
+
+
+def mean_pixel(mean_path: Path, channels: int) -> tuple[float, ...]:
+    """The mean of each channel of a mean picture (`.binaryproto`, channels in B,G,R order)."""
+    blob = caffe_pb2.BlobProto()
+    try:
+        blob.ParseFromString(mean_path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise TaskFailed(f"The mean {mean_path.name} cannot be read: {error}.") from error
+    area = len(blob.data) // channels
+    if not area or len(blob.data) % channels:
+        raise TaskFailed(f"The mean {mean_path.name} has not {channels} channels.")
+    planes = [blob.data[first : first + area] for first in range(0, len(blob.data), area)]
+    # Seven digits, which is all that single precision holds.
+    return tuple(float(f"{math.fsum(plane) / area:.7g}") for plane in planes)
 
 
 def _from(job_dir: Path, path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from flask import jsonify, render_template, request, url_for
@@ -14,11 +15,17 @@ from digits.inference.errors import InferenceError
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.model.images.classification.blueprint import blueprint
+from digits.model.images.classification.cloning import (
+    form_of_copy,
+    offer_previous_again,
+    settings_of_copy,
+)
 from digits.model.images.classification.creation import create_model
 from digits.model.images.classification.evaluation import views as evaluation_views
 from digits.model.images.classification.fitting import previous_notes, standard_notes
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.try_out import views as inference_views
 from digits.model.job import PRETRAINED_FILE
 from digits.model.network.text import STANDARD_NETWORKS
@@ -33,6 +40,7 @@ from digits.web.answers import (
     services,
     wants_json,
 )
+from digits.web.cloning import job_to_clone
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 
@@ -68,7 +76,7 @@ def new() -> ResponseReturnValue:
     and `most_offered`, how many of the newest datasets and models there are to choose from.
     """
     linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
-    values = {**_cloned_values(request.args.get("clone")), **linked}
+    values = {**_cloned_values(), **linked}
     form = ImageClassificationModelForm(data=values)
     offer_choices(form)
     chosen = {f"{values.get('previous_networks')}-snapshot": values.get("previous_snapshot")}
@@ -78,8 +86,14 @@ def new() -> ResponseReturnValue:
 @blueprint.post("/images/classification.json")
 @blueprint.post("/images/classification")
 def create() -> ResponseReturnValue:
-    """Make the job, or answer what is wrong with the form (400), the disk (507) or us (503)."""
+    """Make the job, or answer what is wrong with the form (400), the disk (507) or us (503).
+
+    With `clone`, a model's id, it becomes a copy of that one.
+    """
     form = ImageClassificationModelForm.submitted()
+    if (original := job_to_clone(ImageClassificationModelJob)) is not None:
+        copy = _copied_job(form, original)
+        return created(copy, url_for("models.show", job_id=copy.id))
     offer_choices(form)
     try:
         job = _created_job(form) if form.validate() else None
@@ -149,17 +163,7 @@ def _created_job(form: ImageClassificationModelForm) -> Job | None:
     jobs_dir = scheduler().store.jobs_dir
     try:
         with kept_upload(form.custom_network_weights.data, jobs_dir) as uploaded:
-            return create_model(
-                scheduler(),
-                services().pool,
-                form.model_name.data,
-                form.settings(),
-                form.custom_network.data or "",
-                services().config.caffe_root,
-                uploaded,
-                owner=owner_name(),
-                python_layers=services().config.python_layers,
-            )
+            return _added(form, form.settings(), uploaded=uploaded)
     except FormError as error:
         form.add_errors(error.errors)
         return None
@@ -171,6 +175,37 @@ def _created(job: Job) -> ResponseReturnValue:
     if warnings and wants_json():
         return jsonify({**job_summary(job), "warnings": list(warnings)})
     return created(job, url_for("models.show", job_id=job.id))
+
+
+def _copied_job(sent: ImageClassificationModelForm, original: ImageClassificationModelJob) -> Job:
+    """A copy of `original`, in the queue; FormError when it cannot be made again."""
+    form = form_of_copy(sent, original)
+    offer_choices(form)
+    offer_previous_again(form, original)
+    if not form.validate():
+        raise FormError(form.all_errors)
+    return _added(form, settings_of_copy(original), original=original)
+
+
+def _added(
+    form: ImageClassificationModelForm,
+    settings: ImageClassificationModelSettings,
+    uploaded: Path | None = None,
+    original: ImageClassificationModelJob | None = None,
+) -> Job:
+    return create_model(
+        scheduler(),
+        services().pool,
+        form.model_name.data,
+        settings,
+        form.custom_network.data or "",
+        services().config.caffe_root,
+        uploaded,
+        owner=owner_name(),
+        python_layers=services().config.python_layers,
+        group=form.group_name.data or "",
+        original=original,
+    )
 
 
 def _form_page(form: ImageClassificationModelForm, chosen: Mapping[str, Any]) -> str:
@@ -190,7 +225,8 @@ def _choice(job: ImageClassificationModelJob, chosen: Any) -> dict[str, Any]:
     """A model as the form offers it; without a choice its last snapshot is the one."""
     epochs = [(epoch, f"Epoch #{epoch:g}") for epoch in job.snapshots()]
     snapshots = [(0, "None (start afresh)"), *epochs]
-    known = [epoch for epoch, _ in snapshots if str(epoch) == str(chosen)]
+    # Settings of older jobs say 2.0, forms 2.
+    known = [epoch for epoch, _ in snapshots if str(chosen) in (str(epoch), str(float(epoch)))]
     selected = known[0] if known else snapshots[-1][0]
     return {"id": job.id, "name": job.name, "snapshots": snapshots, "selected": selected}
 
@@ -209,13 +245,13 @@ def _is_usable_dataset(job: Job) -> bool:
     return isinstance(job, ImageClassificationDatasetJob) and is_usable
 
 
-def _cloned_values(job_id: str | None) -> dict[str, Any]:
-    if job_id is None:
+def _cloned_values() -> dict[str, Any]:
+    """What the form is filled in with, when the address names a model to clone."""
+    job = job_to_clone(ImageClassificationModelJob)
+    if job is None:
         return {}
-    job = scheduler().job(job_id)
-    if not isinstance(job, ImageClassificationModelJob):
-        raise JobNotFound(job_id)
-    values = {**job.settings.to_json(), "model_name": f"{job.name} copy"}
+    names = {"model_name": f"{job.name} copy", "group_name": job.group}
+    values = {**job.settings.to_json(), **names}
     if job.settings.method == "custom":
         values["custom_network"] = job.network_text()
         weights = job.dir / PRETRAINED_FILE

@@ -60,6 +60,7 @@ def test_text_files_uploaded_or_on_the_server(
     (tmp_path / "list.txt").write_text(lines)
     (tmp_path / "labels.txt").write_text("zero\none\n")
     fields: dict[str, Any] = {"method": "textfile", "textfile_train_folder": str(pictures)}
+    fields["textfile_shuffle"] = "False"
     if local:
         fields["textfile_use_local_files"] = "y"
         fields["textfile_local_train_images"] = str(tmp_path / "list.txt")
@@ -73,7 +74,7 @@ def test_text_files_uploaded_or_on_the_server(
     assert job.picture_count("train") == 16
     assert job.labels() == ["zero", "one"]
     assert (job.dir / "train.txt").read_text().startswith(f"{pictures}/class_0/0.png 0\n")
-    # An unticked box: the order of the list is kept.
+    # The order of the list is kept.
     labels = [datum.label for datum in records(job.database_path("train")).values()]
     assert labels == [0] * 8 + [1] * 8
 

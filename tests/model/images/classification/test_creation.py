@@ -155,7 +155,7 @@ def test_a_previous_model_gives_its_network_alone(
     assert "ip" in [layer.name for layer in deployed(job).layer]
 
 
-@pytest.mark.parametrize("epoch", ["9", "x", "nan", "-1"])
+@pytest.mark.parametrize("epoch", ["9", "x", "nan", "-2"])
 def test_an_epoch_that_the_previous_model_lacks_is_an_error(
     client: FlaskClient,
     dataset: ImageClassificationDatasetJob,

@@ -84,7 +84,10 @@ class DatabaseSource:
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What the user `owner` wants classified, with which weights; `limit` None: all pictures."""
+    """What the user `owner` wants classified, with which weights; `limit` None: all pictures.
+
+    `group` is the one that the job shall belong to.
+    """
 
     model: ModelJob
     epoch: float | int
@@ -93,6 +96,7 @@ class EvaluationRequest:
     limit: int | None
     top_n: int
     owner: str = ""
+    group: str = ""
 
 
 def create_evaluation(
@@ -123,5 +127,10 @@ def create_evaluation(
 
     name = f"{request.source.words} by {request.model.name}"
     return scheduler.add_job(
-        ImageClassificationEvaluationJob, name, settings, fill, owner=request.owner
+        ImageClassificationEvaluationJob,
+        name,
+        settings,
+        fill,
+        owner=request.owner,
+        group=request.group,
     )

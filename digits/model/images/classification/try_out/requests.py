@@ -30,12 +30,23 @@ from digits.model.images.classification.try_out.asking import network_of
 from digits.sources.downloads import DownloadError
 from digits.sources.picture_list import SPLITS, Entry, ListError, is_url, lines_of, parse_lines
 from digits.web.answers import in_thread, scheduler, services
-from digits.web.forms import server_path, shown, submitted_values
+from digits.web.forms import require_fields, server_path, single_value
+from digits.web.words import required_yes_or_no, shown, yes_or_no
 
 # How long the one picture of a request may take to come; somebody waits for it.
 FETCH_S = 30.0
 # Lines of a list are read so many at a time; other requests have their turn in between.
 _LINES_BETWEEN_PAUSES = 1000
+
+
+# What the routes read.  The page's form carries all of them, whichever button was pressed.
+FIELDS = (
+    "job_id", "snapshot_epoch", "show_visualizations", "image_file", "image_url", "image_path",
+    "image_list", "image_folder", "num_test_images", "database", "top_n", "as_job", "group_name",
+    "picture", "layer", "tops", "params", "class_index",
+)  # fmt: skip
+# The picture's address or path: ours, and what DIGITS 3 to 6 call it.
+PICTURE_FIELDS = ("image_url", "image_path")
 
 
 @dataclass(frozen=True)
@@ -52,13 +63,12 @@ class Chosen:
 
 
 def chosen_snapshot() -> Chosen:
-    """The snapshot that the request names; JobNotFound, FormError."""
-    values = submitted_values()
-    job_id = request.args.get("job_id") or values.get("job_id") or ""
-    job = scheduler().job(str(job_id))
+    """The snapshot that the request names; JobNotFound, FormError also for unknown fields."""
+    require_fields(*FIELDS)
+    job = scheduler().job(request.args.get("job_id") or text_of("job_id"))
     if not isinstance(job, ImageClassificationModelJob):
         raise JobNotFound(job.id)
-    epoch, weights = job.snapshot(values.get("snapshot_epoch"))
+    epoch, weights = job.snapshot(single_value("snapshot_epoch"))
     return Chosen(job, epoch, network_of(job, weights))
 
 
@@ -67,13 +77,19 @@ def one_picture() -> tuple[str, Source]:
     upload = request.files.get("image_file")
     if upload is not None and upload.filename:
         return upload.filename, in_thread(upload.read)
-    text = text_of("image_url")
+    field = picture_field()
+    text = text_of(field)
     if not text:
         raise FormError({"image_file": ["Choose a picture to upload, or give its URL."]})
     try:
         return text, _fetched(text) if is_url(text) else _file(text)
     except (DownloadError, ValidationError) as error:
-        raise FormError({"image_url": [f"{shown(text)} cannot be used: {error}"]}) from error
+        raise FormError({field: [f"{shown(text)} cannot be used: {error}"]}) from error
+
+
+def picture_field() -> str:
+    """The field in which the picture is named, or would be."""
+    return next(filter(text_of, PICTURE_FIELDS), PICTURE_FIELDS[0])
 
 
 def _fetched(url: str) -> Source:
@@ -180,7 +196,17 @@ def _image_folder() -> str:
 
 def text_of(name: str) -> str:
     """A field of the form, without blanks around it."""
-    return str(submitted_values().get(name) or "").strip()
+    return single_value(name).strip()
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a box of the form is ticked; FormError for a word that is neither yes nor no."""
+    return required_yes_or_no(name, text_of(name))
+
+
+def is_asked_for(name: str) -> bool:
+    """Whether a field has any value but a word for no."""
+    return yes_or_no(text_of(name)) is not False
 
 
 def number_of(name: str, high: int | None) -> int | None:

@@ -29,14 +29,18 @@ from digits.model.images.classification.try_out.requests import (
     UploadedList,
     chosen_pictures,
     chosen_snapshot,
+    is_asked_for,
+    is_wanted,
     number_of,
     one_picture,
+    picture_field,
     text_of,
 )
 from digits.model.images.classification.try_out.results import Accuracy, ManyResult, Row, json_parts
 from digits.web.answers import answer, created, scheduler, services, wants_json
-from digits.web.forms import shown, submitted_values
+from digits.web.forms import one_line_of
 from digits.web.logins import may_make, owner_name
+from digits.web.words import shown
 
 FOLDER = "models/images/classification"
 MOST_TOP_N = 100
@@ -48,7 +52,7 @@ MOST_CLASSES = 1 << 31
 @blueprint.post("/images/classification/classify_one.json")
 @blueprint.post("/images/classification/classify_one")
 def classify_one() -> ResponseReturnValue:
-    """Classify `image_file` (upload), or `image_url` (URL, or path on the server).
+    """Classify `image_file` (upload), or `image_url` or `image_path` (URL, or path on the server).
 
     The template (`try_out/classify_one.html`) gets `job`, `epoch`, `name` (of the picture),
     `classified`, a Classified, whose `layers` are empty unless `show_visualizations` was sent, and
@@ -61,11 +65,11 @@ def classify_one() -> ResponseReturnValue:
             services().pool,
             chosen.network,
             source,
-            look_inside=bool(submitted_values().get("show_visualizations")),
+            look_inside=is_asked_for("show_visualizations"),
             with_original=not wants_json(),
         )
     except BadPicture as error:
-        field = "image_url" if text_of("image_url") else "image_file"
+        field = picture_field() if text_of(picture_field()) else "image_file"
         raise FormError({field: [f"{name} cannot be read as a picture: {error}"]}) from error
     return answer(
         f"{FOLDER}/try_out/classify_one.html",
@@ -178,11 +182,12 @@ def top_n() -> ResponseReturnValue:
 
 def _at_once_or_not(pictures: UploadedList | EvaluationSource) -> UploadedList | EvaluationSource:
     """The list when it is answered at once, else what a job of its own is to classify."""
+    as_job = is_wanted("as_job")
     if not isinstance(pictures, UploadedList):
         return pictures
     # Scripts have always had their answer in one piece, however long they waited for it.
     too_long = not wants_json() and pictures.count > services().config.inference_direct_images
-    return pictures.as_source() if too_long or text_of("as_job") else pictures
+    return pictures.as_source() if as_job or too_long else pictures
 
 
 def _created_evaluation(
@@ -194,7 +199,14 @@ def _created_evaluation(
             "admin, or send a shorter list."
         )
     asked = EvaluationRequest(
-        chosen.job, chosen.epoch, chosen.network, source, limit, n, owner_name()
+        chosen.job,
+        chosen.epoch,
+        chosen.network,
+        source,
+        limit,
+        n,
+        owner_name(),
+        one_line_of("group_name"),
     )
     job = create_evaluation(scheduler(), services().config, services().paths, asked)
     return created(job, url_for(f"classification_models.{page}", job_id=job.id))

@@ -209,7 +209,7 @@ def test_a_list_of_empty_lines_is_read_to_its_end(classify: Any, pictures: Path)
     assert len(answer.json["classifications"]) == 1
 
 
-@pytest.mark.parametrize("epoch", ["99", "-1", "nan", "inf", "1e400", "first", "0"])
+@pytest.mark.parametrize("epoch", ["99", "-2", "nan", "inf", "1e400", "first", "0"])
 def test_epochs_that_do_not_exist_are_refused(classify: Any, epoch: str) -> None:
     found = errors(classify(image_file=encoded(shades()), snapshot_epoch=epoch))
     assert "There is no snapshot of epoch" in found["snapshot_epoch"]
