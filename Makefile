@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 BIN = .venv/bin
 
-.PHONY: help setup run fix check audit test test-all test-fast test-browser benchmarks screenshots rest-api
+.PHONY: help setup run fix check audit test test-all test-fast test-browser test-gpu benchmarks screenshots rest-api
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ test-fast:      ## Run what needs neither a server nor a training: a minute
 
 test-browser:   ## Run the tests that drive a real Chromium
 	./digits-test -m browser
+
+test-gpu:       ## Run the tests that need a CUDA device
+	./digits-test -m gpu
 
 benchmarks:     ## Measure what the documentation states
 	$(PYTHON) -m benchmarks

@@ -25,6 +25,7 @@ OPTIONS: dict[str, list[str]] = {
     "many_jobs": ["--jobs", "1000"],
     "pages": ["--repeats", "3"],
     "drawing": ["--repeats", "2"],
+    "gpu": ["--seconds", "2"],
 }
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.networks import LITE0
+
 
 class LeNet(nn.Module):
     def __init__(self) -> None:
@@ -158,16 +160,56 @@ def _normalised(
     return nn.Sequential(convolution, nn.BatchNorm2d(outs))
 
 
+class Inverted(nn.Module):
+    """EfficientNet's block: wider, one filter a channel, narrower; plus the input if it fits."""
+
+    def __init__(self, ins: int, inner: int, outs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = [_normalised(ins, inner, 1), nn.ReLU6(inplace=True)] if inner != ins else []
+        self.adds = stride == 1 and ins == outs
+        self.branch = nn.Sequential(
+            *wide,
+            *(nn.Conv2d(inner, inner, kernel, stride, kernel // 2, groups=inner, bias=False),),
+            *(nn.BatchNorm2d(inner), nn.ReLU6(inplace=True), _normalised(inner, outs, 1)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x) if self.adds else self.branch(x)
+
+
+class Lite0(nn.Module):
+    """EfficientNet-Lite0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_normalised(3, 32, 3, 2, 1), nn.ReLU6(inplace=True)]
+        ins = 32
+        for repeats, kernel, stride, expansion, outs in LITE0:
+            for block in range(repeats):
+                step = 1 if block else stride
+                layers.append(Inverted(ins, ins * expansion, outs, kernel, step))
+                ins = outs
+        layers += [_normalised(320, 1280, 1), nn.ReLU6(inplace=True), nn.AdaptiveAvgPool2d(1)]
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(1280, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
 NETWORKS: dict[str, type[nn.Module]] = {
     "lenet": LeNet,
     "alexnet": AlexNet,
     "googlenet": GoogLeNet,
     "resnet50": ResNet50,
+    "lite0": Lite0,
 }
 TRAINED: dict[str, Callable[[], nn.Module]] = {
     "lenet": LeNet,
     "alexnet": AlexNet,
     "googlenet": partial(GoogLeNet, auxiliary=True),
+    "resnet50": ResNet50,
+    "lite0": Lite0,
 }
 
 

@@ -1,11 +1,12 @@
-"""The networks that are measured: DIGITS' three standard ones and ResNet-50, with inputs in memory.
+"""The networks that are measured, with inputs in memory.
 
-`deploy_net` and `train_net` give prototxt messages; `handwritten.py` has the same networks in
-PyTorch.
+DIGITS' three standard ones, ResNet-50 and EfficientNet-Lite0.  `deploy_net` and `train_net` give
+prototxt messages; `handwritten.py` has the same networks in PyTorch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from digits.caffe import net_spec
@@ -21,14 +22,20 @@ INPUTS = {
     "alexnet": (3, 227, 227),
     "googlenet": (3, 224, 224),
     "resnet50": (3, 224, 224),
+    "lite0": (3, 224, 224),
 }
-CLASSES = {"lenet": 10, "alexnet": 1000, "googlenet": 1000, "resnet50": 1000}
+CLASSES = {"lenet": 10, "alexnet": 1000, "googlenet": 1000, "resnet50": 1000, "lite0": 1000}
+# EfficientNet-Lite0's stages: repeats, kernel, stride, expansion, outputs.
+LITE0 = [
+    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192), (1, 3, 1, 6, 320),
+]  # fmt: skip
 
 
 def deploy_net(name: str, batch: int) -> NetParameter:
     """The network for inference: an input "data", and class probabilities."""
-    if name == "resnet50":
-        return _with_inputs(_resnet50(), {"data": (batch, *INPUTS[name])})
+    if name in _OURS:
+        return _with_inputs(_OURS[name](), {"data": (batch, *INPUTS[name])})
     net = NetParameter()
     net.CopyFrom(_standard(name))
     # Only what the scores are made of: no losses, no accuracies, no auxiliary branches.
@@ -45,9 +52,15 @@ def deploy_net(name: str, batch: int) -> NetParameter:
 
 
 def train_net(name: str, batch: int) -> NetParameter:
-    """A standard network for training, its pictures "data" and labels "label" in memory."""
-    net = NetParameter()
-    net.CopyFrom(_standard(name))
+    """The network for training, its pictures "data" and labels "label" in memory."""
+    net = _OURS[name]() if name in _OURS else NetParameter()
+    if name in _OURS:
+        prob = net.layer.pop()
+        net.layer.add(
+            name="loss", type="SoftmaxWithLoss", bottom=[*prob.bottom, "label"], top=["loss"]
+        )
+    else:
+        net.CopyFrom(_standard(name))
     return _with_inputs(net, {"data": (batch, *INPUTS[name]), "label": (batch,)})
 
 
@@ -94,6 +107,53 @@ def _resnet50() -> NetParameter:
     return net
 
 
+def _lite0() -> NetParameter:
+    """EfficientNet-Lite0: Tan and Le, "EfficientNet" (2019), without squeezing, ReLU6 for swish."""
+    n = net_spec.NetSpec()
+    n.data = L.Input(shape={"dim": [1, 3, 224, 224]})
+    top = _relu6(n, "stem", _normalised(n, "stem", n.data, 32, kernel_size=3, stride=2, pad=1))
+    ins = 32
+    for stage, (repeats, kernel, stride, expansion, outs) in enumerate(LITE0, 1):
+        for block in range(repeats):
+            name, step = f"b{stage}{'abcd'[block]}", 1 if block else stride
+            top = _inverted(n, name, top, (ins, ins * expansion, outs), kernel, step)
+            ins = outs
+    top = _relu6(n, "head", _normalised(n, "head", top, 1280, kernel_size=1))
+    n.pool = L.Pooling(top, pool=P.Pooling.AVE, global_pooling=True)
+    n.fc = L.InnerProduct(n.pool, num_output=1000, weight_filler={"type": "xavier"})
+    n.prob = L.Softmax(n.fc)
+    net = n.to_proto()
+    del net.layer[0]  # the input, which the caller gives
+    return net
+
+
+def _inverted(
+    n: net_spec.NetSpec,
+    name: str,
+    bottom: net_spec.Top,
+    widths: tuple[int, int, int],
+    kernel: int,
+    stride: int,
+) -> net_spec.Top:
+    """Wider by a 1 x 1 convolution, one filter a channel, narrower again; plus the bottom."""
+    ins, inner, outs = widths
+    top = bottom
+    if inner != ins:
+        top = _relu6(n, f"{name}_wide", _normalised(n, f"{name}_wide", top, inner, kernel_size=1))
+    geometry = {"kernel_size": kernel, "stride": stride, "pad": kernel // 2, "group": inner}
+    top = _relu6(n, f"{name}_each", _normalised(n, f"{name}_each", top, inner, **geometry))
+    top = _normalised(n, f"{name}_narrow", top, outs, kernel_size=1)
+    if stride > 1 or ins != outs:
+        return top
+    n[name] = L.Eltwise(bottom, top)
+    return n[name]
+
+
+def _relu6(n: net_spec.NetSpec, name: str, bottom: net_spec.Top) -> net_spec.Top:
+    n[f"{name}_relu6"] = L.Clip(bottom, in_place=True, min=0, max=6)
+    return n[f"{name}_relu6"]
+
+
 def _bottleneck(
     n: net_spec.NetSpec, name: str, bottom: net_spec.Top, width: int, stride: int, first: bool
 ) -> net_spec.Top:
@@ -125,3 +185,6 @@ def _normalised(
 def _relu(n: net_spec.NetSpec, name: str, bottom: net_spec.Top) -> net_spec.Top:
     n[f"{name}_relu"] = L.ReLU(bottom, in_place=True)
     return n[f"{name}_relu"]
+
+
+_OURS: dict[str, Callable[[], NetParameter]] = {"resnet50": _resnet50, "lite0": _lite0}
