@@ -5,121 +5,22 @@ written; what is written there, the next pass uses, and while somebody holds on 
 passes of the net write their results into it, as Caffe does.  Within the engine a blob is a PyTorch
 tensor, on any device and in any memory format.
 
-Elsewhere: who assigns to blobs (`net.py`).
+Elsewhere: tensors and their arrays (`device_array.py`), who assigns to blobs (`net.py`).
 """
 
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Sequence
-from typing import Any
 
-import numpy.typing as npt
 import torch
 
+from digits.caffe.device_array import Array, DeviceArray, flat_part
 from digits.caffe.errors import NetError
 
 Shape = tuple[int, ...]
-Array = npt.NDArray[Any]
 MAX_AXES = 32  # Caffe's kMaxBlobAxes
 MAX_COUNT = 2**31 - 1  # values that a blob may have in Caffe
-
-
-class _Values:
-    """A tensor on the device and, while somebody looks at it, its array on the host.
-
-    On the CPU both are the same memory.  Elsewhere the array is a copy: it is read back from the
-    device when asked for, and taken to be newer than the device until the net next reads it.
-    """
-
-    __slots__ = ("_array", "_host", "_memory", "host_is_newer", "tensor")
-
-    def __init__(self) -> None:
-        self.tensor: torch.Tensor | None = None
-        # What `tensor` is a part of, after a change to a smaller shape.
-        self._memory: torch.Tensor | None = None
-        self._host: torch.Tensor | None = None
-        self._array: weakref.ref[Array] | None = None
-        # Something may have been written into the array since the net last read it.
-        self.host_is_newer = False
-
-    def read(self) -> torch.Tensor | None:
-        """The tensor, brought up to date with what was written into its array."""
-        if self.host_is_newer and self.tensor is not None and self._host is not None:
-            # `data`: a graph that saved the old values goes on with the new ones, as in Caffe.
-            self.tensor.data.copy_(self._host)
-            self.host_is_newer = False
-        return self.tensor
-
-    def assign(self, tensor: torch.Tensor) -> None:
-        """Take over a tensor; if an array of the same shape is in use, write into that as well."""
-        self._memory = None
-        if self._array is None or not self.is_watched():
-            self.tensor = tensor
-            if self._host is not None:
-                self._host = self._array = None
-                self.host_is_newer = False
-            return
-        host = self._host
-        if host is None or host.shape != tensor.shape:
-            self.tensor = tensor
-            self._array = None
-            return
-        values = tensor.detach()
-        if host.data_ptr() != values.data_ptr():
-            host.copy_(values)
-        # With a graph of several layers the tensor itself must go on; else the array is the truth.
-        shares = _is_on_host(values) and not tensor.requires_grad
-        self.tensor = host if shares else tensor
-        self.host_is_newer = False
-
-    def release(self) -> None:
-        """Let go of the tensor, but for an array that is in use: the next values go there too."""
-        self.tensor = self._memory = None
-        if not self.is_watched():
-            self._host = self._array = None
-            self.host_is_newer = False
-
-    def reshape(self, shape: Shape) -> None:
-        """Another shape over the same memory; where that is too small, nothing is kept."""
-        if self.tensor is None or self.tensor.shape == shape:
-            return
-        memory = self.tensor.detach() if self._memory is None else self._memory
-        tensor = _flat_part(memory, shape)
-        self._host = self._array = None
-        self.host_is_newer = False
-        self.tensor, self._memory = (None, None) if tensor is None else (tensor, memory)
-
-    def array(self, keep_layout: bool = False) -> Array:
-        """The values as an array that can be written.
-
-        Unless `keep_layout`, its memory is in the order of its axes, so that reshaping it gives a
-        view.  `tensor` must not be None.
-        """
-        tensor = self.tensor
-        if tensor is None:
-            raise NetError("a blob without values was looked at")
-        tensor = tensor.detach()
-        if _is_on_host(tensor):
-            if not keep_layout and not tensor.is_contiguous():
-                self.tensor = tensor = tensor.contiguous()
-            self._host = tensor
-        else:
-            if self._host is None or self._host.shape != tensor.shape:
-                self._host = torch.empty(tensor.shape, dtype=tensor.dtype)
-            if not self.host_is_newer:
-                self._host.copy_(tensor)
-            self.host_is_newer = True
-        known = self._array() if self._array else None
-        if known is None or known.ctypes.data != self._host.data_ptr():
-            known = self._host.numpy()
-            self._array = weakref.ref(known)
-        return known
-
-    def is_watched(self) -> bool:
-        """Whether somebody still has the array, or a part of it."""
-        return self._array is not None and self._array() is not None
 
 
 class Blob:
@@ -134,8 +35,8 @@ class Blob:
         self._shape = tuple(shape)
         self._device = device or torch.device("cpu")
         self._dtype = dtype
-        self._data = _Values()
-        self._diff = _Values()
+        self._data = DeviceArray(self._device.type != "cpu")
+        self._diff = DeviceArray(self._device.type != "cpu")
         self._let_go = False
 
     @property
@@ -203,7 +104,7 @@ class Blob:
     def tensor(self) -> torch.Tensor:
         """The values on the device; zeros if nothing was ever put there."""
         values = self._data
-        tensor = values.read() if values.host_is_newer else values.tensor
+        tensor = values.read() if values.has_copy else values.tensor
         if tensor is None:
             tensor = self._zeros()
             values.assign(tensor)
@@ -286,7 +187,7 @@ class ParamBlob(Blob):
         """Give the parameter another shape; it keeps its values, or gets zeros if they are less."""
         wanted = check_shape(shape)
         if wanted != self._shape:
-            kept = _flat_part(self.tensor(), wanted)
+            kept = flat_part(self.tensor(), wanted)
             self.share(torch.zeros(wanted, device=self._device) if kept is None else kept)
 
     def share(self, tensor: torch.Tensor) -> None:
@@ -294,7 +195,8 @@ class ParamBlob(Blob):
         self.leaf.grad = None
         self.leaf.data = tensor.detach()
         self._shape = tuple(tensor.shape)
-        self._data.assign(self.leaf.detach())
+        # Not the leaf's: what changes the other one, this one is to notice.
+        self._data.assign(tensor.detach())
 
     def diff_tensor(self) -> torch.Tensor:
         """The gradient on the device; zeros if there was none."""
@@ -313,14 +215,22 @@ class ParamBlob(Blob):
         """Set the gradient to zero."""
         if self._diff.is_watched() and self.leaf.grad is not None:
             # Whoever holds the array goes on seeing the gradient.
-            self.leaf.grad.zero_()
+            self._diff.clear()
         else:
-            self.leaf.grad = self._diff.tensor = None
+            self.leaf.grad = None
+            self._diff.release()
 
     def flush(self) -> None:
         """Bring the device up to date with what was written into the arrays."""
         self._data.read()
         self._diff.read()
+
+    def show(self) -> None:
+        """Bring the arrays that somebody holds up to date with what the device did."""
+        self._data.show()
+        if self._diff.is_watched():
+            self.diff_tensor()
+            self._diff.show()
 
 
 class ReshapedParam(ParamBlob):
@@ -374,13 +284,3 @@ def check_shape(shape: Sequence[int]) -> Shape:
 def shape_string(shape: Shape) -> str:
     """A shape as Caffe's messages have it: `20 1 28 28 (15680)`, `(1)` for a scalar."""
     return "".join(f"{length} " for length in shape) + f"({math.prod(shape)})"
-
-
-def _is_on_host(tensor: torch.Tensor) -> bool:
-    return tensor.device.type == "cpu"
-
-
-def _flat_part(tensor: torch.Tensor, shape: Shape) -> torch.Tensor | None:
-    """The first values of a tensor in another shape, in the same memory; None if they are less."""
-    count = math.prod(shape)
-    return None if count > tensor.numel() else tensor.detach().reshape(-1)[:count].view(shape)

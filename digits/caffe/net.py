@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from digits.caffe.blob import Array, Blob
+from digits.caffe.blob import Blob
+from digits.caffe.device_array import Array
 from digits.caffe.errors import NetError, UnknownLayer
 from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import Layer, LayerContext, Phase
@@ -38,6 +39,7 @@ from digits.caffe.nets.net_layer import as_scripts_see, params_of
 from digits.caffe.nets.nodes import Node, Parts
 from digits.caffe.nets.passes import Hooks, Passes
 from digits.caffe.nets.sharing import bind_params
+from digits.caffe.nets.verdict import Verdict
 from digits.caffe.proto import caffe_pb2
 
 PathLike = str | os.PathLike[str]
@@ -137,7 +139,7 @@ class Net:
         wanted = [*(self.top_names[self._known(end)] if end else self.outputs), *(blobs or ())]
         if inputs:
             self._fill(inputs, self.inputs, "Input", lambda blob: blob.data)
-        self._passes.forward(self._index(start, 0), self._index(end, len(self.layers) - 1))
+        self._checked_pass(self._index(start, 0), self._index(end, len(self.layers) - 1))
         return {name: self.blobs[name].data for name in dict.fromkeys(wanted)}
 
     def backward(
@@ -161,14 +163,23 @@ class Net:
 
     def forward_pass(self) -> torch.Tensor:
         """Run all layers; the loss, a scalar on the net's device.  For the solver."""
-        return self._passes.forward(0, len(self.layers) - 1)
+        return self._checked_pass(0, len(self.layers) - 1)
+
+    def begin_pass(self) -> Verdict:
+        """Run all layers, without waiting for a GPU; the loss as it comes.  For the solver."""
+        return self._passes.verdict(self._passes.forward(0, len(self.layers) - 1))
+
+    def _checked_pass(self, start: int, end: int) -> torch.Tensor:
+        loss = self._passes.forward(start, end)
+        self._passes.settle_checks(loss)
+        return loss
 
     def backward_pass(self) -> None:
         """Add the gradients of the last `forward_pass` to the parameters'.  For the solver."""
         self._passes.backward(len(self.layers) - 1, 0)
 
     def _forward(self, start: int, end: int) -> float:
-        return float(self._passes.forward(start, end).detach())
+        return float(self._checked_pass(start, end).detach())
 
     def _backward(self, start: int, end: int) -> None:
         self._passes.backward(start, end)
@@ -196,6 +207,10 @@ class Net:
         The passes do so themselves; whoever changes `learnable_params` must do it first.
         """
         self._passes.flush_params()
+
+    def show_params(self) -> None:
+        """Bring arrays of parameters that a script holds up to date with a GPU; as after passes."""
+        self._passes.show_params()
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all parameters to zero."""

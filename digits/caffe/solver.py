@@ -33,6 +33,7 @@ from digits.caffe.formats.prototxt import to_text
 from digits.caffe.layers.base import Phase
 from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
+from digits.caffe.nets.verdict import Verdict
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.solving import lr_policy
 from digits.caffe.solving.nccl import NCCL, callbacks_of
@@ -166,12 +167,15 @@ class Solver:
 
     def apply_update(self) -> None:
         """Update the parameters by their gradients; the end of an iteration."""
+        # What callbacks wrote into arrays.
+        self.net.flush_params()
         rate = self._learning_rate()
         if self._is_time(self.param.display):
             self._log_once(f"Iteration {self.iter}, lr = {number(rate)}", 112, "sgd_solver.cpp")
         if self.group.size > 1:
             self.group.average(self.updater.gradients())
         self.updater.apply(rate, self.iter)
+        self.net.show_params()
         self.iter += 1
 
     def share_weights(self, net: Net) -> None:
@@ -215,16 +219,15 @@ class Solver:
         total = 0.0
         for _ in range(self.param.iter_size):
             with self.options.precision.autocast(self._context.device):
-                loss = self.net.forward_pass()
-            value = float(loss.detach())
-            with self._early_updates(value):
+                verdict = self.net.begin_pass()
+            with self._early_updates(verdict):
                 self.net.backward_pass()
-            total += value
+            total += verdict.loss()
         return total / self.param.iter_size
 
-    def _early_updates(self, loss: float) -> AbstractContextManager[None]:
+    def _early_updates(self, verdict: Verdict) -> AbstractContextManager[None]:
         """What to run a backward pass in: updates of large parameters, where that is the same."""
-        if not self._may_update_early() or math.isnan(loss):
+        if not self._may_update_early() or math.isnan(verdict.loss()):
             return nullcontext()
         step = lr_policy.current_step(self.param, self.iter, self.current_step)
         rate = lr_policy.learning_rate(self.param, self.iter, step)
@@ -233,7 +236,9 @@ class Solver:
     def _may_update_early(self) -> bool:
         param = self.param
         return not (
-            self.options.keep_blobs
+            # The host would wait for the loss before it hands over the backward pass.
+            self._context.device.type != "cpu"
+            or self.options.keep_blobs
             or self._callbacks
             or self.group.size > 1
             or param.iter_size > 1

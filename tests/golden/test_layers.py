@@ -35,7 +35,13 @@ def test_layer_equals_caffe(
     if name == WRITES:
         (tmp_path / "files").mkdir()
         monkeypatch.chdir(tmp_path)
-    net = _build(case)
+    compare_layer(case, torch.device("cpu"))
+
+
+def compare_layer(case: Case, device: torch.device) -> None:
+    """Run a recording's passes on a device, in the current folder, and compare all arrays."""
+    name = case.name
+    net = _build(case, device=device)
     for recorded in _steps(case):
         _forward(net, recorded)
         _compare(net, recorded, {"out": "data", "paramout": "data"}, PICTURES.get(name, LAYERS))
@@ -72,9 +78,11 @@ def test_no_recording_is_left_out() -> None:
     assert len(CASES) == 237
 
 
-def _build(case: Case, dtype: torch.dtype = torch.float32) -> Net:
+def _build(
+    case: Case, dtype: torch.dtype = torch.float32, device: torch.device | None = None
+) -> Net:
     """The case's net with its recorded parameters, and its arrays where a MemoryData wants them."""
-    context = LayerContext(allow_python=True, dtype=dtype)
+    context = LayerContext(allow_python=True, dtype=dtype, device=device or torch.device("cpu"))
     net = Net(case.file("prototxt"), Phase[case.facts["phase"]], context=context)
     arrays = case.arrays()
     for name, blobs in net.params.items():

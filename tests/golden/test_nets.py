@@ -73,7 +73,12 @@ REASONS = {
 def test_net_equals_caffe(name: str, enter: Enter) -> None:
     case = CASES[name]
     enter(case)
-    net = _build(case, keep_blobs=True)
+    compare_net(case, LayerContext())
+
+
+def compare_net(case: Case, context: LayerContext) -> None:
+    """Forward and backward of a net that keeps its blobs: all arrays."""
+    net = _build(case, keep_blobs=True, context=context)
     arrays = case.arrays()
     assert net.outputs == case.facts["outputs"]
     _put_inputs(net, arrays)
@@ -91,20 +96,23 @@ def test_net_equals_caffe(name: str, enter: Enter) -> None:
 def test_training_pass_equals_caffe_without_keeping_blobs(name: str, enter: Enter) -> None:
     case = CASES[name]
     enter(case)
-    arrays = case.arrays()
     for channels_last in (False, True):
-        net = _build(case, keep_blobs=False, channels_last=channels_last)
-        _put_inputs(net, arrays)
-        loss = net.forward_pass()
-        assert_close(float(loss.detach()), arrays["total_loss"], NETS, "total_loss")
-        net.backward_pass()
-        wanted = _of_kind(arrays, "paramdiff")
-        pairs = {key: (_param(net, key).diff, values) for key, values in wanted.items()}
-        pairs |= {
-            name: (net.blobs[name].data, arrays[f"out.{name}"]) for name in case.facts["outputs"]
-        }
-        assert pairs
-        assert_all_close(pairs, NETS)
+        compare_training_pass(case, LayerContext(channels_last=channels_last))
+
+
+def compare_training_pass(case: Case, context: LayerContext) -> None:
+    """Loss, gradients and outputs of a net that does not keep its blobs."""
+    net = _build(case, keep_blobs=False, context=context)
+    arrays = case.arrays()
+    _put_inputs(net, arrays)
+    loss = net.forward_pass()
+    assert_close(float(loss.detach()), arrays["total_loss"], NETS, "total_loss")
+    net.backward_pass()
+    wanted = _of_kind(arrays, "paramdiff")
+    pairs = {key: (_param(net, key).diff, values) for key, values in wanted.items()}
+    pairs |= {name: (net.blobs[name].data, arrays[f"out.{name}"]) for name in case.facts["outputs"]}
+    assert pairs
+    assert_all_close(pairs, NETS)
 
 
 @pytest.mark.parametrize("name", UPGRADES)
@@ -230,12 +238,12 @@ def test_no_recording_is_left_out() -> None:
     assert (len(RUN), len(REFUSED), len(FILLERS), len(RULES)) == (18, 22, 42, 24)
 
 
-def _build(case: Case, keep_blobs: bool, channels_last: bool = False) -> Net:
+def _build(case: Case, keep_blobs: bool, context: LayerContext) -> Net:
     return Net(
         case.file("prototxt"),
         Phase[case.facts["phase"]],
         weights=recorded_file(f"nets/{case.facts['caffemodel']}"),
-        context=LayerContext(channels_last=channels_last),
+        context=context,
         keep_blobs=keep_blobs,
     )
 

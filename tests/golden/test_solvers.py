@@ -80,11 +80,16 @@ def test_every_iteration_has_the_recorded_values(
     run: Run, keep_blobs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(run.folder)
+    compare_trajectory(run, Options(keep_blobs=keep_blobs))
+
+
+def compare_trajectory(run: Run, options: Options) -> None:
+    """Train in the current folder, a copy of the recorded one, and compare every iteration."""
     recorded = np.load(run.facts["trajectory"])
     settings = read_solver_param("solver.prototxt")
     settings.train_state.stage.append("")
     settings.weights.append(run.facts["weights"])
-    solver = get_solver(settings, options=Options(keep_blobs=keep_blobs))
+    solver = get_solver(settings, options=options)
     pairs: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     updates: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     try:

@@ -17,17 +17,24 @@ log = logging.getLogger(__name__)
 def gpu_numbers(flag: str) -> list[int]:
     """The GPUs of `--gpu`: none, "all", or numbers separated by commas.
 
-    Raises CaffeError for anything else, and for "all" where there is none.
+    Raises CaffeError for anything else, for a GPU that is named twice, and for "all" where there
+    is none.
     """
     if flag == "all":
         check_gpu(0)
         return list(range(torch.cuda.device_count()))
     try:
-        return [int(word) for word in flag.split(",")] if flag else []
+        numbers = [int(word) for word in flag.split(",")] if flag else []
     except ValueError as error:
         raise CaffeError(
             f"--gpu must be numbers separated by commas, or all; received {flag!r}"
         ) from error
+    if len(set(numbers)) < len(numbers):
+        raise CaffeError(
+            f"--gpu names a GPU twice: {flag}. Each takes one process; a larger batch_size uses "
+            "more of it"
+        )
+    return numbers
 
 
 def one_device(flag: str, line: int) -> torch.device:

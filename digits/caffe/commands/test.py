@@ -10,6 +10,7 @@ from digits.caffe.commands.devices import one_device
 from digits.caffe.commands.flags import Flags
 from digits.caffe.errors import NetError
 from digits.caffe.layers.base import LayerContext, Phase
+from digits.caffe.machine.device import memory_errors
 from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.solving.outputs import MeanOutputs
@@ -33,7 +34,7 @@ def test(flags: Flags) -> int:
     try:
         for path in flags.weights.split(","):
             net.copy_from(path.strip())
-        with precision.autocast(device):
+        with memory_errors(device), precision.autocast(device):
             _score(net, flags.iterations)
     finally:
         net.close()

@@ -14,6 +14,7 @@ from digits.caffe.commands.flags import Flags
 from digits.caffe.commands.test import open_net
 from digits.caffe.errors import NetError
 from digits.caffe.layers.base import Phase
+from digits.caffe.machine.device import memory_errors
 from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.solving.precision import precision_named
@@ -33,7 +34,7 @@ def time(flags: Flags) -> int:
     precision.settle(device)
     net = open_net(flags, phase, device, keep_blobs=True)
     try:
-        with precision.autocast(device):
+        with memory_errors(device), precision.autocast(device):
             _measure(net, flags.iterations, device)
     finally:
         net.close()

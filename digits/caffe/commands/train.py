@@ -14,6 +14,7 @@ from digits.caffe.commands.progress import progress_bar
 from digits.caffe.commands.team import Member, started_members, this_member
 from digits.caffe.errors import SolverError
 from digits.caffe.layers.base import LayerContext
+from digits.caffe.machine.device import check_gpu, memory_errors
 from digits.caffe.machine.log import at
 from digits.caffe.machine.randomness import Randomness
 from digits.caffe.proto.caffe_pb2 import SolverParameter
@@ -44,6 +45,8 @@ def train(flags: Flags) -> int:
         return 0
     team: AbstractContextManager[Member] = nullcontext(Member(0, 1))
     if size > 1:
+        for index in gpus:
+            check_gpu(index)
         team = started_members(size, written(flags))
     with signals, team as this:
         _train(flags, param, this, _device(gpus, this), signals.requested)
@@ -64,6 +67,7 @@ def _train(
         random=Randomness(),
     )
     with (
+        memory_errors(device),
         joined(this.rank, this.size, this.store, device) as group,
         progress_bar(param.max_iter if group.is_root else 0) as show,
     ):

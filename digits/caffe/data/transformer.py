@@ -135,6 +135,8 @@ class DataTransformer:
             return values - _cut_mean(self._mean, windows[0], shape)
         # The mean belongs to a place in the uncut picture, so it is cut and mirrored with it.
         out = torch.empty_like(values, dtype=torch.float32)
+        if values.device.type != "cpu":
+            return torch.sub(values, cut_means(self._mean, windows, shape), out=out)
         for value, window, place in zip(values, windows, out, strict=True):
             torch.sub(value, _cut_mean(self._mean, window, shape), out=place)
         return out
@@ -196,6 +198,22 @@ def _cut(values: npt.NDArray[np.generic], window: Window, shape: Size) -> npt.ND
     _, height, width = shape
     values = values[:, window.top : window.top + height, window.left : window.left + width]
     return values[:, :, ::-1] if window.mirror else values
+
+
+def cut_means(mean: torch.Tensor, windows: Sequence[Window], shape: Sequence[int]) -> torch.Tensor:
+    """The part of a mean image for each window, (n, c, h, w), on the mean's device.
+
+    One operation for all of them: on a GPU each one costs a launch.
+    """
+    _, height, width = shape
+    places = torch.tensor([(w.top, w.left, w.mirror) for w in windows], dtype=torch.int64)
+    if mean.device.type == "cuda":
+        places = places.pin_memory().to(mean.device, non_blocking=True)
+    top, left, mirror = places[:, 0, None], places[:, 1, None], places[:, 2, None] > 0
+    columns = torch.arange(width, device=mean.device)
+    columns = left + torch.where(mirror, width - 1 - columns, columns)
+    rows = top + torch.arange(height, device=mean.device)
+    return mean[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
 
 
 def _cut_mean(mean: torch.Tensor, window: Window, shape: Sequence[int]) -> torch.Tensor:

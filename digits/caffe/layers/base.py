@@ -68,6 +68,24 @@ class ParamSlot:
     filler: caffe_pb2.FillerParameter
 
 
+@dataclass(frozen=True)
+class Check:
+    """Whole numbers on a device that nobody has looked at yet: their ends, and their limit.
+
+    `low` and `high` are tensors without axes; `explain` gives the error for what is out of range.
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+    limit: int
+    explain: Callable[[], LayerError]
+
+    def settle(self, low: float, high: float) -> None:
+        """Raise what `explain` gives unless these ends lie within [0, limit)."""
+        if not (low > -1 and high < self.limit):  # true for nan, too
+            raise self.explain()
+
+
 class Layer:
     """One layer of a net.
 
@@ -113,6 +131,8 @@ class Layer:
         # Set by the net: forward shall leave in `memory` what `replay` needs of it.
         self.remembers = False
         self.memory: tuple[torch.Tensor, ...] = ()
+        # Left by forward on a GPU: what is to be looked at once the device has come so far.
+        self.check: Check | None = None
 
     @property
     def training(self) -> bool:

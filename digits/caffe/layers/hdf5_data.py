@@ -9,7 +9,6 @@ Source: hdf5_data_layer.cpp, hdf5.cpp.
 from __future__ import annotations
 
 import logging
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from digits.caffe.layers.prefetching_data import (
     State,
     Top,
     check_batch_size,
+    top_of,
 )
 from digits.caffe.machine.log import at
 
@@ -54,7 +54,7 @@ class RowSource(BatchSource):
 
     def __init__(self, layer: HDF5DataLayer, files: list[str]) -> None:
         param = layer.param.hdf5_data_param
-        context = layer.context
+        self._context = context = layer.context
         self._tops = list(layer.param.top)
         self._batch_size = param.batch_size
         self._base = layer.path
@@ -84,7 +84,7 @@ class RowSource(BatchSource):
             wanted -= len(rows)
             if self._row == len(self._rows):
                 self._next_file()
-        return [partial(torch.from_numpy, np.concatenate(part)) for part in parts]
+        return [top_of(self._context, torch.from_numpy(np.concatenate(part))) for part in parts]
 
     def state(self) -> State:
         """The place in the round, and what the order of the round depends on."""

@@ -106,7 +106,7 @@ class _AcrossChannels(torch.autograd.Function):
         # Without a backward pass to come, s need not outlive its piece.
         norm = torch.empty_like(bottom) if ctx.needs_input_grad[0] else top
         window = _Window(bottom, size)
-        start = bottom.new_tensor(k)
+        start = bottom.new_full((), k)
         for x, y, s in window.pieces(bottom, top, norm):
             padded = window.room(x)
             torch.mul(x, x, out=padded)

@@ -188,14 +188,17 @@ class Batcher:
 
     def labels(self, values: Sequence[float]) -> Top:
         """Labels as float32, as Caffe has them."""
-        tensor = torch.tensor(values, dtype=torch.float32)
-        if self._pin:
-            tensor = tensor.pin_memory()
-        return lambda: tensor
+        return top_of(self._context, torch.tensor(values, dtype=torch.float32))
 
     def _finished(self, cut: Cut) -> torch.Tensor:
         data = self._transformer.finish(cut, self._context.device)
         return data if self._context.channels_last else data.contiguous()
+
+
+def top_of(context: LayerContext, tensor: torch.Tensor) -> Top:
+    """A top with nothing left to do; for a GPU, in memory from which it comes without a wait."""
+    ready = tensor.pin_memory() if context.device.type == "cuda" else tensor
+    return lambda: ready
 
 
 def check_batch_size(layer: Layer, batch_size: int) -> int:

@@ -174,7 +174,7 @@ class _LogLoss(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         log_probability, labels, valid = ctx.saved_tensors
         result = log_probability.exp()
-        result.scatter_add_(1, labels, result.new_tensor(-1.0).expand(labels.shape))
+        result.scatter_add_(1, labels, result.new_full((), -1.0).expand(labels.shape))
         factor = grads[0] / ctx.divisor
         if valid is not None:
             factor = factor * valid

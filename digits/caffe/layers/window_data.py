@@ -25,6 +25,7 @@ from digits.caffe.layers.prefetching_data import (
     State,
     Top,
     check_batch_size,
+    top_of,
 )
 from digits.caffe.machine.log import at
 
@@ -62,6 +63,7 @@ class WindowSource(BatchSource):
     """Batches of windows."""
 
     def __init__(self, layer: WindowDataLayer) -> None:
+        self._context = layer.context
         self._param = param = layer.param.window_data_param
         self._transform = transform = layer.param.transform_param
         self._warp = Warp(transform.crop_size, param.context_pad, param.crop_mode == "square")
@@ -96,7 +98,8 @@ class WindowSource(BatchSource):
             mirror = bool(random.integers(2)) and self._transform.mirror
             self._paste(window, mirror, data[item])
             labels.append(window.label if windows is self._objects else 0)
-        return [lambda: torch.from_numpy(data), lambda: torch.tensor(labels).float()]
+        tensors = torch.from_numpy(data), torch.tensor(labels).float()
+        return [top_of(self._context, tensor) for tensor in tensors]
 
     def state(self) -> State:
         """The number of the next batch, and the seed."""

@@ -7,6 +7,8 @@ threads start in CPU mode.  Float32 stays float32: TF32 is switched off when a G
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -60,6 +62,28 @@ def check_gpu(index: int) -> None:
         raise CaffeError("GPU mode was asked for, but PyTorch sees no GPU here. Use the CPU mode.")
     if not 0 <= index < count:
         raise CaffeError(f"there is no GPU {index}: this machine has {count}, counted from 0.")
+
+
+@contextmanager
+def memory_errors(device: torch.device) -> Iterator[None]:
+    """Say in words of ours when a GPU has no memory left: CaffeError."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise CaffeError(out_of_memory(device)) from error
+
+
+def out_of_memory(device: torch.device) -> str:
+    """What to say when there is no memory left on a GPU: who holds how much, and what to do."""
+    if device.type != "cuda":
+        return "out of memory. Use a smaller batch_size."
+    free, total = (number / 2**30 for number in torch.cuda.mem_get_info(device))
+    mine = torch.cuda.memory_reserved(device) / 2**30
+    return (
+        f"out of memory on GPU {device.index or 0} ({torch.cuda.get_device_name(device)}): of its "
+        f"{total:.1f} GiB this process holds {mine:.1f}, and {free:.1f} are free. Use a smaller "
+        "batch_size, or end what else runs on this GPU."
+    )
 
 
 def use_exact_float32() -> None:

@@ -24,8 +24,10 @@ class Randomness:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._lock = threading.Lock()  # guards _devices while a generator is added to it
+        self._lock = threading.Lock()  # guards _devices and _saved while a generator is added
         self._devices: dict[str, torch.Generator] = {}
+        # States to go on from, of devices that nothing was drawn on since.
+        self._saved: dict[str, Any] = {}
         self.cpu = torch.Generator()
         self.seed(seed)
 
@@ -36,16 +38,14 @@ class Randomness:
                 self.cpu.seed()
             else:
                 self.cpu.manual_seed(seed)
-            self._devices = {"cpu": self.cpu}
+            self._devices, self._saved = {"cpu": self.cpu}, {}
 
     def on(self, device: torch.device) -> torch.Generator:
         """The generator to give to PyTorch for a random tensor on `device`."""
         name = str(device)
         with self._lock:
             if name not in self._devices:
-                generator = torch.Generator(device=device)
-                generator.manual_seed(self._draw())
-                self._devices[name] = generator
+                self._devices[name] = self._made_for(device)
             return self._devices[name]
 
     def draw_seed(self) -> int:
@@ -60,24 +60,43 @@ class Randomness:
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here: every generator's state, as uint8 arrays."""
         with self._lock:
-            return {name: g.get_state().numpy().copy() for name, g in self._devices.items()}
+            drawn = {name: g.get_state().numpy().copy() for name, g in self._devices.items()}
+            return self._saved | drawn
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`; generators of devices that this machine lacks are passed over."""
+        """Go on from a `state`; generators of GPUs are passed over where there is none.
+
+        A GPU without a state of its own takes that of another one: a training may be resumed on
+        another GPU than the one that it was paused on, and must leave that one alone.
+        """
         with self._lock:
-            for name, saved in state.items():
-                if name != "cpu" and not _exists(torch.device(name)):
-                    continue
-                generator = self._devices.get(name) or torch.Generator(device=name)
-                generator.set_state(torch.from_numpy(np.asarray(saved, dtype=np.uint8).copy()))
-                self._devices[name] = generator
+            self.cpu.set_state(_as_state(state["cpu"]))
+            self._devices = {"cpu": self.cpu}
+            self._saved = {
+                name: saved for name, saved in state.items() if name != "cpu" and _exists(name)
+            }
+
+    def _made_for(self, device: torch.device) -> torch.Generator:
+        generator = torch.Generator(device=device)
+        alike = [name for name in self._saved if torch.device(name).type == device.type]
+        if alike:
+            name = str(device) if str(device) in alike else alike[0]
+            generator.set_state(_as_state(self._saved.pop(name)))
+        else:
+            generator.manual_seed(self._draw())
+        return generator
 
     def _draw(self) -> int:
         return int(torch.randint(2**31, (), generator=self.cpu))
 
 
-def _exists(device: torch.device) -> bool:
-    return device.type != "cuda" or (device.index or 0) < torch.cuda.device_count()
+def _as_state(saved: Any) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(saved, dtype=np.uint8).copy())
+
+
+def _exists(name: str) -> bool:
+    """Whether there is a device of this kind."""
+    return torch.device(name).type != "cuda" or torch.cuda.is_available()
 
 
 _default = Randomness()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from digits.caffe.blob import Array
+from digits.caffe.device_array import Array
 from digits.caffe.errors import NetError
 
 if TYPE_CHECKING:

@@ -65,6 +65,7 @@ class KeptPasses(Passes):
                 callback(index)
         if self._hooks.debug_info:
             self._hooks.debug_info.totals()
+        self.show_params()
 
     def _share_views(self) -> None:
         """Have blobs share memory where they do in Caffe."""

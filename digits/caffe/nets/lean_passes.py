@@ -53,6 +53,7 @@ class LeanPasses(Passes):
         if self._loss.requires_grad:
             self._loss.backward()  # type: ignore[no-untyped-call]
         self._loss = None
+        self.show_params()
 
     def _makes_graph(self, node: Node) -> bool:
         return node.needs_backward and self._context.phase is Phase.TRAIN

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import torch
 
-from digits.caffe.blob import Array, Blob, Shape
+from digits.caffe.blob import Blob, Shape
+from digits.caffe.device_array import Array
 
 
 class NetBlob(Blob):

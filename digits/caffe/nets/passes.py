@@ -17,11 +17,13 @@ from typing import ClassVar
 import torch
 
 from digits.caffe.errors import CaffeError
-from digits.caffe.layers.base import LayerContext
+from digits.caffe.layers.base import Check, LayerContext
+from digits.caffe.machine.device import out_of_memory
 from digits.caffe.nets.building import reshape_tops
 from digits.caffe.nets.debug_info import DebugInfo
 from digits.caffe.nets.gradients import refused_gradient
 from digits.caffe.nets.nodes import Node, Parts
+from digits.caffe.nets.verdict import Verdict
 
 Callback = Callable[[int], None]
 
@@ -55,13 +57,15 @@ class Passes(ABC):
         self._context = context
         self._hooks = hooks
         self._arrays_are_copies = context.device.type != "cpu"
+        # What layers have left to be checked, of the last forward pass.
+        self.checks: list[Check] = []
         # Why there is no backward pass, if there is none.
         self._refusal = refused_gradient(parts)
 
     def forward(self, start: int, end: int) -> torch.Tensor:
         """Run layers `start` to `end`, both included; the sum of their weighted losses (a scalar).
 
-        Raises LayerError for what a layer cannot run.
+        Raises LayerError for what a layer cannot run; on a GPU, `checks` are left to be looked at.
         """
         nodes = self._parts.nodes[start : end + 1]
         self.flush_params()
@@ -77,7 +81,18 @@ class Passes(ABC):
                     self._hooks.debug_info.forward(node)
                 for callback in self._hooks.after_forward:
                     callback(index)
+        if self._arrays_are_copies:
+            self.checks = [node.layer.check for node in nodes if node.layer.check is not None]
         return _total(losses, self._context)
+
+    def verdict(self, loss: torch.Tensor) -> Verdict:
+        """The loss that `forward` answered, as the host gets to know it."""
+        return Verdict(loss, self.checks)
+
+    def settle_checks(self, loss: torch.Tensor) -> None:
+        """Look at what layers have left to be checked, if anything; raises LayerError."""
+        if self.checks:
+            self.verdict(loss).loss()
 
     @abstractmethod
     def backward(self, start: int, end: int) -> None:
@@ -91,6 +106,12 @@ class Passes(ABC):
         if self._arrays_are_copies:
             for blob in self._parts.learnable:
                 blob.flush()
+
+    def show_params(self) -> None:
+        """Bring arrays of parameters that somebody holds up to date with the device."""
+        if self._arrays_are_copies:
+            for blob in self._parts.learnable:
+                blob.show()
 
     def reshape(self) -> None:
         """Give all blobs the shapes that follow from those of the inputs."""
@@ -146,6 +167,8 @@ class Passes(ABC):
 
 def explained(node: Node, err: RuntimeError) -> RuntimeError:
     """PyTorch's error with the layer's name; what the layer itself raises says enough."""
+    if isinstance(err, torch.OutOfMemoryError):
+        return node.layer.error(out_of_memory(node.layer.context.device))
     if isinstance(err, CaffeError) or node.layer.runs_foreign_code:
         return err
     return node.layer.error(f"failed: {err}")

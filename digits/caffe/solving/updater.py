@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -24,6 +25,7 @@ from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.updates import (
+    BLOCK,
     RULES,
     Fused,
     FusedStep,
@@ -113,7 +115,8 @@ class Updater:
         history = [[kind[i] for i in chosen] for kind in self._history]
         rates = [rate * self._net.lr_mults[i] for i in chosen]
         decays = [self._decays[i] for i in chosen]
-        for block in blocks(params, grads, history):
+        on_host = bool(params) and params[0].device.type == "cpu"
+        for block in blocks(params, grads, history, BLOCK if on_host else sys.maxsize):
             if self._param.iter_size > 1:
                 torch._foreach_mul_(block.grads, 1 / self._param.iter_size)
             block_decays = [decays[i] for i in block.of]

@@ -30,6 +30,7 @@ from digits.caffe.proto.caffe_pb2 import SolverParameter
 Tensors = list[torch.Tensor]
 
 # Elements in a block: parameters, gradients and two histories of it fit into 2 cores' L2 cache.
+# A GPU takes all at once: there each operation costs a launch.
 BLOCK = 1 << 17
 
 
@@ -153,7 +154,7 @@ def fused_sgd(params: Tensors, grads: Tensors, history: list[Tensors], step: Fus
 
 def fused_adagrad(params: Tensors, grads: Tensors, history: list[Tensors], step: FusedStep) -> None:
     """PyTorch's formula is Caffe's."""
-    steps = [torch.ones((), device=param.device) for param in params]
+    steps = [torch.ones((), device=params[0].device)] * len(params)  # read only
     torch._fused_adagrad_(
         params, grads, history[0], steps, lr=step.rate, lr_decay=0.0, weight_decay=step.decay,
         eps=step.param.delta, maximize=False,
@@ -166,7 +167,7 @@ def fused_adam(params: Tensors, grads: Tensors, history: list[Tensors], step: Fu
     With delta / sqrt(1 - b2^t) for eps, that is Caffe's.
     """
     t = step.iteration + 1
-    steps = [torch.tensor(float(t), device=param.device) for param in params]
+    steps = [torch.full((), float(t), device=params[0].device)] * len(params)  # read only
     torch._fused_adam_(
         params, grads, history[0], history[1], [], steps, lr=step.rate, beta1=step.param.momentum,
         beta2=step.param.momentum2, weight_decay=step.decay,

@@ -10,7 +10,7 @@ import torch
 
 from digits.caffe.data.datum import Sample
 from digits.caffe.data.means import read_mean_file, write_mean_file
-from digits.caffe.data.transformer import DataTransformer
+from digits.caffe.data.transformer import DataTransformer, Window, cut_means
 from digits.caffe.errors import DataError
 from digits.caffe.proto.caffe_pb2 import BlobProto, TransformationParameter
 from tests.caffe.data.conftest import picture
@@ -74,6 +74,16 @@ def test_the_mean_image_is_cropped_and_mirrored_with_the_picture(tmp_path: Path)
     write_mean_file(path, image.transpose(2, 0, 1).astype(np.float32))
     out = transform([image] * 50, crop_size=3, mirror=True, mean_file=path)
     assert not out.any()
+
+
+def test_the_means_of_all_windows_at_once_are_those_of_each() -> None:
+    mean = torch.from_numpy(picture(1).transpose(2, 0, 1).astype(np.float32))
+    windows = [Window(0, 0, False), Window(1, 3, True), Window(2, 0, True), Window(0, 4, False)]
+    found = cut_means(mean, windows, (3, 4, 4))
+    assert found.shape == (4, 3, 4, 4)
+    for part, window in zip(found, windows, strict=True):
+        place = mean[:, window.top : window.top + 4, window.left : window.left + 4]
+        assert torch.equal(part, place.flip(2) if window.mirror else place)
 
 
 def test_the_same_numbers_are_drawn_for_pictures_of_any_size() -> None:

@@ -16,9 +16,7 @@ from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.machine import device
 from digits.caffe.net import Net
 from tests.caffe.networks import TWO_LAYERS, build, fill_inputs
-
-NO_GPU = not torch.cuda.is_available()
-needs_gpu = pytest.mark.skipif(NO_GPU, reason="needs a CUDA device, this machine has none")
+from tests.gpus import NO_GPU, needs_gpu
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from digits.caffe.machine.randomness import Randomness, default_randomness
+from tests.gpus import GPU, needs_gpu
 
 
 def test_restored_state_goes_on_with_the_same_numbers() -> None:
@@ -37,3 +39,19 @@ def test_cpu_generator_is_the_one_that_layers_get() -> None:
     random = Randomness(7)
     assert random.on(torch.device("cpu")) is random.cpu
     assert default_randomness() is default_randomness()
+
+
+@needs_gpu
+@pytest.mark.gpu
+def test_another_gpu_goes_on_where_one_stopped() -> None:
+    random = Randomness(5)
+    torch.rand(3, generator=random.on(GPU), device=GPU)
+    state = random.state()
+    state["cuda:7"] = state.pop("cuda:0")
+    expected = torch.rand(3, generator=random.on(GPU), device=GPU)
+    other = Randomness(6)
+    other.on(GPU)
+    other.restore(state)
+    assert set(other.state()) == {"cpu", "cuda:7"}
+    assert torch.equal(torch.rand(3, generator=other.on(GPU), device=GPU), expected)
+    assert other.draw_seed() == random.draw_seed()
