@@ -148,7 +148,7 @@ def test_pycaffes_classifier_predicts_what_the_page_does(
 def test_the_originals_example_predicts_what_the_page_does(
     app: Flask, archive: Archive, picture: Path
 ) -> None:
-    """As `examples/classification/example.py` does: the last output, a mean a channel."""
+    """As the example of the original DIGITS does: the last output, a mean a channel."""
     net = caffe.Net(str(archive.deploy), str(archive.caffemodel), caffe.TEST)
     fields = text_format.Parse(archive.deploy.read_text(), caffe_pb2.NetParameter())
     transformer = caffe.io.Transformer({"data": fields.input_shape[0].dim})

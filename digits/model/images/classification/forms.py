@@ -92,9 +92,9 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     )
     restart_outputs = YesNoField(
         "Begin the classifier afresh", default=Settings.restart_outputs,
-        description="What the model has learned to tell apart is kept when the dataset has the "
-        "same categories. Ticked: it is forgotten, and only the features are kept. With other "
-        "categories the classifier always begins afresh.",
+        description="Off by default: what the model has learned to tell apart is kept when the "
+        "dataset has the same categories. On: only its features are kept. With other categories "
+        "the classifier always begins afresh.",
     )  # fmt: skip
     custom_network = TextAreaField(
         "Custom network",
@@ -105,7 +105,7 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         "Add a loss", default=Settings.add_loss,
         description="For networks that are published for use alone (deploy.prototxt): a "
         "SoftmaxWithLoss and an Accuracy take the place of the final Softmax, and pictures are cut "
-        "to the size of the input. Makes no difference to a network that has a loss.",
+        "to the size of the input. Off by default; makes no difference to a network with a loss.",
     )  # fmt: skip
     custom_network_snapshot = StringField(
         "Pretrained weights",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -102,6 +103,11 @@ class ImageClassificationModelJob(ModelJob):
         if not isinstance(dataset, ImageClassificationDatasetJob):
             return NetSource(text)
         return source_to_draw(net, text, dataset)
+
+    def facts(self) -> dict[str, Any]:
+        output = self.output()
+        named = {"name": output.name, "is_probability": output.is_probability}
+        return {**super().facts(), "output": named if output.name else None}
 
     def transformation(self) -> TransformationParameter:
         """What the data layer does to pictures when the network is tested."""

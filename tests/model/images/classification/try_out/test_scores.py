@@ -62,6 +62,19 @@ def test_one_picture_has_scores(client: FlaskClient, scorer: str, picture: str) 
     assert "Scores of the output <b>ip</b>" in page
 
 
+def test_the_model_names_its_output(
+    client: FlaskClient, scorer: str, trained: ImageClassificationModelJob
+) -> None:
+    found = {
+        job_id: client.get(f"/models/{job_id}.json").json["output"]  # type: ignore[index]
+        for job_id in (scorer, trained.id)
+    }
+    assert found == {
+        scorer: {"name": "ip", "is_probability": False},
+        trained.id: {"name": "prob", "is_probability": True},
+    }
+
+
 def test_many_pictures_have_scores(client: FlaskClient, scorer: str, picture: str) -> None:
     def post(route: str) -> Any:
         form = {"image_list": (io.BytesIO(f"{picture}\n".encode()), "list.txt"), "top_n": "1"}
