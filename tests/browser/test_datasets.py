@@ -10,6 +10,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.pictures import make_class_folders
 from tests.server_process import ServerProcess
 
 DROP = """([data, name]) => {
@@ -65,3 +66,23 @@ def test_a_dropped_archive_is_uploaded_and_its_pictures_can_be_explored(
     expect(page.locator(".thumbs img")).to_have_count(2)
     whole = page.locator(".thumbs a").first.get_attribute("href")
     assert server.get(str(whole)).headers["Content-Type"] == "image/png"
+
+
+def test_a_folder_that_is_split_already_is_told_before_anything_is_made(
+    server: ServerProcess, page: Page, tmp_path: Path
+) -> None:
+    for name in ("train", "Validation"):
+        make_class_folders(tmp_path / "published" / name, pictures=3)
+    page.goto(f"{server.url}/datasets/images/classification/new")
+    told = page.locator("[data-split-seen]")
+    expect(told).to_be_hidden()
+    page.get_by_role("combobox", name="Training images").fill(str(tmp_path / "published"))
+    page.get_by_label("Dataset name", exact=True).click()
+    expect(told).to_have_text(
+        "This folder has Validation, train in it. They are used as the split."
+    )
+    page.get_by_label("Folders train, val, test", exact=True).select_option("off")
+    expect(told).to_contain_text("They become categories.")
+    page.get_by_role("combobox", name="Training images").fill(str(tmp_path))
+    page.get_by_label("Dataset name", exact=True).click()
+    expect(told).to_be_hidden()
