@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Blueprint, abort, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
-from digits.web.answers import scheduler, services
+from digits.web.answers import scheduler, services, wants_json
 
 blueprint = Blueprint("files", __name__)
 
@@ -28,10 +28,20 @@ def serve_file(path: str) -> ResponseReturnValue:
     return send_file(found, as_attachment=True, conditional=True, etag=True)
 
 
+@blueprint.get("/autocomplete/path.json")
 @blueprint.get("/autocomplete/path")
 def autocomplete_path() -> ResponseReturnValue:
-    """Server paths that begin with `query`, for the path fields of forms."""
-    return jsonify(services().paths.suggest(request.args.get("query", "")))
+    """Server paths that begin with `query`, for the path fields of forms; others start at `/`.
+
+    A list; whoever asks for JSON by name, or as jQuery does, gets it under `suggestions`, as DIGITS
+    since 2.0 answers.
+    """
+    query = request.args.get("query", "")
+    if query and not query.startswith("/"):
+        query = f"/{query}"
+    found = services().paths.suggest(query)
+    asked_by_jquery = request.headers.get("X-Requested-With") == "XMLHttpRequest"
+    return jsonify({"suggestions": found} if wants_json() or asked_by_jquery else found)
 
 
 def find_file(jobs_dir: Path, path: str) -> Path | None:

@@ -6,13 +6,13 @@ The routes below `/jobs/<id>` stand also below `/datasets/<id>` and `/models/<id
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 
+import digits
 from digits.errors import FormError, JobNotFound, JobRefused
 from digits.home.bulk import delete_all
 from digits.home.demo import sample_dataset
@@ -83,10 +83,16 @@ def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
     lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in CATEGORIES}
     return jsonify(
         {
-            name: [{"id": job.id, "name": job.name, "status": job.status.value} for job in found]
-            for name, found in lists.items()
+            **{name: [_in_index(job) for job in found] for name, found in lists.items()},
+            "version": digits.__version__,
+            "jobs_dir": str(scheduler().store.jobs_dir),
         }
     )
+
+
+def _in_index(job: Job) -> dict[str, str]:
+    known = {"id": job.id, "name": job.name, "status": job.status.value}
+    return {**known, "group": job.group} if job.group else known
 
 
 def _limit(text: str) -> int | None:
@@ -148,7 +154,10 @@ def delete_jobs() -> ResponseReturnValue:
         return jsonify(
             {
                 "deleted": [job_id for job_id, _ in result.deleted],
-                "kept": [asdict(kept) for kept in result.kept],
+                "kept": [
+                    {"id": kept.id, "name": kept.name, "reason": kept.reason}
+                    for kept in result.kept
+                ],
             }
         )
     if not result.kept:

@@ -28,6 +28,7 @@ from digits.dataset import views as dataset_views
 from digits.dataset.images import views as image_dataset_views
 from digits.files import blueprint as files_blueprint
 from digits.home.job_views import blueprint as jobs_blueprint
+from digits.home.table_views import blueprint as tables_blueprint
 from digits.jobs.scheduler import Scheduler
 from digits.kinds import installed
 from digits.model import views as model_views
@@ -163,6 +164,7 @@ def _warn(config: Config, accounts: Accounts) -> None:
 def _add_blueprints(app: Flask, kinds: Kinds) -> None:
     app.register_blueprint(home_blueprint)
     app.register_blueprint(jobs_blueprint)
+    app.register_blueprint(tables_blueprint)
     app.register_blueprint(files_blueprint)
     app.register_blueprint(help_blueprint)
     app.register_blueprint(logins.blueprint)

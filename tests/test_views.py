@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+import digits
 from digits.errors import StorageError
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -43,7 +44,18 @@ def test_the_home_page_has_the_words_that_scripts_look_for(client: FlaskClient) 
 
 def test_the_home_page_stands_without_any_job(client: FlaskClient) -> None:
     assert client.get("/").status_code == 200
-    assert client.get("/index.json").json == {"datasets": [], "models": []}
+    index = client.get("/index.json").json
+    assert index is not None
+    assert (index["datasets"], index["models"]) == ([], [])
+
+
+def test_the_index_names_the_version_and_the_jobs_directory(
+    client: FlaskClient, scheduler: Scheduler
+) -> None:
+    index = client.get("/index.json").json
+    assert index is not None
+    assert index["version"] == digits.__version__
+    assert index["jobs_dir"] == str(scheduler.store.jobs_dir)
 
 
 def test_running_jobs_come_first_then_the_newest(client: FlaskClient, scheduler: Scheduler) -> None:
@@ -361,6 +373,20 @@ def test_paths_are_completed(client: FlaskClient, tmp_path: Path) -> None:
     assert found == [f"{query}cats/", f"{query}list.txt"]
     assert client.get("/autocomplete/path?query=/no/such/").json == []
     assert client.get("/autocomplete/path?query=a%00b").json == []
+
+
+def test_paths_come_as_suggestions_for_whoever_asks_for_json(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    (tmp_path / "cats").mkdir()
+    found = {"suggestions": [f"{tmp_path}/cats/"]}
+    # What is relative starts at the root.
+    for query in (f"{tmp_path}/ca", f"{tmp_path}/ca".removeprefix("/")):
+        address = f"/autocomplete/path?query={query}"
+        for headers in ({"Accept": "application/json"}, {"X-Requested-With": "XMLHttpRequest"}):
+            assert client.get(address, headers=headers).json == found
+        assert client.get(f"/autocomplete/path.json?query={query}").json == found
+        assert client.get(address).json == found["suggestions"]
 
 
 def test_paths_outside_the_data_roots_are_neither_completed_nor_taken(tmp_path: Path) -> None:

@@ -129,6 +129,10 @@ class Job:
     def link(self, jobs: Mapping[str, Job]) -> None:
         """Take the jobs it requires out of `jobs`; called once when it is added or loaded."""
 
+    def table_facts(self) -> dict[str, Any]:
+        """What a table of jobs shows of this kind, as plain JSON; its logs have been read."""
+        return {}
+
     def task(self, task_id: str) -> Task:
         """The task with this id; KeyError when there is none."""
         return {task.id: task for task in self.tasks}[task_id]

@@ -33,6 +33,8 @@ from digits.model.training.plan import TrainingPlan
 ORIGINAL_FILE = "original.prototxt"
 TRAIN_VAL_FILE = "train_val.prototxt"
 DEPLOY_FILE = "deploy.prototxt"
+# What later versions of DIGITS call the program that trains.
+FRAMEWORK = "caffe"
 PRETRAINED_FILE = "pretrained.caffemodel"
 # In place of an epoch: the last snapshot where one is used, and what the training began from where
 # another training begins with it.
@@ -191,6 +193,14 @@ class ModelJob(Job):
             "last_outputs": task.last_outputs(),
             "eta_s": task.eta_s,
             **task.pace(),
+        }
+
+    def table_facts(self) -> dict[str, Any]:
+        return {
+            "dataset_id": self.dataset_id,
+            "framework": FRAMEWORK,
+            "sparkline": self.train_task.sparkline(),
+            **self.train_task.output_ranges(),
         }
 
     def _snapshot_facts(self) -> dict[str, Any]:

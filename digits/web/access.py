@@ -49,6 +49,8 @@ POLICIES: dict[str, Access] = {
     "home.home": Access.SEE,
     "home.show_job": Access.SEE,
     "home.job_status": Access.SEE,
+    "tables.completed_jobs": Access.SEE,
+    "tables.table_data": Access.SEE,
     "jobs.contents": Access.SEE,
     "jobs.log": Access.SEE,
     # Prometheus sends a reader's token.
@@ -70,6 +72,9 @@ POLICIES: dict[str, Access] = {
     # Whose the jobs are is looked at one by one.
     "home.ask_before_delete": Access.MAKE,
     "home.delete_jobs": Access.MAKE,
+    "tables.delete_jobs": Access.MAKE,
+    "tables.abort_jobs": Access.MAKE,
+    "tables.group": Access.MAKE,
     "files.autocomplete_path": Access.MAKE,
     "jobs.preview_notes": Access.MAKE,
     "image_datasets.resize_example": Access.MAKE,

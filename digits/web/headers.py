@@ -113,15 +113,18 @@ class TextResponse(Response):
 
 def refuse_foreign_origin() -> ResponseReturnValue | None:
     """403 for a changing request that another site's page sent; scripts send neither header."""
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS or not comes_from_elsewhere():
         return None
+    return error_answer(403, "This request came from another site's page.")
+
+
+def comes_from_elsewhere() -> bool:
+    """Whether the headers say that another site's page sent this request."""
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin")
     if site is not None:
-        foreign = site not in ("same-origin", "none")
-    else:
-        foreign = origin is not None and origin.partition("://")[2] != request.host
-    return error_answer(403, "This request came from another site's page.") if foreign else None
+        return site not in ("same-origin", "none")
+    return origin is not None and origin.partition("://")[2] != request.host
 
 
 class Hosts:

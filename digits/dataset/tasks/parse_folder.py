@@ -56,6 +56,15 @@ class ParseFolderTask(ProgramTask):
         """Which of train, val and test it makes lists for."""
         return list(self.shares)
 
+    @property
+    def label_count(self) -> int:
+        """The categories that it has found so far."""
+        return len({label for counts in self.distributions.values() for label in counts})
+
+    def count_of(self, split: str) -> int:
+        """The pictures that it has found for a set."""
+        return sum(self.distributions.get(split, {}).values())
+
     def need(self) -> Need:
         return Need(PARSE_FOLDER)
 

@@ -40,7 +40,7 @@ from digits.model.training.caffe_log import (
     ValOutput,
 )
 from digits.model.training.failure import DIVERGED, explain
-from digits.model.training.history import History, csv_header, csv_pieces, history_json
+from digits.model.training.history import History, csv_header, csv_pieces, finite, history_json
 from digits.model.training.outcome import Outcome, outcome_of
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.program import caffe_command, caffe_version
@@ -366,6 +366,24 @@ class TrainTask(Task):
                 phase: {name: _finite(table.last(name)) for name in table.columns}
                 for phase, table in tables.items()
             }
+
+    def output_ranges(self) -> dict[str, float]:
+        """The last, smallest and largest value of each output, as `loss (val) min`."""
+        with self._curves_lock:
+            tables = {"train": self.curves.train, "val": self.curves.val}
+            found: dict[str, float] = {}
+            for phase, table in tables.items():
+                for name, column in table.columns.items():
+                    if known := [value for value in finite(column) if value is not None]:
+                        title = f"{name} ({phase})"
+                        found[f"{title} last"] = known[-1]
+                        found[f"{title} min"], found[f"{title} max"] = min(known), max(known)
+            return found
+
+    def sparkline(self) -> list[float | None]:
+        """The first output of the graph, a few hundred points; empty before there is one."""
+        columns = (self.update_data(Update.COMBINED_GRAPH) or {}).get("columns", [])
+        return list(columns[1][1:]) if len(columns) > 1 else []
 
 
 def _rounded(value: float | None) -> float | None:

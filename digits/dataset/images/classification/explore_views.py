@@ -25,6 +25,8 @@ from digits.jobs.status import Status
 from digits.web.answers import answer, scheduler, services
 
 PAGE_SIZE = 60
+LATER_SIZE = 25  # of DIGITS 3 to 6
+MOST_ON_A_PAGE = 500
 MOST_SAMPLED_CLASSES = 100
 MOST_SAMPLES = 200  # pictures, of all classes together
 MOST_SAMPLES_EACH = 8
@@ -43,10 +45,16 @@ class Shown:
     number: int
     page: Page
     labels: list[str]
+    size: int = PAGE_SIZE  # pictures on a page
 
     @property
     def pages(self) -> int:
-        return max(1, -(-self.page.found // PAGE_SIZE))
+        return max(1, -(-self.page.found // self.size))
+
+    @property
+    def unusual_size(self) -> int | None:
+        """The size, for addresses; None where it is the usual one."""
+        return None if self.size == PAGE_SIZE else self.size
 
     def name(self, label: int) -> str:
         """What a class is called."""
@@ -64,7 +72,7 @@ class Shown:
             "label": self.label,
             "page": self.number,
             "pages": self.pages,
-            "page_size": PAGE_SIZE,
+            "page_size": self.size,
             "pictures_in_db": self.page.records,
             "found": self.page.found,
             "labels": [
@@ -87,17 +95,43 @@ class Shown:
 @blueprint.get("/<job_id>/explore.json")
 @blueprint.get("/<job_id>/explore")
 def show(job_id: str) -> ResponseReturnValue:
-    """A page of thumbnails with their labels: `db` [the first], `page` [1], `label` [all]."""
+    """A page of thumbnails with their labels: `db` [the first], `page` [1], `label` [all].
+
+    `size` [60] says how many a page has.
+    """
+    return _answer(job_id, _number("page") or 1, PAGE_SIZE, first_page=1)
+
+
+@blueprint.get("/images/classification/explore.json")
+@blueprint.get("/images/classification/explore")
+def explore() -> ResponseReturnValue:
+    """The same as DIGITS 3 to 6 ask for it: with `job_id`, pages from 0, and a `size` of [25]."""
+    return _answer(request.args.get("job_id", ""), (_number("page") or 0) + 1, LATER_SIZE, 0)
+
+
+def _answer(job_id: str, number: int, usual_size: int, first_page: int) -> ResponseReturnValue:
+    """Page `number`, which counts from 1; the JSON's counts from `first_page`."""
     job = _dataset(job_id)
     split = _split(job)
-    label, number = _number("label"), _number("page") or 1
+    label, size = _number("label"), _size(usual_size)
     labels = job.labels()
     if label is not None and label < 0:
         raise FormError({"label": [f"There is no class {label}; the first is number 0."]})
-    shown = _page(job, split, label, max(1, number), labels)
+    shown = _page(job, split, label, max(1, number), labels, size)
     if shown.number > shown.pages:
-        shown = _page(job, split, label, shown.pages, labels)
-    return answer("datasets/images/classification/explore.html", shown.to_json(), shown=shown)
+        shown = _page(job, split, label, shown.pages, labels, size)
+    data = {**shown.to_json(), "page": shown.number - 1 + first_page}
+    return answer("datasets/images/classification/explore.html", data, shown=shown)
+
+
+def _size(usual: int) -> int:
+    """How many pictures a page has; FormError for none, and for too many."""
+    size = _number("size")
+    if size is None:
+        return usual
+    if not 1 <= size <= MOST_ON_A_PAGE:
+        raise FormError({"size": [f"A page has 1 to {MOST_ON_A_PAGE} pictures, not {size}."]})
+    return size
 
 
 @blueprint.get("/<job_id>/explore/picture")
@@ -136,9 +170,10 @@ def _page(
     label: int | None,
     number: int,
     labels: list[str],
+    size: int,
 ) -> Shown:
-    page = services().pool.ask(Explore(_database(job, split), label, number - 1, PAGE_SIZE))
-    return Shown(job, split, label, number, page, labels)
+    page = services().pool.ask(Explore(_database(job, split), label, number - 1, size))
+    return Shown(job, split, label, number, page, labels, size)
 
 
 def _dataset(job_id: str) -> ImageClassificationDatasetJob:

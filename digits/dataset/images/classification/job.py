@@ -21,7 +21,7 @@ from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.errors import ToolError
 from digits.jobs.task import Task
-from digits.sources.picture_list import LABELS_FILE, told_apart
+from digits.sources.picture_list import LABELS_FILE, SPLITS, told_apart
 from digits.tools.skipped import SKIPPED_FILE
 from digits.tools.value_range import WHOLE, read_range
 
@@ -161,7 +161,35 @@ class ImageClassificationDatasetJob(DatasetJob):
             "skipped": self.skipped_count,
             "warnings": [text for task in self._programs() for text in task.warnings],
             "databases": {task.split: task.facts() for task in self.database_tasks()},
+            **self._later_facts(),
         }
+
+    def _later_facts(self) -> dict[str, Any]:
+        """The same under the keys that scripts of DIGITS 2 to 6 read."""
+        return {
+            "ParseFolderTasks": [
+                {"name": task.name, "label_count": task.label_count}
+                | {f"{split}_count": task.count_of(split) for split in SPLITS}
+                for task in self.tasks
+                if isinstance(task, ParseFolderTask)
+            ],
+            "CreateDbTasks": [
+                {
+                    "name": task.name,
+                    "entries": task.written,
+                    "image_width": task.width,
+                    "image_height": task.height,
+                    "image_channels": task.channels,
+                    "backend": task.backend,
+                    "encoding": task.encoding,
+                    "compression": "none",
+                }
+                for task in self.database_tasks()
+            ],
+        }
+
+    def table_facts(self) -> dict[str, Any]:
+        return {"backend": self.backend}
 
     def in_words(self) -> list[tuple[str, str]]:
         # The original's words, which scripts look for.

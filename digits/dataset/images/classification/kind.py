@@ -24,6 +24,7 @@ KIND = JobKind(
             explore_views.blueprint,
             {
                 "show": Route(Access.SEE),
+                "explore": Route(Access.SEE),
                 "show_samples": Route(Access.SEE),
                 "picture": Route(Access.SEE),
             },

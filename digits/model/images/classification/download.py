@@ -15,6 +15,7 @@ from digits.errors import NotPossible
 from digits.model.download import classify_script
 from digits.model.download.archives import Member
 from digits.model.download.portable import mean_of_values, with_scale
+from digits.model.images.classification.later_facts import later_facts
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
 from digits.model.network.text import network_to_text
 from digits.model.tasks.train import SOLVER_FILE
@@ -66,6 +67,7 @@ def model_info(
     transform, output = job.transformation(), job.output()
     caffe_root = job.settings.caffe_root
     return {
+        **later_facts(job, weights),
         "job_id": job.id,
         "name": job.name,
         "epoch": epoch,
@@ -86,7 +88,7 @@ def model_info(
             "scale_in_deploy": True,
         },
         "output": {"name": output.name, "is_probability": output.is_probability},
-        "framework": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
+        "trained_by": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},
         "dataset": {"id": dataset.id, "name": dataset.name},

@@ -22,6 +22,7 @@ from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members
+from digits.model.images.classification.later_facts import later_facts
 from digits.model.images.classification.net_sources import source_to_draw
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
@@ -107,7 +108,12 @@ class ImageClassificationModelJob(ModelJob):
     def facts(self) -> dict[str, Any]:
         output = self.output()
         named = {"name": output.name, "is_probability": output.is_probability}
-        return {**super().facts(), "output": named if output.name else None}
+        snapshots = list(self.snapshots().values())
+        return {
+            **super().facts(),
+            "output": named if output.name else None,
+            **later_facts(self, snapshots[-1] if snapshots else None),
+        }
 
     def transformation(self) -> TransformationParameter:
         """What the data layer does to pictures when the network is tested."""

@@ -241,3 +241,25 @@ def test_a_resize_example_of_no_size_is_refused(client: FlaskClient) -> None:
     )
     assert answer.status_code == 400
     assert "width" in answer.json["errors"]
+
+
+def test_counts_stand_under_the_keys_of_later_versions_too(
+    app: Flask, client: FlaskClient, pictures: Path
+) -> None:
+    job = made(app, post(client, folder_train=str(pictures), folder_pct_val="25", encoding="jpg"))
+    found = client.get(f"/datasets/{job.id}.json").json
+    assert found is not None
+    [parse] = found["ParseFolderTasks"]
+    counts = {split: job.picture_count(split) for split in ("train", "val", "test")}
+    assert parse["name"] == "Parse Folder (train/val)"
+    assert parse["label_count"] == len(job.labels())
+    assert {split: parse[f"{split}_count"] for split in counts} == counts
+    assert [task["entries"] for task in found["CreateDbTasks"]] == [counts["train"], counts["val"]]
+    assert {
+        "image_width": 12,
+        "image_height": 10,
+        "image_channels": 3,
+        "backend": "lmdb",
+        "encoding": "jpg",
+        "compression": "none",
+    }.items() <= found["CreateDbTasks"][0].items()

@@ -125,3 +125,26 @@ def test_a_page_can_be_chosen_of_each_of_two_categories_of_one_name(
         assert {entry["name"] for entry in found["pictures"]} == {"crane (2)"}
     finally:
         job.labels_path.write_text(labels)
+
+
+def test_the_pictures_are_found_where_later_versions_have_them(
+    client: FlaskClient, job: ImageClassificationDatasetJob
+) -> None:
+    route = "/datasets/images/classification/explore"
+    first = client.get(f"{route}.json?job_id={job.id}&db=train_db&size=3").json
+    assert first is not None
+    assert (first["page"], first["page_size"], len(first["pictures"])) == (0, 3, 3)
+    second = client.get(f"{route}.json?job_id={job.id}&db=train&size=3&page=1").json
+    assert second is not None
+    assert second["page"] == 1
+    shown = [picture["number"] for page in (first, second) for picture in page["pictures"]]
+    assert shown == [0, 1, 2, 3, 4, 5]
+    page = client.get(
+        f"{route}?job_id={job.id}&db=train_db&size=3", headers={"Accept": "text/html"}
+    )
+    assert page.status_code == 200
+    assert f"/datasets/{job.id}/explore?db=train&amp;size=3&amp;page=2" in page.text
+    assert client.get(f"{route}?job_id=gone").status_code == 404
+    assert client.get(route).status_code == 404
+    for bad in ("size=0", "size=501", "size=x", "page=x", "db=none", "label=-1"):
+        assert client.get(f"{route}?job_id={job.id}&{bad}").status_code == 400, bad

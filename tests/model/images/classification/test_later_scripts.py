@@ -306,3 +306,48 @@ def test_a_list_in_json_is_no_picture(
     body = {"image_path": ["/a.png", "/b.png"]}
     answer = client.post(f"{TRY_OUT}/classify_one.json?job_id={trained.id}", json=body)
     assert "A list was sent" in errors(answer)["image_path"]
+
+
+# What is answered ------------------------------------------------------------------------------
+
+
+def test_a_models_facts_stand_under_the_keys_of_later_versions_too(
+    client: FlaskClient, trained: ImageClassificationModelJob
+) -> None:
+    found = client.get(f"/models/{trained.id}.json").json
+    assert found is not None
+    expected = {
+        "job id": trained.id,
+        "username": "",
+        "image dimensions": [16, 16, 1],
+        "mean file": "mean.binaryproto",
+        "mean subtraction": "image",
+        "snapshot file": trained.snapshot(None)[1].name,
+        "solver file": "solver.prototxt",
+        "train_val file": "train_val.prototxt",
+        "deploy file": "deploy.prototxt",
+        "model file": "original.prototxt",
+        "labels file": "labels.txt",
+        "framework": "caffe",
+        "image resize mode": "squash",
+        "python layer file": None,
+    }
+    assert {name: found[name] for name in expected} == expected
+    for name in ("creation time", "caffe flavor", "caffe version", "digits version"):
+        assert found[name]
+
+
+def test_a_row_of_the_table_has_the_outputs_of_a_model(
+    client: FlaskClient, trained: ImageClassificationModelJob
+) -> None:
+    row = client.get(f"/jobs/{trained.id}/table_data.json").json["job"]  # type: ignore[index]
+    assert (row["framework"], row["type"]) == ("caffe", "model")
+    assert row["dataset_id"] == trained.dataset_id
+    values = client.get(f"/models/{trained.id}/history.json").json["val"]["outputs"]["loss"]  # type: ignore[index]
+    assert row["loss (val) last"] == values[-1]
+    assert row["loss (val) min"] == min(values)
+    assert row["loss (val) max"] == max(values)
+    assert row["sparkline"]
+    table = client.get("/completed_jobs.json").json
+    assert table is not None
+    assert {"loss (train) last", "accuracy (val) max"} <= set(table["model_output_fields"])

@@ -154,7 +154,9 @@ def test_an_epoch_is_chosen_by_argument_or_form(
         assert info["epoch"] == 2
         assert info["image"]["width"] == 16
         assert info["image"]["type"] == "GRAYSCALE"
-        assert info["framework"]["name"] == "DIGITS"
+        assert info["trained_by"]["name"] == "DIGITS"
+        assert info["framework"] == "caffe"
+        assert info["snapshot file"] == info["weights"]
 
 
 @pytest.mark.parametrize(
