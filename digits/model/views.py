@@ -19,7 +19,7 @@ from digits.model.compare.tables import result_pairs
 from digits.model.download import archives
 from digits.model.figures import figure, figure_curves, figure_kind
 from digits.model.forms import LearningRateForm
-from digits.model.job import ModelJob
+from digits.model.job import LAST_SNAPSHOT, ModelJob
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
 from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_network_text
@@ -131,6 +131,9 @@ def delete_snapshot(job_id: str, epoch: str) -> ResponseReturnValue:
     """Remove the snapshot of an epoch; 403 while the training needs it, or another model does."""
     job = find_model(job_id)
     job.read_logs()
+    if epoch.strip() == LAST_SNAPSHOT:
+        message = "Name the epoch whose snapshot is to be deleted, not just the last one."
+        raise FormError({"snapshot_epoch": [message]})
     return _delete_snapshots(job, [job.snapshot(epoch)[0]])
 
 
