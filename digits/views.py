@@ -22,8 +22,9 @@ from digits.home.machine_panel import machine_panel
 from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.status import Status
 from digits.web.answers import created, scheduler, services, wants_json
-from digits.web.forms import DigitsForm, require_fields, single_value, submitted_values
+from digits.web.forms import DigitsForm, one_line_of
 from digits.web.logins import may_change, owner_name
+from digits.web.submitted import require_fields, single_value, submitted_values
 
 blueprint = Blueprint("home", __name__)
 
@@ -127,8 +128,9 @@ def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
 @blueprint.post("/datasets/sample")
 def make_sample() -> ResponseReturnValue:
     """Make the sample dataset, unless it is there; the home page then offers the next step."""
-    _require_token()
-    job = sample_dataset(scheduler(), services().paths, owner_name())
+    _require_token("group_name")
+    group = one_line_of("group_name")
+    job = sample_dataset(scheduler(), services().paths, owner_name(), group)
     return created(job, url_for("home.home"))
 
 

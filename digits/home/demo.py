@@ -64,8 +64,10 @@ def make_jobs(services: Services) -> None:
         log.error("the sample model could not be made: %s", error)
 
 
-def sample_dataset(scheduler: Scheduler, paths: PathPolicy, owner: str = "") -> Job:
-    """The sample dataset, made now for the user `owner` when it is not there.
+def sample_dataset(
+    scheduler: Scheduler, paths: PathPolicy, owner: str = "", group: str = ""
+) -> Job:
+    """The sample dataset, made now for the user `owner`, in `group`, when it is not there.
 
     Takes a few seconds, in which a process writes the pictures.  Raises StorageError without room,
     TaskFailed when the pictures cannot be written.
@@ -77,7 +79,7 @@ def sample_dataset(scheduler: Scheduler, paths: PathPolicy, owner: str = "") -> 
         pictures = scheduler.store.jobs_dir / PICTURES_FOLDER
         write_pictures(pictures)
         settings = replace(DATASET, folder_train=str(pictures))
-        return create_dataset(scheduler, paths, DATASET_NAME, settings, owner=owner)
+        return create_dataset(scheduler, paths, DATASET_NAME, settings, owner=owner, group=group)
 
 
 def sample_model(services: Services, dataset: Job) -> Job:

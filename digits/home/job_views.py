@@ -21,8 +21,8 @@ from digits.jobs.log_reader import Found, LogPart
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 from digits.web.answers import in_thread, scheduler, wants_json
-from digits.web.forms import require_fields, single_value
 from digits.web.markdown import notes_html
+from digits.web.submitted import require_fields, single_value
 
 blueprint = Blueprint("jobs", __name__)
 

@@ -19,9 +19,10 @@ from digits.home.job_table import output_fields, table_row
 from digits.jobs.job import Job
 from digits.web.answers import scheduler, wants_json
 from digits.web.error_pages import error_answer
-from digits.web.forms import one_line_of, require_fields, submitted_values
+from digits.web.forms import one_line_of
 from digits.web.headers import comes_from_elsewhere
 from digits.web.logins import may_change
+from digits.web.submitted import require_fields, submitted_values
 
 blueprint = Blueprint("tables", __name__)
 

@@ -26,7 +26,7 @@ from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_ne
 from digits.model.training.charts import preview_chart
 from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
-from digits.web.forms import require_fields, single_value
+from digits.web.submitted import require_fields, single_value
 from digits.web.words import shown
 
 blueprint = Blueprint("models", __name__)

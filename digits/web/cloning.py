@@ -14,7 +14,7 @@ from flask import request
 from digits.errors import JobNotFound
 from digits.jobs.job import Job
 from digits.web.answers import scheduler
-from digits.web.forms import single_value
+from digits.web.submitted import single_value
 
 T = TypeVar("T", bound=Job)
 

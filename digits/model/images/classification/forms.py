@@ -35,8 +35,8 @@ from digits.web.forms import (
     choice_list,
     required_name,
     server_path,
-    single_value,
 )
+from digits.web.submitted import single_value
 from digits.web.words import shown
 
 LARGEST_SEED = 2**32 - 1

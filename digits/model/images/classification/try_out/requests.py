@@ -30,7 +30,8 @@ from digits.model.images.classification.try_out.asking import network_of
 from digits.sources.downloads import DownloadError
 from digits.sources.picture_list import SPLITS, Entry, ListError, is_url, lines_of, parse_lines
 from digits.web.answers import in_thread, scheduler, services
-from digits.web.forms import require_fields, server_path, single_value
+from digits.web.forms import server_path
+from digits.web.submitted import require_fields, single_value
 from digits.web.words import required_yes_or_no, shown, yes_or_no
 
 # How long the one picture of a request may take to come; somebody waits for it.
