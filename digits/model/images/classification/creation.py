@@ -34,7 +34,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.net_sources import net_sources
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
-from digits.model.job import ORIGINAL_FILE
+from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
 from digits.model.network.fit import MadeFor, Pictures
 from digits.model.network.parsing import message_with_line, parse_given
@@ -106,7 +106,6 @@ def create_model(
         ),
         warnings=None,
     )
-    warnings: list[str] = []
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     text = (
         original.network_text() if original else given_network(scheduler, settings, custom_network)
@@ -119,30 +118,20 @@ def create_model(
     )
     field = NETWORK_FIELDS[settings.method]
     try:
-        net = parse_given(pool, text)
-        kept_text = text
-        if settings.add_loss:
-            trainable = with_loss(net, afresh=weights is not None)
-            kept_text = text if trainable is net else network_to_text(trainable)
-            net = trainable
-        # The previous model of an original may have gone.
-        made_for = made_for_by_text(net) if original else _made_for(scheduler, settings, net)
+        net, kept_text = _trainable(parse_given(pool, text), text, settings, weights)
         networks = fitted_networks(net, dataset, scheduler.store.jobs_dir, settings)
     except NetworkError as error:
         raise FormError({field: [message_with_line(error, text)]}) from error
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
-    seen = None if original else _seen_by_previous(scheduler, settings)
-    size = SizeCheck(pictures_of(dataset), settings.crop_size, made_for, seen)
+    size = _size_check(scheduler, settings, net, dataset, is_copy=original is not None)
     size.require_smallest(field)
-    warnings += filter(None, [size.warning()])
+    report = None
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
         report = check_whole(pool, networks, dataset, settings, text, weights, left_s, size)
-        settings = replace(settings, weights_report=report)
-        if report and not report["loaded"]:
-            warnings.append(NOTHING_LOADED.format(", ".join(_left_aside(report))))
-    settings = replace(settings, warnings=tuple(warnings) or None)
+    warnings = _warnings(size, report)
+    settings = replace(settings, weights_report=report, warnings=warnings or None)
 
     def write_network(job: Job) -> None:
         job.write_text(ORIGINAL_FILE, kept_text)
@@ -160,8 +149,9 @@ def given_network(scheduler: Scheduler, settings: Settings, custom_network: str)
         return standard_network_text(settings.standard_networks)
     if settings.method == "previous":
         previous = _previous(scheduler, settings)
-        # Its weights are kept under the names that its layers had in training.
-        return previous.text_as_trained() if settings.previous_snapshot else previous.network_text()
+        # Its snapshots have the names that its layers had in training.
+        of_snapshot = settings.previous_snapshot not in (None, 0, FIRST_WEIGHTS)
+        return previous.text_as_trained() if of_snapshot else previous.network_text()
     return clean_text(custom_network)
 
 
@@ -279,6 +269,37 @@ def _once_a_layer(problems: Sequence[NetProblem]) -> list[NetProblem]:
         where = problem.layer if problem.net != "weights" else None
         found.setdefault((where or problem.message, problem.net == "weights"), problem)
     return list(found.values())
+
+
+def _trainable(
+    net: NetParameter, text: str, settings: Settings, weights: Path | None
+) -> tuple[NetParameter, str]:
+    """The network, with a loss where that was asked for, and the text to keep of it."""
+    if not settings.add_loss:
+        return net, text
+    trainable = with_loss(net, afresh=weights is not None)
+    return trainable, text if trainable is net else network_to_text(trainable)
+
+
+def _size_check(
+    scheduler: Scheduler,
+    settings: Settings,
+    net: NetParameter,
+    dataset: ImageClassificationDatasetJob,
+    is_copy: bool,
+) -> SizeCheck:
+    # The previous model that a copy's original began from may have gone.
+    made_for = made_for_by_text(net) if is_copy else _made_for(scheduler, settings, net)
+    seen = None if is_copy else _seen_by_previous(scheduler, settings)
+    return SizeCheck(pictures_of(dataset), settings.crop_size, made_for, seen)
+
+
+def _warnings(size: SizeCheck, report: Report | None) -> tuple[str, ...]:
+    """What is unusual about a training that can be made all the same."""
+    found = [size.warning()]
+    if report and not report["loaded"]:
+        found.append(NOTHING_LOADED.format(", ".join(_left_aside(report))))
+    return tuple(filter(None, found))
 
 
 def _made_for(scheduler: Scheduler, settings: Settings, net: NetParameter) -> MadeFor | None:
