@@ -77,7 +77,11 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
     """
     kinds = installed()
     store = JobStore(
-        config.jobs_dir, kinds.job_types, lock_wait_s=lock_wait_s, sync=fsync_in_thread
+        config.jobs_dir,
+        kinds.job_types,
+        lock_wait_s=lock_wait_s,
+        sync=fsync_in_thread,
+        aside=in_thread,
     )
     resources = Resources.of(
         parse_folder_slots=config.parse_folder_slots,

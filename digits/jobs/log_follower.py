@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PIECE_BYTES = 64 * 1024
@@ -15,11 +15,19 @@ LONGEST_SHOWN = 500
 ATTEMPT_MARK = "=== Attempt "
 
 
+def _let_others_run() -> None:
+    time.sleep(0)  # other greenlets, that is
+
+
 class LogFollower:
     """Whole lines of a log from a position on; a line still being written waits for its end."""
 
-    def __init__(self, path: Path, position: int = 0) -> None:
+    def __init__(
+        self, path: Path, position: int = 0, *, pause: Callable[[], None] = _let_others_run
+    ) -> None:
+        """`pause` is called between pieces of a long log."""
         self.path = path
+        self._pause = pause
         self.position = position  # bytes read from the file
         self._rest = b""
 
@@ -30,7 +38,12 @@ class LogFollower:
             yield from map(_text, lines)
             if len(self._rest) > LONGEST_LINE_BYTES:
                 yield self._take_rest()
-            time.sleep(0)  # lets other greenlets run between pieces
+            self._pause()
+
+    def all_lines(self) -> Iterator[str]:
+        """All lines of a log that nobody writes any more."""
+        yield from self.new_lines()
+        yield from self.last_line()
 
     def last_line(self) -> Iterator[str]:
         """What stands after the last newline, once nobody writes any more."""

@@ -10,7 +10,7 @@ import threading
 import weakref
 from collections import OrderedDict
 
-from digits.jobs.task import Task
+from digits.jobs.task import Aside, Task, here
 
 MOST_LOGS_REMEMBERED = 200
 
@@ -18,14 +18,15 @@ MOST_LOGS_REMEMBERED = 200
 class RecentLogs:
     """The tasks whose logs were read last; at most `most` of them, and none is kept alive."""
 
-    def __init__(self, most: int = MOST_LOGS_REMEMBERED) -> None:
+    def __init__(self, most: int = MOST_LOGS_REMEMBERED, aside: Aside = here) -> None:
         self.most = most
+        self._aside = aside  # runs what takes long
         self._lock = threading.Lock()  # guards the tasks, the latest at the end
         self._tasks: OrderedDict[weakref.ref[Task], None] = OrderedDict()
 
     def read(self, task: Task) -> None:
         """Bring a task's derived state up to date with its log."""
-        task.read_log()
+        task.read_log(self._aside)
         for forgotten in self._note(weakref.ref(task)):
             forgotten.forget_log()
 

@@ -29,6 +29,7 @@ from digits.jobs.job import Job, new_job_id
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import printable, quoted, read_record, require
 from digits.jobs.settings import JobSettings
+from digits.jobs.task import Aside, here
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class JobStore:
     """Reads and writes jobs below `jobs_dir`; `job_types` are the classes it knows.
 
     A server that takes over from another one may wait `lock_wait_s` seconds for it to go.  `sync`
-    flushes the files of jobs.
+    flushes the files of jobs, `aside` runs what takes long beside the event loop.
     """
 
     def __init__(
@@ -54,11 +55,12 @@ class JobStore:
         *,
         lock_wait_s: float = 0.5,
         sync: SyncCall = os.fsync,
+        aside: Aside = here,
     ) -> None:
         self.jobs_dir = jobs_dir.resolve()
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
-        self._recent_logs = RecentLogs()
+        self._recent_logs = RecentLogs(aside=aside)
         self._sync = sync
         # Known from `open` on.
         self._folder: KnownFolder | None = None

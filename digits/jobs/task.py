@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
@@ -30,6 +30,15 @@ log = logging.getLogger(__name__)
 
 # How much of the log's end is put into the message of a failed task.
 LINES_IN_ERROR = 6
+
+
+# Runs a function with its arguments, where it does not hold up others.
+Aside = Callable[..., Any]
+
+
+def here(work: Callable[..., Any], *arguments: Any) -> Any:
+    """At once, where nobody waits."""
+    return work(*arguments)
 
 
 class TaskRecord(TypedDict):
@@ -167,23 +176,25 @@ class Task(ABC):
             else:
                 signals.announce(signals.task_updated, self, update=update, data=data)
 
-    def read_log(self) -> None:
+    def read_log(self, aside: Aside = here) -> None:
         """Derive the state of a task that does not run from its log, unless that is remembered.
 
         A running task is kept up to date by its runner.  Jobs read logs by way of `RecentLogs`,
-        which sees to it that not all are remembered for ever.
+        which sees to it that not all are remembered for ever.  `aside` runs what takes long.
         """
         with self._reading:
             if not self._log_is_read and self.status is not Status.RUNNING:
                 self.reset()
-                follower = LogFollower(self.log_path)
-                self.take_lines(follower.new_lines())
-                self.take_lines(follower.last_line())
+                self.take_log(aside)
                 self._changed.clear()
                 if self.status is Status.DONE:
                     self.progress, self.eta_s = 1.0, 0.0
                 # A folder whose disk is away may come back.
                 self._log_is_read = self.job_dir.is_dir()
+
+    def take_log(self, aside: Aside) -> None:
+        """Derive the state from a log that nobody writes any more."""
+        self.take_lines(LogFollower(self.log_path).all_lines())
 
     def forget_log(self) -> None:
         """Let go of what the log said; it is read again when somebody looks."""

@@ -21,14 +21,13 @@ from typing import Any, Protocol
 
 from digits.errors import JobRefused, StorageError, TaskFailed
 from digits.jobs import signals
-from digits.jobs.log_follower import ATTEMPT_MARK
 from digits.jobs.resources import GPU, TRAIN, Need
 from digits.jobs.signals import Update
 from digits.jobs.status import Status
-from digits.jobs.task import Task
+from digits.jobs.task import Aside, Task
 from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
 from digits.model.settings import ModelSettings
-from digits.model.training import charts, snapshots
+from digits.model.training import charts, digest, snapshots
 from digits.model.training.caffe_log import (
     Event,
     Finished,
@@ -198,12 +197,15 @@ class TrainTask(Task):
             self.curves = History()
             self._newest_snapshot: int | None = None
 
+    def take_log(self, aside: Aside) -> None:
+        curves = aside(digest.read_history, self.log_path)
+        with self._curves_lock:
+            self.curves = curves
+            self._update_progress()
+
     def process_line(self, line: str) -> None:
         with self._curves_lock:
-            if line.startswith(ATTEMPT_MARK):
-                self.curves.problems.clear()  # the last attempt's, which are over
-            for event in self._parser.parse(line):
-                self.curves.add(event)
+            for event in digest.take_line(self.curves, self._parser, line):
                 self._note(event)
 
     def _note(self, event: Event) -> None:

@@ -148,6 +148,16 @@ class History:
         """Seconds in which a process has trained, all processes together."""
         return self._clock.now_s
 
+    def clock_state(self) -> list[Any]:
+        """What is known of time and pace, as plain JSON."""
+        return [self._clock.now_s, self._clock.marks]
+
+    def set_clock_state(self, state: Sequence[Any]) -> None:
+        """Take what `clock_state` gave; TypeError or ValueError for anything else."""
+        now_s, marks = state
+        self._clock.now_s = float(now_s)
+        self._clock.marks = [(float(time_s), int(iteration)) for time_s, iteration in marks]
+
     def diverged(self) -> bool:
         """Whether the newest loss is no finite number any more."""
         return self.loss is not None and not math.isfinite(self.loss)
@@ -185,12 +195,12 @@ class _Clock:
     _began_s: float = 0.0  # `now_s` when this process began
     _is_told: bool = False  # whether its log says how long it has trained
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=STEPS_REMEMBERED))
-    _marks: list[tuple[float, int]] = field(default_factory=list)  # (seconds, iteration)
+    marks: list[tuple[float, int]] = field(default_factory=list)  # (seconds, iteration)
 
     def training_time(self, event: Event) -> float:
         if isinstance(event, caffe_log.Started) or self._last is None:
             self._steps.clear()
-            self._marks.clear()
+            self.marks.clear()
             self._began_s, self._is_told = self.now_s, False
         elif isinstance(event, caffe_log.Elapsed):
             self.now_s, self._is_told = self._began_s + max(0.0, event.seconds), True
@@ -213,14 +223,14 @@ class _Clock:
         return step
 
     def reach(self, iteration: int, time_s: float) -> None:
-        self._marks.append((time_s, iteration))
-        while len(self._marks) > 2 and time_s - self._marks[1][0] > PACE_WINDOW_S:
-            self._marks.pop(0)
+        self.marks.append((time_s, iteration))
+        while len(self.marks) > 2 and time_s - self.marks[1][0] > PACE_WINDOW_S:
+            self.marks.pop(0)
 
     def pace(self) -> float | None:
-        if len(self._marks) < 2:
+        if len(self.marks) < 2:
             return None
-        (first_s, first), (last_s, last) = self._marks[0], self._marks[-1]
+        (first_s, first), (last_s, last) = self.marks[0], self.marks[-1]
         return (last - first) / (last_s - first_s) if last_s > first_s and last > first else None
 
 
