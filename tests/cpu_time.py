@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +31,7 @@ class Meter:
     """Charges what is spent to whoever is at work: a test, or a fixture of several tests."""
 
     def __init__(self, clock: Callable[[], float] = cpu_s) -> None:
-        self.spent: Counter[str] = Counter()  # seconds by name
+        self.spent: defaultdict[str, float] = defaultdict(float)  # seconds by name
         self._clock = clock
         self._last = clock()
         self._at_work: list[str] = []

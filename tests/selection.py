@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from xdist.scheduler.loadfile import LoadFileScheduling
+from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 TESTS = Path(__file__).parent
 # What takes long begins: one file that came last would keep a single process busy while the others
@@ -33,9 +33,21 @@ TOGETHER = (
     "tests/model/compare",
     "tests/security",
 )
-# Left out by --fast: rooms whose tests start programs, servers or browsers, and marks.
-NOT_FAST = ("browser", "importing", "inference", "load", "security", "serving", "tools")
-NOT_FAST_MARKS = ("slow", "browser", "gpu", "starts_programs")
+# What starts programs, servers or browsers, and is left out by --fast: by folder or file, by mark
+# and by fixture.
+NOT_FAST = (
+    "browser",
+    "importing",
+    "inference",
+    "load",
+    "security",
+    "serving",
+    "test_end_to_end.py",
+    "test_set_up.py",
+    "tools",
+)
+NOT_FAST_MARKS = ("slow", "browser", "gpu", "apart")
+NOT_FAST_FIXTURES = {"app", "client", "make_scheduler", "make_server", "server", "site"}
 # The share of its examples that Hypothesis tries without --all, and how many it tries at least.
 QUICK_SHARE, QUICK_LEAST = 0.1, 10
 
@@ -75,6 +87,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = {item for item in items if is_slow(item) and not is_named(config, item)}
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
+    if config.getoption("--fast"):
+        left_out = {item for item in items if not is_fast(item)}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     slow = {item.path for item in items if is_slow(item)}
     items.sort(key=lambda item: (item.path not in slow, place(item.path)))
 
@@ -89,6 +105,13 @@ def is_slow(item: pytest.Item) -> bool:
     return item.get_closest_marker("slow") is not None
 
 
+def is_fast(item: pytest.Item) -> bool:
+    """Whether a test starts nothing, as far as its marks and fixtures tell."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    marks = [item.get_closest_marker(mark) for mark in NOT_FAST_MARKS]
+    return not any(marks) and fixtures.isdisjoint(NOT_FAST_FIXTURES)
+
+
 def is_named(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether the command line names this very test, or all cases of it."""
     return item.nodeid.partition("[")[0] in {arg.partition("[")[0] for arg in config.args}
@@ -98,7 +121,7 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-class FilesOrApart(LoadFileScheduling):
+class FilesOrApart(LoadFileScheduling):  # type: ignore[misc]
     """Hands out tests by `unit_of`."""
 
     def _split_scope(self, nodeid: str) -> str:

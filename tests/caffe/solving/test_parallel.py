@@ -78,6 +78,7 @@ def weights(folder: Path, iteration: int) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_updates_of_one_with_twice_the_batch(
     tmp_path: Path, source: str
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_resumed_training_of_two_gives_the_same_weights_to_the_bit(
         np.testing.assert_array_equal(values, expected[name])
 
 
+@pytest.mark.slow
 def test_when_one_process_fails_all_end_with_its_message(tmp_path: Path) -> None:
     path = str(tmp_path / "db")
     with db.Writer(path) as writer:
@@ -148,6 +150,7 @@ def ended(process: psutil.Process) -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nobody_is_left_behind_when_the_first_process_is_ended(
     tmp_path: Path, source: str, number: signal.Signals
@@ -158,6 +161,7 @@ def test_nobody_is_left_behind_when_the_first_process_is_ended(
     wait_until(lambda: ended(other))
 
 
+@pytest.mark.slow
 def test_another_process_ends_at_once_while_it_waits_for_the_first(
     tmp_path: Path, source: str
 ) -> None:

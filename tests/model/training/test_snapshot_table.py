@@ -167,7 +167,7 @@ def test_what_a_running_training_needs_stays(
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
 ) -> None:
-    form = {"custom_network": TINY, "train_epochs": "100000", "snapshot_interval": "50"}
+    form = {"custom_network": TINY, "train_epochs": "100000", "snapshot_interval": "10"}
     answer: Any = create(client, dataset.id, method="custom", **form)
     job = models.job(answer.json["id"])
     assert isinstance(job, ImageClassificationModelJob)
