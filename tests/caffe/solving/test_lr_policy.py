@@ -47,6 +47,11 @@ def test_multistep_goes_one_step_an_iteration_when_values_coincide() -> None:
     assert learning_rate(param, 5, first) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize(("iteration", "expected"), [(32, 0), (33, 1), (65, 1), (66, 2)])
+def test_the_step_of_a_solver_goes_by_its_iteration(iteration: int, expected: int) -> None:
+    assert current_step(solver("step", stepsize=33), iteration, 0) == expected
+
+
 def test_other_policies_keep_the_step_of_a_restored_state() -> None:
     assert current_step(solver("fixed"), 100, 3) == 3
 
