@@ -5,7 +5,9 @@ The networks are not trained: random weights tell any difference just as well.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from digits.model.job import ORIGINAL_FILE
 from digits.model.network.text import parse_network, standard_network_text
 from tests.model.requests import TINY
 
+RECORDING = Path(__file__).parent / "data" / "opencv.json"
 DATA = """
 layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.0078125 } }
 """
@@ -168,18 +171,39 @@ def test_the_originals_example_predicts_what_the_page_does(
     assert net.forward()[net.outputs[-1]][0] == pytest.approx(found)
 
 
-@pytest.mark.skipif(
-    not hasattr(cv2.dnn, "readNetFromCaffe"), reason="this OpenCV reads no Caffe networks"
-)
-def test_opencv_predicts_what_the_page_does(app: Flask, archive: Archive, picture: Path) -> None:
+def test_opencv_predicts_what_the_page_does(
+    app: Flask, archive: Archive, picture: Path, request: pytest.FixtureRequest
+) -> None:
+    """By OpenCV 4, which reads Caffe's networks; where another is installed, as it was recorded."""
+    case = request.node.callspec.params["archive"]
+    deploy = hashlib.sha256(archive.deploy.read_bytes()).hexdigest()
+    if hasattr(cv2.dnn, "readNetFromCaffe"):
+        scores = opencv_scores(archive, picture)
+        if "RECORD_OPENCV" in os.environ:
+            record(case, {"deploy": deploy, "scores": [float(f"{each:.6g}") for each in scores]})
+    else:
+        recorded = json.loads(RECORDING.read_text())[case]
+        assert recorded["deploy"] == deploy, "the file is another now: scripts/record_opencv.py"
+        scores = np.array(recorded["scores"])
+    assert scores == pytest.approx(archive.on_page(app, picture), rel=1e-3, abs=1e-3)
+
+
+def opencv_scores(archive: Archive, picture: Path) -> npt.NDArray[np.float64]:
     net = cv2.dnn.readNetFromCaffe(str(archive.deploy), str(archive.caffemodel))
     pixels = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE).astype(np.float32)
     mean = archive.mean()
     if mean is not None:
         pixels -= mean[0].astype(np.float32)
     net.setInput(cv2.dnn.blobFromImage(pixels))
-    expected = archive.on_page(app, picture)
-    assert net.forward().ravel() == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    scores: npt.NDArray[np.float64] = net.forward().ravel()
+    return scores
+
+
+def record(case: str, found: dict[str, Any]) -> None:
+    recordings = json.loads(RECORDING.read_text()) if RECORDING.exists() else {}
+    recordings[case] = found
+    RECORDING.parent.mkdir(exist_ok=True)
+    RECORDING.write_text(json.dumps(recordings, indent=1, sort_keys=True) + "\n")
 
 
 def test_the_archives_own_program_predicts_what_the_page_does(
