@@ -38,14 +38,15 @@ class NCCL:
     _meeting_places: ClassVar[list[TCPStore]] = []
 
     @staticmethod
-    def new_uid() -> str:
-        """A name for a new group of processes on this machine."""
+    def new_uid() -> bytes:
+        """A name for a new group of processes on this machine; bytes, as pycaffe's."""
         place = meeting_place()
         NCCL._meeting_places.append(place)
-        return f"digits-caffe:{place.port}"
+        return f"digits-caffe:{place.port}".encode()
 
-    def __init__(self, solver: Solver, uid: str) -> None:
-        name, _, port = uid.partition(":")
+    def __init__(self, solver: Solver, uid: bytes | str) -> None:
+        text = uid.decode(errors="replace") if isinstance(uid, bytes) else uid
+        name, _, port = text.partition(":")
         if name != "digits-caffe" or not port.isdigit():
             raise SolverError(f"NCCL takes what NCCL.new_uid() answers; received {uid!r}.")
         self._solver = solver

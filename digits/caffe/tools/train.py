@@ -26,7 +26,7 @@ class Plan:
     snapshot: str
     gpus: tuple[int | None, ...]
     timing: bool
-    uid: str
+    uid: bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

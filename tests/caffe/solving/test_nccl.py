@@ -37,6 +37,10 @@ nccl.close()
 """
 
 
+def test_the_name_of_a_group_is_bytes_as_pycaffes() -> None:
+    assert isinstance(caffe.NCCL.new_uid(), bytes)
+
+
 @pytest.mark.slow
 def test_processes_train_one_net_together(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
@@ -46,7 +50,8 @@ def test_processes_train_one_net_together(tmp_path: Path) -> None:
     uid = caffe.NCCL.new_uid()
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, uid, str(rank), "2", f"{rank}.caffemodel"], cwd=tmp_path
+            [sys.executable, "-c", PROCESS, uid.decode(), str(rank), "2", f"{rank}.caffemodel"],
+            cwd=tmp_path,
         )
         for rank in (0, 1)
     ]
