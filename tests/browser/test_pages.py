@@ -127,7 +127,7 @@ def test_axe_finds_nothing_in_dialogs_menus_and_messages(
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Cancel").click()
     page.goto(f"{server.url}/models/images/classification/new")
-    page.get_by_role("button", name="About Batch size").focus()
+    page.get_by_role("button", name="About Training epochs").focus()
     expect(page.get_by_role("tooltip")).to_be_visible()
     check_by_axe(page)
 

@@ -6,13 +6,15 @@ import { RequestFailed, request } from "../web/http.js";
 
 /** @param {HTMLFormElement} form */
 export function markWhatDoesNotFit(form) {
+  // Not by `form.dataset`, which is the field of that name.
+  const address = form.getAttribute("data-fit-url");
   let asked = "";
   const update = async () => {
     const dataset = valueOf(form, "dataset");
     if (dataset === asked || dataset === "") return;
     asked = dataset;
     try {
-      const answer = await request(`${form.dataset.fitUrl}?dataset=${encodeURIComponent(dataset)}`);
+      const answer = await request(`${address}?dataset=${encodeURIComponent(dataset)}`);
       const notes = await answer.json();
       if (dataset === asked) show(form, notes);
     } catch (error) {
