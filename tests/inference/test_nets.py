@@ -207,7 +207,7 @@ def test_files_that_are_no_weights(shared_pool: Pool, tmp_path: Path) -> None:
     for path in (tmp_path / "text", tmp_path / "missing", tmp_path):
         result = check_network(shared_pool, [NetSource(INPUT)], path)
         assert [each.net for each in result.problems] == ["weights"]
-        assert str(path) in result.problems[0].message
+        assert path.name in result.problems[0].message
 
 
 # Drawing

@@ -223,6 +223,7 @@ def test_a_slip_in_the_settings_leaves_a_running_server_as_it_is(tmp_path: Path)
         server.stop()
 
 
+@pytest.mark.slow
 def test_settings_that_no_server_could_start_with_leave_a_running_one_as_it_is(
     tmp_path: Path,
 ) -> None:

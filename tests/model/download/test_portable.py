@@ -211,6 +211,7 @@ def test_the_archives_own_program_predicts_what_the_page_does(
 ) -> None:
     info = archive.job.archive_members(1, archive.weights)[0]
     monkeypatch.setattr(classify_script, "FOLDER", archive.folder)
+    monkeypatch.setenv("GLOG_minloglevel", "2")  # as the program does, for its own process
     facts = json.loads(b"".join(info.pieces()))
     net = classify_script.load_net(facts)
     found = dict(classify_script.classify(net, facts, picture, 5))
