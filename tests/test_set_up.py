@@ -92,6 +92,7 @@ def test_a_broken_stamp_file_means_set_up_again(checkout: Path) -> None:
     assert done == ["a", "a"]
 
 
+@pytest.mark.slow
 def test_an_environment_without_python_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")

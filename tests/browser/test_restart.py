@@ -40,6 +40,7 @@ def restartable(tmp_path: Path) -> Iterator[Restartable]:
     made.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["the job's page", "home"])
 def test_an_open_page_reconnects_and_shows_what_it_missed(
     restartable: Restartable,

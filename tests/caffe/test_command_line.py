@@ -275,6 +275,7 @@ def test_every_program_and_flag_is_documented() -> None:
     assert [name for name in flags if not re.search(rf"--(no)?{name}\b", text)] == []
 
 
+@pytest.mark.slow
 def test_python_layers_run_unless_they_are_forbidden(folder: Path) -> None:
     (folder / "theirs.py").write_text(
         "import caffe\n\nclass Layer(caffe.Layer):\n"

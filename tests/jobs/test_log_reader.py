@@ -85,6 +85,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_reader, "SEARCH_BYTES", 10)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200))
 @given(

@@ -161,6 +161,7 @@ def test_another_site_cannot_delete(
         assert client.open(route, method=method, headers=headers).status_code == 403
 
 
+@pytest.mark.slow
 def test_what_a_running_training_needs_stays(
     client: FlaskClient,
     models: Scheduler,
@@ -168,6 +169,7 @@ def test_what_a_running_training_needs_stays(
     trained: ImageClassificationModelJob,
 ) -> None:
     form = {"custom_network": TINY, "train_epochs": "100000", "snapshot_interval": "10"}
+    form["learning_rate"] = "0.00001"  # so that it never ends by itself
     answer: Any = create(client, dataset.id, method="custom", **form)
     job = models.job(answer.json["id"])
     assert isinstance(job, ImageClassificationModelJob)

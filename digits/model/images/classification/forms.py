@@ -103,9 +103,8 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     )
     add_loss = YesNoField(
         "Add a loss", default=Settings.add_loss,
-        description="For networks that are published for use alone (deploy.prototxt): a "
-        "SoftmaxWithLoss and an Accuracy take the place of the final Softmax, and pictures are cut "
-        "to the size of the input. Off by default; makes no difference to a network with a loss.",
+        description="For networks that are published for use alone (deploy.prototxt): a loss and "
+        "an accuracy take the place of the final Softmax. By default, none is added.",
     )  # fmt: skip
     custom_network_snapshot = StringField(
         "Pretrained weights",

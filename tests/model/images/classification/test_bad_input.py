@@ -105,6 +105,7 @@ def test_hundreds_of_layers_are_checked_to_the_last(
     assert stray_workers(app, others) == []
 
 
+@pytest.mark.slow
 def test_a_check_that_takes_too_long_is_refused_and_its_process_ended(
     app: Flask,
     models: Scheduler,

@@ -70,6 +70,7 @@ def layers(job: ImageClassificationModelJob) -> list[str]:
     return [layer.name for layer in networks.train_val.layer if layer.type != "Data"]
 
 
+@pytest.mark.slow
 def test_the_classifier_is_kept_for_the_same_categories(
     train_on: Train, trained: ImageClassificationModelJob, dataset: ImageClassificationDatasetJob
 ) -> None:
@@ -81,6 +82,7 @@ def test_the_classifier_is_kept_for_the_same_categories(
     assert (again.settings.weights_report or {})["loaded"] == ["conv", "ip"]
 
 
+@pytest.mark.slow
 def test_the_classifier_begins_afresh_when_that_is_asked_for(
     client: FlaskClient,
     train_on: Train,
