@@ -29,6 +29,8 @@ FORMAT = 1
 # A shorter log is read faster than anybody notices.
 SHORTEST_BYTES = 1 << 21
 MOST_HEADER_BYTES = 1 << 24
+# What reading something else may raise.
+_NO_DIGEST = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _TABLES = ("train", "val", "rate")
 _NUMBER_BYTES = 8
 
@@ -48,7 +50,7 @@ def read_history(log_path: Path) -> History:
     if state.st_size < SHORTEST_BYTES:
         return _read_log(log_path)
     kept = digest_path(log_path)
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+    with contextlib.suppress(*_NO_DIGEST):
         return _read(kept, identity)
     history = _read_log(log_path)
     # A disk that is full, or may not be written to: the log is read again the next time.
@@ -87,7 +89,11 @@ def _write(path: Path, identity: list[int], history: History) -> None:
         "format": FORMAT,
         "log": identity,
         "tables": {
-            name: {"rows": len(table.iterations), "columns": list(table.columns)}
+            name: {
+                "rows": len(table.iterations),
+                "columns": list(table.columns),
+                "vectors": table.vectors,
+            }
             for name, table in tables.items()
         },
         "snapshots": list(history.snapshots.items()),
@@ -108,7 +114,7 @@ def _write(path: Path, identity: list[int], history: History) -> None:
 
 
 def _read(path: Path, identity: list[int]) -> History:
-    """Raises OSError, ValueError, LookupError or TypeError for what is no digest of that log."""
+    """Raises one of `_NO_DIGEST` for what is no digest of that log."""
     with path.open("rb") as file:
         header = json.loads(file.readline(MOST_HEADER_BYTES))
         if header["format"] != FORMAT or header["log"] != identity:
@@ -138,7 +144,8 @@ def _read_table(file: BinaryIO, told: dict[str, Any]) -> Table:
     iterations = _numbers(file, "q", rows)
     times = _numbers(file, "d", rows)
     columns = {str(name): _read_column(file, rows) for name in told["columns"]}
-    return Table(iterations.tolist(), times.tolist(), columns)
+    vectors = {str(name): int(count) for name, count in told["vectors"].items()}
+    return Table(iterations.tolist(), times.tolist(), columns, vectors)
 
 
 def _read_column(file: BinaryIO, rows: int) -> list[float | None]:

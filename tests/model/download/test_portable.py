@@ -221,6 +221,14 @@ def test_the_archives_own_program_predicts_what_the_page_does(
     assert facts["output"]["name"] == net.outputs[-1]
 
 
+def test_a_mean_file_is_named_where_the_archive_has_one(archive: Archive) -> None:
+    members = archive.job.archive_members(1, archive.weights)
+    facts = json.loads(b"".join(members[0].pieces()))
+    named = {facts["mean file"], facts["transform"]["mean_file"]}
+    has_one = "mean.binaryproto" in [member.name for member in members]
+    assert named == ({"mean.binaryproto"} if has_one else {None})
+
+
 def test_no_mean_file_where_nothing_is_subtracted(
     tmp_path: Path, dataset: ImageClassificationDatasetJob
 ) -> None:

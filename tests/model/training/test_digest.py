@@ -22,7 +22,7 @@ PREFIX = "I0601 12:{:02d}:{:02d}.000000  1 solver.cpp:1] "
 
 @pytest.fixture
 def log_path(tmp_path: Path) -> Path:
-    """A log of 3 MB: two outputs, one of which begins late, a nan, a snapshot and a warning."""
+    """A log of 3 MB: outputs, two of which begin late, one with two values; a nan, a snapshot."""
     path = tmp_path / "caffe_output.log"
     lines = [PREFIX.format(0, 0) + "Starting Optimization"]
     for number in range(12_000):
@@ -35,6 +35,7 @@ def log_path(tmp_path: Path) -> Path:
         ]
         if number > 9_000:
             lines.append(f"{head}    Train net output #1: other = 0.5")
+            lines += [f"{head}    Train net output #{n}: each = 0.{n}" for n in (2, 3)]
     lines += [
         f"{head}Snapshotting solver state to binary proto file snapshot_iter_12000.solverstate",
         f"W{head[1:]}a warning",
@@ -67,6 +68,7 @@ def test_the_digest_of_a_log_tells_the_same_as_the_log(
 ) -> None:
     whole = read_history(log_path)
     assert whole.train.columns["other"][:1] == [None]
+    assert whole.train.vectors == {"each": 2}
     assert digest_path(log_path).is_file()
     monkeypatch.setattr(digest, "_read_log", None)  # it is not read again
     assert facts(read_history(log_path)) == facts(whole)

@@ -66,8 +66,10 @@ def model_info(
     dataset = job.image_dataset
     transform, output = job.transformation(), job.output()
     caffe_root = job.settings.caffe_root
+    mean_file = MEAN_FILE if _subtracts(transform) else None
     return {
         **later_facts(job, weights),
+        "mean file": mean_file,  # in the archive, whatever the settings ask for
         "job_id": job.id,
         "name": job.name,
         "epoch": epoch,
@@ -82,7 +84,7 @@ def model_info(
         },
         "transform": {
             "crop_size": transform.crop_size or None,
-            "mean_file": MEAN_FILE if _subtracts(transform) else None,
+            "mean_file": mean_file,
             "mean_values": list(transform.mean_value),
             "scale": transform.scale,
             "scale_in_deploy": True,

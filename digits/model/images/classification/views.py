@@ -92,8 +92,7 @@ def create() -> ResponseReturnValue:
     """
     form = ImageClassificationModelForm.submitted()
     if (original := job_to_clone(ImageClassificationModelJob)) is not None:
-        copy = _copied_job(form, original)
-        return created(copy, url_for("models.show", job_id=copy.id))
+        return _created(_copied_job(form, original))
     offer_choices(form)
     try:
         job = _created_job(form) if form.validate() else None
