@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFError
 
 import digits
 from digits.errors import FormError, JobNotFound, JobRefused
-from digits.home.bulk import delete_all
+from digits.home.bulk import delete_all, ids_in
 from digits.home.demo import sample_dataset
 from digits.home.first_steps import first_steps
 from digits.home.job_list import JobPage, list_query, listed
@@ -137,7 +137,7 @@ def make_sample() -> ResponseReturnValue:
 @blueprint.get("/jobs/delete")
 def ask_before_delete() -> ResponseReturnValue:
     """The question before several jobs (`ids`) are deleted, for browsers without scripts."""
-    wanted = _ids(request.args.getlist("ids"))
+    wanted = ids_in(request.args.getlist("ids"))
     known = {job.id: job for job in scheduler().jobs}
     jobs = [known[job_id] for job_id in wanted if job_id in known]
     return render_template("job/delete.html", jobs=jobs, form=DigitsForm())
@@ -148,7 +148,7 @@ def ask_before_delete() -> ResponseReturnValue:
 def delete_jobs() -> ResponseReturnValue:
     """Delete several jobs (`ids`); those that cannot be deleted are named with the reason."""
     _require_token("ids")
-    wanted = _ids(submitted_values().getlist("ids"))
+    wanted = ids_in(submitted_values().getlist("ids"))
     if not wanted:
         raise FormError({"ids": ["No job is named. Send the ids of the jobs to delete."]})
     result = delete_all(scheduler(), wanted, may_change)
@@ -156,20 +156,12 @@ def delete_jobs() -> ResponseReturnValue:
         return jsonify(
             {
                 "deleted": [job_id for job_id, _ in result.deleted],
-                "kept": [
-                    {"id": kept.id, "name": kept.name, "reason": kept.reason}
-                    for kept in result.kept
-                ],
+                "kept": [kept.to_json() for kept in result.kept],
             }
         )
     if not result.kept:
         return redirect(url_for("home.home"), 303)
     return render_template("job/deleted.html", result=result)
-
-
-def _ids(values: Sequence[str]) -> list[str]:
-    """Ids that were sent one by one, or with commas."""
-    return [job_id.strip() for text in values for job_id in text.split(",") if job_id.strip()]
 
 
 def _require_token(*also_known: str) -> None:

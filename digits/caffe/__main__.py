@@ -54,7 +54,7 @@ def _run_other(given: Sequence[str]) -> int | None:
     """Run what is not a command of `caffe`; None when the line names nothing else."""
     word = given[0] if given else ""
     if word in shell.COMMANDS:
-        return int(getattr(shell, word)(given[1:]))
+        return shell.main(word, given[1:])
     program = programs.named(word)
     if program is not None:
         return programs.run(program, list(given[1:]))

@@ -25,6 +25,9 @@ class Kept:
     reason: str
     code: int = 403
 
+    def to_json(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "reason": self.reason}
+
 
 @dataclass
 class Deletion:
@@ -40,6 +43,11 @@ class Changes:
 
     done: list[str] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+
+
+def ids_in(texts: Iterable[str]) -> list[str]:
+    """The ids in texts; one text may name several, with commas between them."""
+    return [job_id.strip() for text in texts for job_id in text.split(",") if job_id.strip()]
 
 
 def delete_all(

@@ -13,7 +13,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from digits.errors import FormError
-from digits.home.bulk import Changes, Kept, abort_all, delete_all, group_all
+from digits.home.bulk import Changes, Kept, abort_all, delete_all, group_all, ids_in
 from digits.home.job_list import list_query, listed
 from digits.home.job_table import output_fields, table_row
 from digits.jobs.job import Job
@@ -73,7 +73,8 @@ def group() -> ResponseReturnValue:
     if comes_from_elsewhere() or _was_linked_from_elsewhere():
         return error_answer(403, "This request came from another site's page.")
     ids = _ids("group_name")
-    name = one_line_of("group_name") if request.method == "POST" else _name_of_query()
+    in_address = request.args.get("group_name", "") if request.method == "GET" else None
+    name = one_line_of("group_name", in_address)
     return _told("regrouped", "Jobs regrouped.", group_all(scheduler(), ids, name, may_change))
 
 
@@ -95,17 +96,10 @@ def _ids(*also_known: str) -> list[str]:
         for name in IDS_FIELDS
         for text in source.getlist(name)
     ]
-    found = [each.strip() for text in texts for each in text.split(",") if each.strip()]
+    found = ids_in(texts)
     if not found:
         raise FormError({IDS_FIELDS[0]: ["No job is named. Send the ids of the jobs."]})
-    return list(dict.fromkeys(found))
-
-
-def _name_of_query() -> str:
-    name = request.args.get("group_name", "").strip()
-    if len(name) > 500 or not name.isprintable():
-        raise FormError({"group_name": ["The name is too long, or cannot be shown."]})
-    return name
+    return found
 
 
 def _was_linked_from_elsewhere() -> bool:
@@ -126,7 +120,7 @@ def _told(done: str, words: str, result: Changes) -> ResponseReturnValue:
     message = " ".join(_reason(kept) for kept in result.kept)
     if not wants_json():
         return error_answer(code, message)
-    kept = [{"id": each.id, "name": each.name, "reason": each.reason} for each in result.kept]
+    kept = [each.to_json() for each in result.kept]
     return jsonify({"error": {"code": code, "message": message}, **data, "kept": kept}), code
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from digits.sources.folders import Category, checked, is_ignored, label_of
-from digits.sources.picture_list import is_url
+from digits.sources.picture_list import SPLITS, is_url
 
 NAMES = {
     "train": "train",
@@ -69,7 +69,7 @@ def sets_in(folder: Path) -> list[str]:
             by_set.setdefault(name, path)
     if not _is_split(by_set) or len(_sub_folders(by_set["train"])) < MIN_CLASSES:
         return []
-    return [name for name in ("train", "val", "test") if name in by_set]
+    return [name for name in SPLITS if name in by_set]
 
 
 def _is_split(sets: Iterable[str]) -> bool:

@@ -293,9 +293,9 @@ def one_line(form: Any, field: Field) -> None:
     _check_line(field.data)
 
 
-def one_line_of(name: str) -> str:
-    """The same of a request without a form; FormError."""
-    text = single_value(name).strip()
+def one_line_of(name: str, sent: str | None = None) -> str:
+    """The same of a request without a form, or of what was `sent` in the address; FormError."""
+    text = (single_value(name) if sent is None else sent).strip()
     try:
         _check_line(text)
     except ValidationError as error:

@@ -18,11 +18,12 @@ import hashlib
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from digits.caffe.commands.programs import PROGRAMS, REPLACED
 from digits.caffe.errors import CaffeError
+from digits.caffe.formats.files import written_whole
 
 STARTUP = Path(__file__).parents[1] / "startup"
 COMMANDS = {
@@ -36,48 +37,47 @@ exec {python} -m digits.caffe {name} "$@"
 """
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Replace this process by a Python that runs the program; 1 when there is none to run."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: digits-caffe run SCRIPT|-m MODULE|-c CODE [arguments]", file=sys.stderr)
-        return 0 if arguments else 1
+def main(command: str, arguments: Sequence[str]) -> int:
+    """Run one of COMMANDS; the exit status."""
+    usage, most, work = _WORK[command]
+    is_question = arguments[:1] in (["-h"], ["--help"])
+    if is_question or len(arguments) > most or (command == "run" and not arguments):
+        print(f"usage: {usage}", file=sys.stderr)
+        return 0 if is_question else 1
     try:
-        environment = os.environ | variables(os.environ)
+        work(arguments)
     except CaffeError as error:
-        print(f"digits-caffe run: {error}", file=sys.stderr)
+        print(f"digits-caffe {command}: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _run(arguments: Sequence[str]) -> None:
+    """Replace this process by a Python that runs the program."""
+    environment = os.environ | variables(os.environ)
     command = ["sh"] if arguments[0].endswith(".sh") else [sys.executable]
     sys.stdout.flush()
     os.execvpe(command[0], [*command, *arguments], environment)  # noqa: S606  # what was asked for
 
 
-def env(arguments: Sequence[str]) -> int:
+def _env(_arguments: Sequence[str]) -> None:
     """Print the lines that a POSIX shell evaluates."""
-    if arguments:
-        print('usage: eval "$(digits-caffe env)"', file=sys.stderr)
-        return 0 if arguments[0] in ("-h", "--help") else 1
-    try:
-        for name, value in variables(os.environ).items():
-            print(f"export {name}={shlex.quote(value)}")
-    except CaffeError as error:
-        print(f"digits-caffe env: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for name, value in variables(os.environ).items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
-def build(arguments: Sequence[str]) -> int:
+def _build(arguments: Sequence[str]) -> None:
     """Make `build` below a folder (the working directory), as Caffe's own build would."""
-    if len(arguments) > 1 or arguments[:1] in (["-h"], ["--help"]):
-        print("usage: digits-caffe build [CAFFE_ROOT]", file=sys.stderr)
-        return 0 if arguments[0] in ("-h", "--help") else 1
-    root = Path(arguments[0] if arguments else ".")
-    try:
-        made = build_folder(root)
-    except CaffeError as error:
-        print(f"digits-caffe build: {error}", file=sys.stderr)
-        return 1
+    made = build_folder(Path(arguments[0] if arguments else "."))
     print(f"{made}: {len(_compiled())} programs of Caffe, run by {sys.executable}")
-    return 0
+
+
+# How each is used, how many words it takes at most, and what does it.
+_WORK: dict[str, tuple[str, int, Callable[[Sequence[str]], None]]] = {
+    "run": ("digits-caffe run SCRIPT|-m MODULE|-c CODE [arguments]", sys.maxsize, _run),
+    "env": ('eval "$(digits-caffe env)"', 0, _env),
+    "build": ("digits-caffe build [CAFFE_ROOT]", 1, _build),
+}
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -141,10 +141,10 @@ def _compiled() -> dict[str, str]:
 def _write_program(path: Path, name: str) -> None:
     """Write the small script that runs a program; whoever runs it meanwhile sees a whole one."""
     text = _PROGRAM.format(python=shlex.quote(sys.executable), name=name)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(text)
-    new.chmod(0o755)
-    new.replace(path)
+    # Made anew by the next command: a power cut may take it.
+    with written_whole(path, sync=lambda _descriptor: None) as new:
+        Path(new).write_text(text)
+        Path(new).chmod(0o755)
 
 
 def _in_front(folders: Sequence[str], path: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from digits.caffe.proto.caffe_pb2 import BlobProto, LayerParameter, NetParameter
+from digits.model.network.names import free_name
 
 SCALED = "scaled"
 
@@ -56,10 +57,7 @@ def _new_name(net: NetParameter) -> str:
     """A name that neither a layer nor a blob has."""
     taken = {*net.input, *(layer.name for layer in net.layer)}
     taken.update(top for layer in net.layer for top in layer.top)
-    name = SCALED
-    while name in taken:
-        name += "_"
-    return name
+    return free_name(SCALED, taken)
 
 
 def _renamed(layer: LayerParameter, old: str, new: str) -> LayerParameter:

@@ -1,4 +1,4 @@
-"""The names of layers that begin afresh when a trained network is trained again.
+"""Names that are free, and those of layers that begin afresh when a network is trained again.
 
 Weights are taken by the name of their layer, so one that shall not take any is renamed.
 In: networks.  Out: the same with other names.
@@ -13,15 +13,17 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 RETRAIN_SUFFIX = "_retrain"
 
 
+def free_name(name: str, taken: Collection[str], suffix: str = "_") -> str:
+    """`name` with as many suffixes as it takes until nothing is called so."""
+    while name in taken:
+        name += suffix
+    return name
+
+
 def rename_afresh(net: NetParameter, chosen: Collection[str]) -> None:
     """Give the layers with these names new ones, which no layer had."""
     names = {layer.name for layer in net.layer}
-    new_names = {}
-    for old in chosen:
-        new = old + RETRAIN_SUFFIX
-        while new in names:
-            new += RETRAIN_SUFFIX
-        new_names[old] = new
+    new_names = {old: free_name(old + RETRAIN_SUFFIX, names, RETRAIN_SUFFIX) for old in chosen}
     for layer in net.layer:
         layer.name = new_names.get(layer.name, layer.name)
 

@@ -25,8 +25,7 @@ MAX_TEXT_BYTES = 1024 * 1024
 MAX_LAYERS = 3000
 # Bottoms, tops and params of all layers together: what a network takes time for.
 MAX_CONNECTIONS = 4 * MAX_LAYERS
-BYTE_ORDER_MARK = "\ufeff"
-# No-break spaces become spaces, what has no width goes.
+# No-break spaces become spaces; what has no width goes, a byte order mark too.
 INVISIBLE = {0xA0: " ", 0x202F: " ", 0x200B: None, 0x2060: None, 0xFEFF: None}
 # What the engine's messages call the text, before line and column.
 SOURCE = "network"
@@ -86,7 +85,7 @@ def clean_text(text: str) -> str:
 
     Editors and web pages put them there, and prototxt does not know them.
     """
-    return text.lstrip(BYTE_ORDER_MARK).replace("\r\n", "\n").translate(INVISIBLE)
+    return text.replace("\r\n", "\n").translate(INVISIBLE)
 
 
 def parse_network(text: str) -> NetParameter:

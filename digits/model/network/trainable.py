@@ -14,7 +14,7 @@ from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetStateR
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
 from digits.model.network.graph import DEFAULT_LABEL, DEPLOY, KEEPS_VALUES, TRAIN
-from digits.model.network.names import rename_afresh
+from digits.model.network.names import free_name, rename_afresh
 
 # What makes an answer of scores; a loss takes the scores themselves.
 ANSWERS = frozenset({"Softmax", "Sigmoid", "ArgMax"})
@@ -155,15 +155,9 @@ def _measures(
 
 
 def _new_name(net: NetParameter, name: str) -> str:
-    return _free(name, {layer.name for layer in net.layer})
+    return free_name(name, {layer.name for layer in net.layer})
 
 
 def _new_blob(net: NetParameter, name: str) -> str:
     made = {top for layer in net.layer for top in layer.top if layer.type not in graph.INPUT_TYPES}
-    return _free(name, made)
-
-
-def _free(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+    return free_name(name, made)
