@@ -1,7 +1,8 @@
 """A plugin of pytest: what a run leaves out unless it is told `--all`, and what comes first.
 
-Without `--all` (and outside of CI) tests with the mark `slow` are left out, unless the command line
-names one by its id or chooses by marks itself (`-m`); and Hypothesis tries a share of its examples.
+Without `--all` (and outside of CI) tests with the mark `slow` and most of those in the browser are
+left out, unless the command line names one by its id or its file, or chooses by marks itself
+(`-m`); and Hypothesis tries a share of its examples.
 Tests say how many they need in full by `examples(400)`.
 
 With `--dist loadfile` a file of tests stays in one process, as its fixtures (servers, datasets)
@@ -48,6 +49,8 @@ NOT_FAST = (
 )
 NOT_FAST_MARKS = ("slow", "browser", "gpu", "apart")
 NOT_FAST_FIXTURES = {"app", "client", "make_scheduler", "make_server", "server", "site"}
+# Tests in the browser take a third of a whole run: the quick one keeps the way to a first model.
+QUICK_IN_BROWSER = ("test_first_model.py",)
 # The share of its examples that Hypothesis tries without --all, and how many it tries at least.
 QUICK_SHARE, QUICK_LEAST = 0.1, 10
 
@@ -102,7 +105,10 @@ def place(path: Path) -> int:
 
 
 def is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None
+    """Whether only `--all` runs a test, unless it is named or chosen by its marks."""
+    if item.get_closest_marker("slow") is not None:
+        return True
+    return item.path.parent == TESTS / "browser" and item.path.name not in QUICK_IN_BROWSER
 
 
 def is_fast(item: pytest.Item) -> bool:
@@ -113,8 +119,11 @@ def is_fast(item: pytest.Item) -> bool:
 
 
 def is_named(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether the command line names this very test, or all cases of it."""
-    return item.nodeid.partition("[")[0] in {arg.partition("[")[0] for arg in config.args}
+    """Whether the command line names this very test, all cases of it, or its file."""
+    test = item.nodeid.partition("[")[0]
+    return not {test, test.partition("::")[0]}.isdisjoint(
+        arg.partition("[")[0] for arg in config.args
+    )
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -39,6 +39,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 BOTH_WAYS = pytest.mark.parametrize("processes", ["0", "2"])
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_unmarked_tests_that_take_long_are_told_of_and_those_that_take_far_too_much_fail(
     suite: pytest.Pytester, processes: str
@@ -60,6 +61,7 @@ def test_unmarked_tests_that_take_long_are_told_of_and_those_that_take_far_too_m
     assert told == {"test_busy", "test_busy_child", "test_far_too_busy"}
 
 
+@pytest.mark.slow
 def test_what_a_shared_fixture_takes_is_not_its_first_tests_fault(
     suite: pytest.Pytester,
 ) -> None:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent
 
 HEAVY = ("torch", "matplotlib", "cv2", "sklearn", "scipy", "h5py")
@@ -28,6 +30,7 @@ def test_the_web_process_loads_no_heavy_library() -> None:
     assert run_python(code).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_the_engine_stands_alone() -> None:
     code = """
 import importlib, pkgutil, sys

@@ -48,6 +48,7 @@ def later_additions(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_program_uses_what_came_after_the_first_3_11() -> None:
     """What used to happen: a test failed on Debian 12, whose tarfile knows no filters."""
     folders = ("digits", "scripts", "tests", "benchmarks")

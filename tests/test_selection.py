@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.selection import TOGETHER, unit_of
+from tests.selection import QUICK_IN_BROWSER, TOGETHER, unit_of
 
 TOP = Path(__file__).parent.parent
 SUITE = """
@@ -80,8 +80,10 @@ def test_who_names_a_slow_test_or_chooses_by_marks_gets_it(suite: pytest.Pyteste
     named = run(suite, "test_parts.py::test_slow[two]", "test_parts.py::test_quick")[0]
     assert named == {"test_slow[two]", "test_quick"}
     assert run(suite, "-m", "slow")[0] == SLOW
+    assert run(suite, "test_parts.py")[0] == QUICK | SLOW
 
 
+@pytest.mark.slow
 def test_a_file_stays_in_one_process(suite: pytest.Pytester) -> None:
     names = [f"test_{number}" for number in range(4)]
     test = "def {0}(): open('{1}-{0}', 'w').write(os.environ['PYTEST_XDIST_WORKER'])\n"
@@ -99,6 +101,12 @@ def test_the_tests_of_a_file_that_is_marked_apart_go_to_whoever_is_free(tmp_path
     (tmp_path / "file.py").write_text("")
     assert unit_of("apart.py::test_one[a::b]", tmp_path) == "apart.py::test_one[a::b]"
     assert unit_of("file.py::test_one[a::b]", tmp_path) == "file.py"
+
+
+def test_what_the_quick_run_keeps_of_the_tests_in_the_browser_is_there() -> None:
+    kept = [TOP / "tests" / "browser" / name for name in QUICK_IN_BROWSER]
+    assert kept
+    assert all(path.is_file() for path in kept)
 
 
 def test_folders_that_share_what_is_made_once_a_process_stay_together() -> None:

@@ -114,6 +114,7 @@ def test_sigint_stops_with_a_snapshot_and_status_0(folder: Path, train: type[Tra
     ]
 
 
+@pytest.mark.slow
 def test_sighup_takes_a_snapshot_and_goes_on(folder: Path, train: type[Training]) -> None:
     training = train()
     training.wait_for("Iteration 100 ")
@@ -124,6 +125,7 @@ def test_sighup_takes_a_snapshot_and_goes_on(folder: Path, train: type[Training]
     assert len(iterations_of(folder)) == 1
 
 
+@pytest.mark.slow
 def test_the_effects_of_signals_can_be_exchanged(folder: Path, train: type[Training]) -> None:
     training = train("--sigint_effect=snapshot", "--sighup_effect=stop")
     training.wait_for("Iteration 100 ")
@@ -135,6 +137,7 @@ def test_the_effects_of_signals_can_be_exchanged(folder: Path, train: type[Train
     assert len(iterations_of(folder)) == 2
 
 
+@pytest.mark.slow
 def test_a_signal_without_effect_is_ignored(folder: Path, train: type[Training]) -> None:
     training = train("--sigint_effect=none", "--sighup_effect=none")
     training.wait_for("Iteration 100 ")
@@ -145,6 +148,7 @@ def test_a_signal_without_effect_is_ignored(folder: Path, train: type[Training])
     assert not iterations_of(folder)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_at_once_by_that_signal_and_leaves_whole_files_only(
     folder: Path, train: type[Training]
 ) -> None:
@@ -162,6 +166,7 @@ def test_sigterm_ends_at_once_by_that_signal_and_leaves_whole_files_only(
         assert (folder / state.learned_net).stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_every_line_is_in_the_file_at_once(train: type[Training]) -> None:
     training = train()
     training.wait_for("Starting Optimization")
@@ -169,6 +174,7 @@ def test_every_line_is_in_the_file_at_once(train: type[Training]) -> None:
     assert training.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_found_before_the_training(folder: Path) -> None:
     text = SOLVER.replace('"snap"', '"gone/snap"') + "snapshot: 10"
     (folder / "solver.prototxt").write_text(text)
@@ -201,6 +207,7 @@ def test_help_and_mistakes_answer_without_loading_pytorch(folder: Path) -> None:
         assert done.stdout.splitlines()[-1] == f"{status} False", done.stderr
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_progress_bar_and_whole_lines(folder: Path) -> None:
     text = (folder / "solver.prototxt").read_text().replace("10000000", "300")
     (folder / "solver.prototxt").write_text(text)
@@ -329,6 +336,7 @@ def test_flags_and_variables_of_glog_govern_the_log(
         assert (folder / "caffe.FATAL").read_text().endswith("] Unknown action: fly\n")
 
 
+@pytest.mark.slow
 def test_a_training_writes_what_it_says_into_files_too(folder: Path) -> None:
     text = SOLVER.replace("10000000", "2").replace('"snap"', '"snap" snapshot_after_train: false')
     (folder / "solver.prototxt").write_text(text)
@@ -344,6 +352,7 @@ def test_a_near_miss_of_a_program_is_named(capsys: pytest.CaptureFixture[str]) -
     assert "Did you mean 'convert_imageset'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_database_that_is_cut_off_ends_a_training_with_a_message(folder: Path) -> None:
     """What used to happen: SIGBUS ended it, without a word of the database."""
     with db.Writer(str(folder / "db")) as writer:
@@ -359,6 +368,7 @@ def test_a_database_that_is_cut_off_ends_a_training_with_a_message(folder: Path)
     assert re.search(r"F\d{4} .* db: .* data.mdb is cut off: [\d,]+ bytes", result.stderr)
 
 
+@pytest.mark.slow
 def test_a_log_says_how_long_the_training_has_taken_in_lines_that_others_pass_over(
     folder: Path,
 ) -> None:

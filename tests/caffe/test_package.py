@@ -91,6 +91,7 @@ def test_importing_loads_nothing_heavy(code: str) -> None:
     assert not _modules_after(code) & {"torch", "matplotlib", "cv2", "h5py", "flask"}
 
 
+@pytest.mark.slow
 def test_engine_knows_nothing_of_the_application() -> None:
     loaded = _modules_after("from digits import caffe; caffe.Net, caffe.get_solver, caffe.layers")
     ours = {name for name in loaded if name.startswith("digits")}

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_example_runs(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "pycaffe.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)

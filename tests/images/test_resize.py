@@ -133,6 +133,7 @@ def test_the_fast_filter_is_pillows_bit_for_bit(rows, columns, height, width, ch
     assert np.array_equal(fast_scale(picture, height, width), pillow_scale(picture, height, width))
 
 
+@pytest.mark.slow
 def test_the_fast_filter_loads_without_linear_algebra_which_stays_to_be_had():
     # It took longer to load than all else that a program of pictures needs.
     code = (

@@ -399,6 +399,7 @@ def test_a_network_whose_files_do_not_fit_is_refused(shared_pool: Pool, tmp_path
         replace(network, channels=2)
 
 
+@pytest.mark.slow
 def test_the_process_that_refused_a_network_takes_the_next(tmp_path: Path) -> None:
     network = make_network(tmp_path)
     with Pool() as pool:
@@ -436,6 +437,7 @@ def make_other_weights(folder: Path) -> Path:
     return folder / "other.caffemodel"
 
 
+@pytest.mark.slow
 def test_the_network_idle_longest_makes_room(tmp_path: Path) -> None:
     networks = [make_network(tmp_path / name) for name in "abc"]
     with Pool(PoolSettings(workers=2)) as pool:
@@ -444,6 +446,7 @@ def test_the_network_idle_longest_makes_room(tmp_path: Path) -> None:
         assert {state.network for state in pool.states()} == set(networks[1:])
 
 
+@pytest.mark.slow
 def test_a_network_that_needs_more_memory_than_it_may_have(tmp_path: Path) -> None:
     large = DEPLOY.replace("num_output: 3 kernel_size: 1", "num_output: 3 kernel_size: 1 pad: 4000")
     network = make_network(tmp_path / "small")

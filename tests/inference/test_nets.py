@@ -128,6 +128,7 @@ def test_texts_that_are_no_nets(shared_pool: Pool, text: str) -> None:
     assert not result.nets.get("network", None) or not result.nets["network"].shapes
 
 
+@pytest.mark.slow
 def test_a_check_that_takes_too_long_is_ended(shared_pool: Pool) -> None:
     text = INPUT + "".join(
         f'layer {{ name: "r{i}" type: "ReLU" bottom: "data" top: "t{i}" }}\n' for i in range(9000)

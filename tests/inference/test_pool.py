@@ -76,6 +76,7 @@ def test_a_worker_stays_warm_between_requests(pool: Pool) -> None:
     assert pid_of(pool) == first
 
 
+@pytest.mark.slow
 def test_workers_run_at_low_priority_but_for_the_one_that_forms_wait_for(
     pool: Pool, network: Network
 ) -> None:

@@ -10,6 +10,7 @@ import os
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from flask import Flask
 from flask.testing import EnvironBuilder
 from hypothesis import HealthCheck, given, reject, settings
@@ -172,6 +173,7 @@ def test_no_request_makes_digits_fail(world: World) -> None:
     send()
 
 
+@pytest.mark.slow
 def test_every_route_takes_a_bare_request_of_each_method(world: World) -> None:
     """What chance may leave out: all routes, all methods, without anything else."""
     client = world.app.test_client()

@@ -478,6 +478,7 @@ server.stop()
 """
 
 
+@pytest.mark.slow
 def test_programs_are_told_before_the_first_request(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SERVER, str(tmp_path / "jobs")],

@@ -175,6 +175,7 @@ def test_a_file_that_is_not_there_is_answered_by_a_page_of_ours(site: Site) -> N
     assert "<nav" in answer.text
 
 
+@pytest.mark.slow
 def test_with_users_files_are_for_those_who_are_logged_in(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

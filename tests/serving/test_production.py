@@ -180,6 +180,7 @@ def test_an_open_page_does_not_hold_up_a_reload_and_is_cut_off_to_come_back(
     assert not any("graceful timeout" in line for line in server.log)
 
 
+@pytest.mark.slow
 def test_idle_connections_leave_no_traceback_when_the_server_stops(tmp_path: Path) -> None:
     """What used to happen: each of them left one (EBADF) at every stop and reload."""
     server = ProductionServer(tmp_path / "jobs")
@@ -197,6 +198,7 @@ def test_idle_connections_leave_no_traceback_when_the_server_stops(tmp_path: Pat
     assert not any("Traceback" in line or "Errno" in line for line in server.log)
 
 
+@pytest.mark.slow
 def test_a_slip_in_the_settings_leaves_a_running_server_as_it_is(tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     settings = tmp_path / "digits.cfg"
@@ -269,6 +271,7 @@ def test_settings_that_no_server_could_start_with_leave_a_running_one_as_it_is(
         server.stop()
 
 
+@pytest.mark.slow
 def test_the_former_command_leads_to_the_same_server(tmp_path: Path) -> None:
     """Units of systemd that were installed earlier name it."""
     server = ProductionServer(tmp_path / "jobs", {"PYTHONPATH": ""})

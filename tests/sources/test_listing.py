@@ -104,6 +104,7 @@ def test_a_listing_that_fails_inside_is_told_and_the_rest_is_used(tmp_path):
     assert finished.events(Warned) == []
 
 
+@pytest.mark.slow
 def test_listings_that_cannot_be_read_end_with_one_clear_line(tmp_path):
     def answer(request):
         send(

@@ -90,6 +90,7 @@ def test_of_pictures_to_classify_a_label_that_is_too_large_is_none(label: bytes)
     assert entries(b"a 2\nb " + label + b"\nc 0\n") == [Entry("a", 2), Entry("b"), Entry("c", 0)]
 
 
+@pytest.mark.slow
 def test_a_million_empty_lines_take_no_memory() -> None:
     data = io.BytesIO(b"\n" * 1_000_000 + b"/a.png 1\n")
     tracemalloc.start()

@@ -77,6 +77,7 @@ def test_an_lmdb_holds_every_picture_resized(tmp_path, mode, channels, encoding)
         assert np.array_equal(datum_pixels(datum), expected)
 
 
+@pytest.mark.slow
 def test_many_pictures_are_scaled_as_few_are(tmp_path):
     """From some number on a faster filter is used; it must not show."""
     pictures = write_pictures(tmp_path, [(40, 50), (30, 90), (64, 17)])
@@ -270,6 +271,7 @@ def test_workers_end_when_the_program_is_killed_and_the_next_run_clears_up(pictu
     assert len(list(read_lmdb(tmp_path / "db"))) == 12
 
 
+@pytest.mark.slow
 def test_two_programs_do_not_write_the_same_database(pictures, tmp_path):
     many = tmp_path / "many.txt"
     many.write_text(pictures.read_text() * 5000)

@@ -85,6 +85,7 @@ def options(url: str, server: Server, tmp_path) -> list[object]:
     return ["--base-url", url, "--checksums", tmp_path / "sums"]
 
 
+@pytest.mark.slow
 def test_digits_are_grey_pictures_in_class_folders(tmp_path):
     succeed("download_data", "digits", tmp_path / "new" / "digits")
     folders = sorted(path.name for path in (tmp_path / "new" / "digits").iterdir())

@@ -144,6 +144,7 @@ def test_a_bomb_is_stopped_long_before_it_has_gone_off(tmp_path):
     assert not (tmp_path / ".out.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["{n}.png", "{n}/a.png", "d/{n}/a.png"])
 def test_a_bomb_of_files_is_stopped_and_nothing_of_it_is_left(tmp_path, shape):
     """What used to happen: 1 MB of tar.gz made 200,000 files, which stayed."""

@@ -44,6 +44,7 @@ def test_each_category_is_split_by_the_percentages_and_nothing_is_lost(tmp_path,
     assert finished.events(Distribution)[0] == Distribution("train", {"cat": 26, "red fox": 13})
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_split(tmp_path, out):
     source = make_classes(tmp_path / "in", {"a": 30, "b": 30})
     found = []

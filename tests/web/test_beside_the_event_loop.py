@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 DIGITS = Path(__file__).resolve().parents[2] / "digits"
 
 # The upload's bytes come only when another request is served: a copy that keeps the event loop to
@@ -85,10 +87,12 @@ assert served == ["another", 200], served
 """
 
 
+@pytest.mark.slow
 def test_others_are_served_while_an_upload_is_copied(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", COPYING, str(tmp_path)], check=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_others_are_served_while_the_example_is_resized(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", RESIZING, str(tmp_path)], check=True, timeout=60)
 

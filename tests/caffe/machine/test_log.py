@@ -270,6 +270,7 @@ def test_lines_come_once_where_python_logs_to_stderr_too() -> None:
     assert script(code) == "hello\n"
 
 
+@pytest.mark.slow
 def test_a_script_sees_what_its_net_says(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(
         'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 2 } } }'

@@ -262,6 +262,7 @@ def test_shared_nets_learn_together(tmp_path: Path) -> None:
     assert (test.engine_layers[2].params[0].detach().numpy() == 7).all()
 
 
+@pytest.mark.slow
 def test_large_file_is_read_without_a_second_copy(tmp_path: Path) -> None:
     # In a process of its own, whose peak of memory is this test's alone.
     code = f"""

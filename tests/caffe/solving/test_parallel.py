@@ -176,6 +176,7 @@ def test_another_process_ends_at_once_while_it_waits_for_the_first(
     assert "another process of the training is gone" in log or "ended with status -15" in log
 
 
+@pytest.mark.slow
 def test_sigint_stops_both_after_the_same_iteration(tmp_path: Path, source: str) -> None:
     process, _ = two_at_work(tmp_path, source)
     process.send_signal(signal.SIGINT)

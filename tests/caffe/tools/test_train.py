@@ -52,6 +52,7 @@ def test_one_process_that_fails_ends_all(folder: Path) -> None:
     assert "a process has failed; its messages stand above" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
 def test_a_gpu_that_is_not_there_is_told_at_once(folder: Path) -> None:
     command = [sys.executable, "-m", "digits.caffe", "train.py", "--solver=solver.prototxt"]
@@ -61,6 +62,7 @@ def test_a_gpu_that_is_not_there_is_told_at_once(folder: Path) -> None:
     assert "GPU" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_solver_must_be_named(folder: Path) -> None:
     command = [sys.executable, "-m", "digits.caffe", "train.py"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

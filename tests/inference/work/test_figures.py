@@ -67,6 +67,7 @@ def test_a_matrix_is_darker_where_more_of_a_row_are() -> None:
     assert pixels.min() < 80 < 200 < pixels.max()
 
 
+@pytest.mark.slow
 def test_cells_have_their_numbers_where_there_is_room() -> None:
     assert {"41", "7", "class 0"} <= words(matrix([[41, 7], [0, 5]]))
     large = np.eye(70, dtype=int) * 41

@@ -106,6 +106,7 @@ def _changed(**values: Any) -> Callable[[bytes], bytes]:
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [

@@ -45,6 +45,7 @@ def test_raw_grey_records_have_caffes_shape(
     assert not datum.encoded
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_lists(
     app: Flask, client: FlaskClient, pictures: Path
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_seed_is_drawn_and_kept_when_none_is_given(
     assert isinstance(job.settings.seed, int)
 
 
+@pytest.mark.slow
 def test_separate_folders_for_validation_and_test(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path
 ) -> None:

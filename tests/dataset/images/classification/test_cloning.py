@@ -91,6 +91,7 @@ def fields_of(method: str, pictures: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["folder", "archive", "uploaded lists", "lists on the server"])
 def test_an_id_alone_makes_a_copy_of_every_kind(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path, method: str
@@ -112,6 +113,7 @@ def test_an_id_alone_makes_a_copy_of_every_kind(
     assert pictures_of(again) == pictures_of(copy)
 
 
+@pytest.mark.slow
 def test_what_is_sent_beside_it_is_replaced(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +134,7 @@ def test_what_is_sent_beside_it_is_replaced(
     assert copy.settings == original.settings
 
 
+@pytest.mark.slow
 def test_jobs_that_run_failed_or_wait_can_be_cloned(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path
 ) -> None:
@@ -146,6 +149,7 @@ def test_jobs_that_run_failed_or_wait_can_be_cloned(
     assert made(app, copy).status is Status.ERROR
 
 
+@pytest.mark.slow
 def test_a_copy_cannot_be_made_of_what_is_gone(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ def test_an_archive_is_asked_for_by_name(
     assert words in " ".join(answer.json["errors"]["archive_file"])
 
 
+@pytest.mark.slow
 def test_a_large_archive_is_taken_too(app: Flask, client: FlaskClient, pictures: Path) -> None:
     """Enough beside the pictures that it goes to the disk of the jobs directory as it comes."""
     archive = zipped(pictures, **{"readme.txt": bytes(uploads.LARGE_BYTES)})
@@ -251,6 +252,7 @@ def test_lists_cannot_name_pictures_outside_of_the_data_roots(
     assert "outside of the folders that may be read" in (job.error or "")
 
 
+@pytest.mark.slow
 def test_an_uploaded_archive_is_read_also_where_little_may_be_read(
     restricted: tuple[Flask, FlaskClient], pictures: Path
 ) -> None:
@@ -315,6 +317,7 @@ def test_16_bit_pictures_that_come_out_nearly_black_are_told(
     assert data["value_range"] == [0, 65535]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["lmdb", "hdf5"])
 def test_16_bit_pictures_may_be_scaled_by_the_range_of_the_training_pictures(
     app: Flask, client: FlaskClient, twelve_bits: Path, tmp_path: Path, backend: str
@@ -342,6 +345,7 @@ def test_16_bit_pictures_may_be_scaled_by_the_range_of_the_training_pictures(
         assert {(int(p.min()), int(p.max())) for p in stored} == {(127, 127), (255, 255)}
 
 
+@pytest.mark.slow
 def test_a_range_without_16_bit_pictures_changes_nothing(
     app: Flask, client: FlaskClient, pictures: Path
 ) -> None:
@@ -375,6 +379,7 @@ def counts(job: ImageClassificationDatasetJob) -> dict[str, int]:
     return {split: job.picture_count(split) for split in job.splits()}
 
 
+@pytest.mark.slow
 def test_folders_of_a_split_are_used_as_the_split(
     app: Flask, client: FlaskClient, published: Path
 ) -> None:
@@ -389,6 +394,7 @@ def test_folders_of_a_split_are_used_as_the_split(
     assert all(f"{published}/Validation/" in line for line in lists["val"].splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("train", "test"), ("train", "val")])
 def test_an_archive_of_a_split_is_used_as_the_split(
     app: Flask, client: FlaskClient, tmp_path: Path, names: tuple[str, str]
@@ -413,6 +419,7 @@ def test_they_are_categories_where_that_is_asked_for(
     assert "used as the split" not in client.get(f"/datasets/{job.id}").text
 
 
+@pytest.mark.slow
 def test_a_folder_that_was_given_is_used_instead_of_the_one_in_the_folder(
     app: Flask, client: FlaskClient, published: Path, pictures: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_graphs_of_a_training_are_there(trained: ImageClassificationModelJob
     assert rates[1] == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_the_rates_in_the_log_are_the_drawn_ones(
     client: FlaskClient, models: Scheduler, dataset: ImageClassificationDatasetJob
 ) -> None:
@@ -420,6 +421,7 @@ def test_a_model_fails_with_the_dataset_that_it_waited_for(
     assert "which it needs" in (job.error or "")
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_says_what_to_do(
     client: FlaskClient, models: Scheduler, dataset: ImageClassificationDatasetJob
 ) -> None:
@@ -451,6 +453,7 @@ def test_a_model_is_made_by_a_json_body(
     assert not net.layer[0].transform_param.HasField("mean_file")
 
 
+@pytest.mark.slow
 def test_scale_and_mean_values_are_the_same_in_training_and_classification(
     client: FlaskClient,
     models: Scheduler,

@@ -40,6 +40,7 @@ def dataset_of(width: int, height: int, channels: int) -> ImageClassificationDat
     return ImageClassificationDatasetJob(Path("/nowhere"), "D", settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet", "alexnet"])
 def test_the_smallest_pictures_of_a_standard_network_are_those_that_can_be_built(name: str) -> None:
     smallest = STANDARD_NETWORKS[name].made_for.smallest

@@ -101,6 +101,7 @@ def test_the_classifier_begins_afresh_when_that_is_asked_for(
     assert 'name: "ip_retrain"' in custom["network"]
 
 
+@pytest.mark.slow
 def test_the_classifier_begins_afresh_for_other_categories(
     train_on: Train,
     trained: ImageClassificationModelJob,
@@ -112,6 +113,7 @@ def test_the_classifier_begins_afresh_for_other_categories(
     assert job.settings.warnings is None
 
 
+@pytest.mark.slow
 def test_a_network_of_nothing_but_its_classifier_is_made_with_a_warning(
     client: FlaskClient,
     models: Scheduler,

@@ -218,6 +218,7 @@ def test_a_database_gives_the_accuracy_that_the_training_logged(
     assert uploaded["confusion_matrix"] == numbers["confusion_matrix"]
 
 
+@pytest.mark.slow
 def test_a_long_list_becomes_a_job_for_a_page_and_is_streamed_for_a_script(
     asking: Asking, folder: Path, at_once: dict[str, Any]
 ) -> None:
@@ -237,6 +238,7 @@ def test_a_long_list_becomes_a_job_for_a_page_and_is_streamed_for_a_script(
     assert "Page 11 of 11" in asking.get(job_id, "?page=12").text
 
 
+@pytest.mark.slow
 def test_a_short_list_becomes_a_job_when_that_is_asked_for(asking: Asking, folder: Path) -> None:
     lines = b"class_0/0.png\n/nonexistent.png\n"
     job_id = asking.evaluate(image_list=lines, image_folder=str(folder), as_job="1")
@@ -356,6 +358,7 @@ def test_a_row_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     assert len(Evaluation(tmp_path)) == 2
 
 
+@pytest.mark.slow
 def test_a_reader_may_look_but_make_no_job(
     models: Scheduler, trained: ImageClassificationModelJob, pictures: Path, tmp_path: Path
 ) -> None:

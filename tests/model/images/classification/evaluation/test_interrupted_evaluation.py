@@ -75,6 +75,7 @@ def evaluation(
     return Interrupted(server, trained.id, names)
 
 
+@pytest.mark.slow
 def test_it_goes_on_without_its_server_and_misses_no_picture(
     evaluation: Interrupted, names: list[str]
 ) -> None:

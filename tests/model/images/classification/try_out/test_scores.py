@@ -95,6 +95,7 @@ def test_many_pictures_have_scores(client: FlaskClient, scorer: str, picture: st
         assert "%</" not in page
 
 
+@pytest.mark.slow
 def test_a_job_that_classifies_writes_scores(
     client: FlaskClient, models: Scheduler, scorer: str, picture: str
 ) -> None:
