@@ -34,16 +34,29 @@ TOGETHER = (
     "tests/model/compare",
     "tests/security",
 )
-# What starts programs, servers or browsers, and is left out by --fast: by folder or file, by mark
-# and by fixture.
+# What starts programs, servers or browsers, or computes much, and is left out by --fast: by folder
+# or file, by mark and by fixture.
 NOT_FAST = (
+    "base/test_program.py",
     "browser",
+    "caffe/test_edited_blobs.py",
+    "caffe/test_shell.py",
+    "caffe/tools",
+    "golden/test_nets.py",
+    "golden/test_solvers.py",
     "importing",
     "inference",
+    "jobs/test_process.py",
     "load",
+    "model/training/test_digest.py",
     "security",
     "serving",
+    "sources/test_listing.py",
+    "sources/test_names.py",
     "test_end_to_end.py",
+    "test_layers.py",
+    "test_names.py",
+    "test_selection.py",
     "test_set_up.py",
     "tools",
 )
@@ -79,8 +92,8 @@ def examples(in_full: int) -> int:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import what --fast leaves out."""
-    left_out = config.getoption("--fast") and collection_path.parent == TESTS
-    return True if left_out and collection_path.name in NOT_FAST else None
+    left_out = config.getoption("--fast") and collection_path.is_relative_to(TESTS)
+    return True if left_out and str(collection_path.relative_to(TESTS)) in NOT_FAST else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.selection import QUICK_IN_BROWSER, TOGETHER, unit_of
+from tests.selection import NOT_FAST, QUICK_IN_BROWSER, TOGETHER, unit_of
 
 TOP = Path(__file__).parent.parent
 SUITE = """
@@ -101,6 +101,10 @@ def test_the_tests_of_a_file_that_is_marked_apart_go_to_whoever_is_free(tmp_path
     (tmp_path / "file.py").write_text("")
     assert unit_of("apart.py::test_one[a::b]", tmp_path) == "apart.py::test_one[a::b]"
     assert unit_of("file.py::test_one[a::b]", tmp_path) == "file.py"
+
+
+def test_what_the_fast_run_leaves_out_is_there() -> None:
+    assert [name for name in NOT_FAST if not (TOP / "tests" / name).exists()] == []
 
 
 def test_what_the_quick_run_keeps_of_the_tests_in_the_browser_is_there() -> None:
