@@ -13,7 +13,7 @@ from flask_wtf.file import FileField
 from wtforms import StringField
 
 from digits.model.training.solver import POLICY_TITLES, LearningRate, preview
-from digits.web.forms import ChoiceField, DigitsForm, NumberField, number_text
+from digits.web.forms import ChoiceField, DigitsForm, NumberField, TakesSeveral, number_text
 from digits.web.words import shown
 
 LARGEST_RATE = 1000.0
@@ -45,10 +45,8 @@ def _power(label: str, default: float, description: str) -> NumberField:
     return NumberField(label, low=0, high=LARGEST_POWER, default=default, description=description)
 
 
-class PercentListField(StringField):  # type: ignore[misc]
+class PercentListField(TakesSeveral, StringField):  # type: ignore[misc]
     """Growing numbers above 0 and up to 100 with commas between them; its data is a tuple."""
-
-    takes_several = True
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Read the text; raises ValueError, which WTForms puts at the field."""
@@ -72,10 +70,8 @@ class UploadField(FileField):  # type: ignore[misc]
             raise ValueError("This is not a file. Send it as an upload (multipart/form-data).")
 
 
-class NumberListField(StringField):  # type: ignore[misc]
+class NumberListField(TakesSeveral, StringField):  # type: ignore[misc]
     """Up to `most` finite numbers with commas between them; its data is a tuple."""
-
-    takes_several = True
 
     def __init__(self, label: str, *, most: int, low: float, high: float, **options: Any) -> None:
         super().__init__(label, **options)

@@ -31,6 +31,7 @@ from wtforms import (
 )
 from wtforms.fields import Field
 from wtforms.fields.choices import SelectChoice
+from wtforms.fields.core import UnboundField
 
 from digits.errors import FormError
 from digits.sources.paths import PathNotAllowed
@@ -54,6 +55,14 @@ Validator = Callable[[Any, Field], None]
 LONGEST_NAME = 500
 NO_FLAG = "true was sent in JSON; this takes a text or a number."
 LONGEST_PATH = 4096  # Linux takes no longer ones
+
+
+class TakesWords:
+    """A field that takes words for yes and no, and so true and false in JSON."""
+
+
+class TakesSeveral:
+    """A field that takes several values, and so a list in JSON."""
 
 
 class DigitsForm(FlaskForm):  # type: ignore[misc]
@@ -105,10 +114,14 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
         pairs = [
             (name, value)
             for name, value in values.items(multi=True)
-            if not (isinstance(value, JsonFlag) and value.is_false)
-            or getattr(getattr(getattr(cls, name, None), "field_class", None), "takes_words", False)
+            if not (isinstance(value, JsonFlag) and value.is_false) or cls._takes_words(name)
         ]
         return ImmutableMultiDict(pairs)
+
+    @classmethod
+    def _takes_words(cls, name: str) -> bool:
+        field = getattr(cls, name, None)
+        return isinstance(field, UnboundField) and issubclass(field.field_class, TakesWords)
 
     def _refuse_other_json(self, values: MultiDict[str, Any]) -> None:
         """Put errors at fields that take one value, or no true, and were sent such in JSON."""
@@ -116,9 +129,9 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
         for field in self:
             value = values.get(field.name)
             is_true = isinstance(value, JsonFlag) and not value.is_false
-            if field.name in lists and not getattr(field, "takes_several", False):
+            if field.name in lists and not isinstance(field, TakesSeveral):
                 field.process_errors = [ONE_VALUE]
-            elif is_true and not getattr(field, "takes_words", False):
+            elif is_true and not isinstance(field, TakesWords):
                 field.process_errors = [NO_FLAG]
 
     def with_other_values(self, values: Mapping[str, Any]) -> Self:
@@ -186,10 +199,8 @@ class ChoiceField(SelectField):  # type: ignore[misc]
             )
 
 
-class YesNoField(BooleanField):  # type: ignore[misc]
+class YesNoField(TakesWords, BooleanField):  # type: ignore[misc]
     """A box: ticked or not in a browser, a word for yes or no from a script (`words.py`)."""
-
-    takes_words = True
 
     @property
     def is_left_to_us(self) -> bool:

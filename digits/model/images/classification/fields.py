@@ -10,18 +10,16 @@ from typing import Any
 from wtforms import SelectMultipleField, StringField, ValidationError
 
 from digits.model.images.classification.settings import MEAN_TITLES, MEAN_WORDS, MIRRORS
-from digits.web.forms import ChoiceField
+from digits.web.forms import ChoiceField, TakesSeveral, TakesWords
 from digits.web.words import shown, yes_or_no
 
 
-class MeanField(ChoiceField):
+class MeanField(TakesWords, ChoiceField):
     """Which mean is subtracted: none, image or pixel; its data is False, True or "pixel".
 
     A box of yes and no, which the first version of DIGITS had, says image or none; a browser's form
     in which it is not ticked says none.
     """
-
-    takes_words = True
 
     def __init__(self, label: str, **options: Any) -> None:
         super().__init__(label, choices=list(MEAN_TITLES.items()), coerce=mean_of, **options)
@@ -57,10 +55,8 @@ def mean_of(value: Any) -> Any:
     return str(value) if said is None else said
 
 
-class MirrorField(ChoiceField):
+class MirrorField(TakesWords, ChoiceField):
     """As in the network, on or off; other words for yes and no say on and off."""
-
-    takes_words = True
 
     def __init__(self, label: str, **options: Any) -> None:
         super().__init__(label, choices=list(MIRRORS.items()), **options)
@@ -74,16 +70,12 @@ class MirrorField(ChoiceField):
         self.data = word if said is None else ("on" if said else "off")
 
 
-class ChoicesField(SelectMultipleField):  # type: ignore[misc]
+class ChoicesField(TakesSeveral, SelectMultipleField):  # type: ignore[misc]
     """Some of several values."""
 
-    takes_several = True
 
-
-class CommaListField(StringField):  # type: ignore[misc]
+class CommaListField(TakesSeveral, StringField):  # type: ignore[misc]
     """Words with commas between them; its data is a tuple."""
-
-    takes_several = True
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         """Read the words."""
