@@ -21,8 +21,13 @@ log = logging.getLogger(__name__)
 
 
 def read_mean_file(path: str) -> npt.NDArray[np.float32]:
-    """The mean (channels, height, width); DataError if there is no such file, or it is no mean."""
+    """The mean as `load_mean` reads it; the log says so, as Caffe's."""
     log.info("Loading mean file from: %s", path, extra=at("data_transformer.cpp:25"))
+    return load_mean(path)
+
+
+def load_mean(path: str) -> npt.NDArray[np.float32]:
+    """The mean (channels, height, width); DataError if there is no such file, or it is no mean."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

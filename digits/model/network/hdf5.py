@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from digits.caffe.data.means import load_mean
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.proto.caffe_pb2 import BlobProto, LayerParameter, NetParameter, ParamSpec
+from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from digits.errors import FormError
 from digits.model.network.errors import NetworkError
 
@@ -38,11 +39,10 @@ class MeanWeights:
     values: tuple[float, ...] = ()
 
     def write(self, job_dir: Path) -> None:
-        """Write `MEAN_WEIGHTS_FILE`; OSError when the mean cannot be read or written."""
+        """Write `MEAN_WEIGHTS_FILE`; DataError when the mean cannot be read, OSError."""
         mean = np.array(self.values, np.float32)
         if self.mean_file:
-            blob = BlobProto.FromString((job_dir / self.mean_file).read_bytes())
-            mean = np.array(blob.data, np.float32).reshape(blob.channels, blob.height, blob.width)
+            mean = load_mean(str(job_dir / self.mean_file))
         layer = LayerParameter(name=MEAN_LAYER, type="Bias")
         parameter = layer.blobs.add()
         parameter.shape.dim.extend(mean.shape)

@@ -10,10 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
 from digits.caffe.data.lmdb_file import require_whole
-from digits.caffe.errors import CaffeError
+from digits.caffe.errors import CaffeError, DataError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -90,7 +88,7 @@ class ImageClassificationModelJob(ModelJob):
         try:
             if mean is not None:
                 mean.write(self.dir)
-        except (OSError, ValueError, DecodeError) as error:
+        except (OSError, DataError) as error:
             raise TaskFailed(f"The mean of {dataset.name} cannot be used: {error}.") from error
 
     def settings_in_words(self, names: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf.message import DecodeError
-
+from digits.caffe.data.means import load_mean
+from digits.caffe.errors import DataError
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -156,17 +156,17 @@ def begins_afresh(settings: ImageClassificationModelSettings, labels: Sequence[s
 
 def mean_pixel(mean_path: Path, channels: int) -> tuple[float, ...]:
     """The mean of each channel of a mean picture (`.binaryproto`, channels in B,G,R order)."""
-    blob = caffe_pb2.BlobProto()
     try:
-        blob.ParseFromString(mean_path.read_bytes())
-    except (OSError, DecodeError) as error:
+        mean = load_mean(str(mean_path))
+    except DataError as error:
         raise TaskFailed(f"The mean {mean_path.name} cannot be read: {error}.") from error
-    area = len(blob.data) // channels
-    if not area or len(blob.data) % channels:
-        raise TaskFailed(f"The mean {mean_path.name} has not {channels} channels.")
-    planes = [blob.data[first : first + area] for first in range(0, len(blob.data), area)]
+    if len(mean) != channels:
+        raise TaskFailed(
+            f"The mean {mean_path.name} has {len(mean)} channels, and the images have {channels}."
+        )
+    planes = mean.reshape(channels, -1)
     # Seven digits, which is all that single precision holds.
-    return tuple(float(f"{math.fsum(plane) / area:.7g}") for plane in planes)
+    return tuple(float(f"{math.fsum(plane.tolist()) / plane.size:.7g}") for plane in planes)
 
 
 def _from(job_dir: Path, path: Path) -> str:
