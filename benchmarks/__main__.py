@@ -24,6 +24,7 @@ OPTIONS: dict[str, list[str]] = {
     "inference": ["--pictures", "100", "--repeats", "30"],
     "many_jobs": ["--jobs", "1000"],
     "pages": ["--repeats", "3"],
+    "long_logs": ["--megabytes", "100"],
     "drawing": ["--repeats", "2"],
     "gpu": ["--seconds", "2"],
 }

@@ -154,10 +154,15 @@ class Job:
                 return status
         return Status.DONE if statuses == {Status.DONE} else Status.INITIALIZED
 
-    def read_logs(self) -> None:
-        """Bring every task's derived state up to date."""
+    def read_logs(self, *, whole: bool = False) -> None:
+        """Bring every task's derived state up to date; `whole`: however long its log is."""
         for task in self.tasks:
-            self.recent_logs.read(task)
+            self.recent_logs.read(task, whole=whole)
+
+    @property
+    def log_is_being_read(self) -> bool:
+        """Whether the log of a task is so long that its end alone is known yet."""
+        return any(task.log_is_being_read for task in self.tasks)
 
     def to_json(self) -> dict[str, Any]:
         return {

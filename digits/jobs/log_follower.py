@@ -33,37 +33,52 @@ class LogFollower:
 
     def new_lines(self) -> Iterator[str]:
         """The lines that have been completed since the last call, without their newline."""
-        for piece in self._pieces():
+        return map(_text, self.raw_lines())
+
+    def all_lines(self) -> Iterator[str]:
+        """All lines of a log that nobody writes any more."""
+        return map(_text, self.all_raw_lines())
+
+    def last_line(self) -> Iterator[str]:
+        """What stands after the last newline, once nobody writes any more."""
+        return map(_text, self.raw_last_line())
+
+    def raw_lines(self, most: int | None = None) -> Iterator[bytes]:
+        """The same as `new_lines`, undecoded; up to byte `most` of the file."""
+        for piece in self._pieces(most):
             *lines, self._rest = (self._rest + piece).split(b"\n")
-            yield from map(_text, lines)
+            yield from lines
             if len(self._rest) > LONGEST_LINE_BYTES:
                 yield self._take_rest()
             self._pause()
 
-    def all_lines(self) -> Iterator[str]:
-        """All lines of a log that nobody writes any more."""
-        yield from self.new_lines()
-        yield from self.last_line()
+    def all_raw_lines(self) -> Iterator[bytes]:
+        """The same as `all_lines`, undecoded."""
+        yield from self.raw_lines()
+        yield from self.raw_last_line()
 
-    def last_line(self) -> Iterator[str]:
-        """What stands after the last newline, once nobody writes any more."""
+    def raw_last_line(self) -> Iterator[bytes]:
+        """The same as `last_line`, undecoded."""
         if self._rest:
             yield self._take_rest()
 
-    def _take_rest(self) -> str:
+    def _take_rest(self) -> bytes:
         rest, self._rest = self._rest, b""
-        return _text(rest)
+        return rest
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, most: int | None) -> Iterator[bytes]:
         try:
             file = self.path.open("rb")
         except FileNotFoundError:
             return
         with file:
             file.seek(self.position)
-            while piece := file.read(PIECE_BYTES):
+            while piece := file.read(self._piece_bytes(most)):
                 self.position += len(piece)
                 yield piece
+
+    def _piece_bytes(self, most: int | None) -> int:
+        return PIECE_BYTES if most is None else max(0, min(PIECE_BYTES, most - self.position))
 
 
 def last_lines(path: Path, count: int) -> list[str]:

@@ -10,7 +10,8 @@ import threading
 import weakref
 from collections import OrderedDict
 
-from digits.jobs.task import Aside, Task, here
+from digits.jobs.long_logs import Aside, LongLogs, here
+from digits.jobs.task import Task
 
 MOST_LOGS_REMEMBERED = 200
 
@@ -18,15 +19,21 @@ MOST_LOGS_REMEMBERED = 200
 class RecentLogs:
     """The tasks whose logs were read last; at most `most` of them, and none is kept alive."""
 
-    def __init__(self, most: int = MOST_LOGS_REMEMBERED, aside: Aside = here) -> None:
+    def __init__(
+        self,
+        most: int = MOST_LOGS_REMEMBERED,
+        aside: Aside = here,
+        long_logs: LongLogs | None = None,
+    ) -> None:
         self.most = most
         self._aside = aside  # runs what takes long
+        self._long_logs = long_logs  # reads what takes longer; None: everybody waits
         self._lock = threading.Lock()  # guards the tasks, the latest at the end
         self._tasks: OrderedDict[weakref.ref[Task], None] = OrderedDict()
 
-    def read(self, task: Task) -> None:
-        """Bring a task's derived state up to date with its log."""
-        task.read_log(self._aside)
+    def read(self, task: Task, *, whole: bool = False) -> None:
+        """Bring a task's derived state up to date with its log; `whole`: however long it takes."""
+        task.read_log(self._aside, self._long_logs, whole=whole)
         for forgotten in self._note(weakref.ref(task)):
             forgotten.forget_log()
 

@@ -212,6 +212,7 @@ class TaskRunner:
         self.task.take_lines(follower.new_lines())
         self.task.take_lines(follower.last_line())
         self.task.publish()
+        self.task.keep_digest(follower.position)
 
     def _first_signal(self) -> signal.Signals:
         """What ends the process: a task that will be gone on with may save its state first."""

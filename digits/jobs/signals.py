@@ -30,6 +30,7 @@ class Update(StrEnum):
     DELETED = "deleted"
     ATTRIBUTE = "attribute"  # the name or the notes
     # Results of tasks.
+    LOG = "log"  # a long log of an ended task has been read
     COUNT = "count"  # how many of how many pictures
     DISTRIBUTION = "distribution"  # pictures of each category
     COMBINED_GRAPH = "combined_graph"  # loss and accuracy

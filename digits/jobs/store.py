@@ -26,10 +26,10 @@ from digits.errors import JobUnreadable, StorageError
 from digits.jobs import disk
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
+from digits.jobs.long_logs import Aside, LongLogs, here
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import printable, quoted, read_record, require
 from digits.jobs.settings import JobSettings
-from digits.jobs.task import Aside, here
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,9 @@ class JobStore:
         self.jobs_dir = jobs_dir.resolve()
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
-        self._recent_logs = RecentLogs(aside=aside)
+        # Where nothing needs to run aside nobody waits, and long logs are read at once.
+        long_logs = None if aside is here else LongLogs(aside)
+        self._recent_logs = RecentLogs(aside=aside, long_logs=long_logs)
         self._sync = sync
         # Known from `open` on.
         self._folder: KnownFolder | None = None

@@ -14,31 +14,27 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
-from digits.jobs import signals
+from digits.jobs import log_digest, signals
 from digits.jobs.launcher import LaunchedProcess
+from digits.jobs.log_digest import Digest
 from digits.jobs.log_follower import LogFollower, last_lines, mark_attempt
+from digits.jobs.long_logs import Aside, LongLogs, LongRead, here
 from digits.jobs.process import describe_exit, what_to_try
 from digits.jobs.record import Minimum, require, require_arguments, require_id
 from digits.jobs.resources import Need
+from digits.jobs.signals import Update
 from digits.jobs.status import Status, StatusHistory
 
 log = logging.getLogger(__name__)
 
 # How much of the log's end is put into the message of a failed task.
 LINES_IN_ERROR = 6
-
-
-# Runs a function with its arguments, where it does not hold up others.
-Aside = Callable[..., Any]
-
-
-def here(work: Callable[..., Any], *arguments: Any) -> Any:
-    """At once, where nobody waits."""
-    return work(*arguments)
+# How long somebody who looks waits for a long log; then what is known is shown.
+LOG_WAIT_S = 2.0
 
 
 class TaskRecord(TypedDict):
@@ -68,6 +64,8 @@ class Task(ABC):
     resumable: ClassVar[bool] = False
     # How it could do with less memory, for the message when it was killed for want of it.
     less_memory: ClassVar[str] = "fewer tasks at a time"
+    # What its log is summed up as, so that a long one is read only once; None: it is always read.
+    digest_kind: ClassVar[type[Digest] | None] = None
 
     def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
         self.job_dir = job_dir
@@ -87,6 +85,7 @@ class Task(ABC):
         self._changed: set[str] = set()
         self._published: tuple[float, float | None] | None = None
         self._log_is_read = False
+        self._long_read: LongRead | None = None  # the last one of its log
         # Held while the log of an ended task is read, so that nobody shows it half read.
         self._reading = threading.Lock()
 
@@ -140,6 +139,14 @@ class Task(ABC):
         self.progress = 0.0
         self.eta_s = None
 
+    @property
+    def digest(self) -> Digest | None:
+        """What the log has said so far, of the kind `digest_kind`."""
+        return None
+
+    def take_digest(self, digest: Any) -> None:
+        """Take what the log says from a digest of the kind `digest_kind`."""
+
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments beyond the base class's, as plain JSON."""
         return {}
@@ -176,25 +183,89 @@ class Task(ABC):
             else:
                 signals.announce(signals.task_updated, self, update=update, data=data)
 
-    def read_log(self, aside: Aside = here) -> None:
+    def read_log(
+        self, aside: Aside = here, long_logs: LongLogs | None = None, *, whole: bool = False
+    ) -> None:
         """Derive the state of a task that does not run from its log, unless that is remembered.
 
         A running task is kept up to date by its runner.  Jobs read logs by way of `RecentLogs`,
-        which sees to it that not all are remembered for ever.  `aside` runs what takes long.
+        which sees to it that not all are remembered for ever.  `aside` runs what takes long,
+        `long_logs` reads what takes longer; unless `whole`, what the log's end tells is shown
+        meanwhile.
         """
-        with self._reading:
-            if not self._log_is_read and self.status is not Status.RUNNING:
-                self.reset()
-                self.take_log(aside)
-                self._changed.clear()
-                if self.status is Status.DONE:
-                    self.progress, self.eta_s = 1.0, 0.0
-                # A folder whose disk is away may come back.
-                self._log_is_read = self.job_dir.is_dir()
+        if whole and (reading := self._begin_reading(aside, long_logs, wait_s=0.0)):
+            reading.wait()
+        self._begin_reading(aside, long_logs, wait_s=LOG_WAIT_S)
 
-    def take_log(self, aside: Aside) -> None:
-        """Derive the state from a log that nobody writes any more."""
-        self.take_lines(LogFollower(self.log_path).all_lines())
+    @property
+    def log_is_being_read(self) -> bool:
+        """Whether what it shows is of the log's end alone, since it is read as a whole just now."""
+        return self._long_read is not None
+
+    def _begin_reading(
+        self, aside: Aside, long_logs: LongLogs | None, wait_s: float
+    ) -> LongRead | None:
+        """Answers the reading that is not over after `wait_s`, if there is one."""
+        with self._reading:
+            if self._log_is_read or self.status is Status.RUNNING:
+                self._long_read = None
+            elif self._long_read is None:
+                self.reset()
+                self._read_log(aside, long_logs, wait_s)
+            elif self._long_read.is_over:
+                self._take_long_read(self._long_read)
+            return self._long_read
+
+    def _read_log(self, aside: Aside, long_logs: LongLogs | None, wait_s: float) -> None:
+        kind = self.digest_kind
+        if kind is None:
+            aside(self.take_lines, LogFollower(self.log_path).all_lines())
+            self._settle()
+            return
+        digest = aside(log_digest.quick_digest, self.log_path, kind)
+        if digest is None and long_logs is None:
+            digest = aside(log_digest.make_digest, self.log_path, kind)
+        if digest is not None or long_logs is None:
+            self.take_digest(digest)
+            self._settle()
+            return
+        self._long_read = long_logs.read(self.log_path, kind, self._note_long_read)
+        if self._long_read.wait(wait_s):
+            self._take_long_read(self._long_read)
+        else:
+            self.take_digest(aside(log_digest.digest_of_end, self.log_path, kind))
+
+    def _take_long_read(self, reading: LongRead) -> None:
+        self._long_read = None
+        if reading.digest is not None:
+            self.take_digest(reading.digest)
+        # One that cannot be read is not tried again at each look.
+        self._settle()
+
+    def _note_long_read(self) -> None:
+        """The log has been read: tell those who were shown what its end says."""
+        with self._reading:
+            reading = self._long_read
+            if reading is None or not reading.is_over:
+                return
+            if self._log_is_read or self.status is Status.RUNNING:
+                self._long_read = None
+            else:
+                self._take_long_read(reading)
+        signals.announce(signals.task_updated, self, update=Update.LOG, data=None)
+
+    def _settle(self) -> None:
+        """Take the log as read."""
+        self._changed.clear()
+        if self.status is Status.DONE:
+            self.progress, self.eta_s = 1.0, 0.0
+        # A folder whose disk is away may come back.
+        self._log_is_read = self.job_dir.is_dir()
+
+    def keep_digest(self, read_to: int) -> None:
+        """Keep what the log says, whose end has been read: byte `read_to`."""
+        if self.digest is not None:
+            log_digest.keep_digest(self.log_path, self.digest, read_to)
 
     def forget_log(self) -> None:
         """Let go of what the log said; it is read again when somebody looks."""

@@ -87,7 +87,7 @@ FILES = (
 def history_as_csv(job_id: str) -> ResponseReturnValue:
     """Every point of the training as CSV."""
     job = find_model(job_id)
-    job.read_logs()
+    job.read_logs(whole=True)
     headers = {"Content-Disposition": f"attachment; filename={job.id}_history.csv"}
     pieces = letting_others_run(job.train_task.history_csv())
     return Response(pieces, mimetype="text/csv", headers=headers)
@@ -97,7 +97,7 @@ def history_as_csv(job_id: str) -> ResponseReturnValue:
 def history_as_json(job_id: str) -> ResponseReturnValue:
     """Every point of the training as JSON."""
     job = find_model(job_id)
-    job.read_logs()
+    job.read_logs(whole=True)
     return jsonify(job.train_task.history_json())
 
 
@@ -120,7 +120,7 @@ def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
 def graph(job_id: str, extension: str) -> ResponseReturnValue:
     """The curves of the training as a figure for papers: png, svg or pdf."""
     job = find_model(job_id)
-    job.read_logs()
+    job.read_logs(whole=True)
     chart = job.train_task.update_data(Update.COMBINED_GRAPH)
     request = DrawCurves(job.name, figure_curves(chart), figure_kind(extension))
     return figure(request, f"{job.id}_graph")
@@ -130,7 +130,7 @@ def graph(job_id: str, extension: str) -> ResponseReturnValue:
 def delete_snapshot(job_id: str, epoch: str) -> ResponseReturnValue:
     """Remove the snapshot of an epoch; 403 while the training needs it, or another model does."""
     job = find_model(job_id)
-    job.read_logs()
+    job.read_logs(whole=True)
     if epoch.strip() == LAST_SNAPSHOT:
         message = "Name the epoch whose snapshot is to be deleted, not just the last one."
         raise FormError({"snapshot_epoch": [message]})
@@ -141,7 +141,7 @@ def delete_snapshot(job_id: str, epoch: str) -> ResponseReturnValue:
 def prune_snapshots(job_id: str) -> ResponseReturnValue:
     """Remove all snapshots but the best, the last, and those that are needed."""
     job = find_model(job_id)
-    job.read_logs()
+    job.read_logs(whole=True)
     in_use = _epochs_in_use(job)
     return _delete_snapshots(job, [e for e in job.prunable_epochs() if e not in in_use])
 

@@ -106,6 +106,7 @@ def job_summary(job: Job) -> dict[str, Any]:
         "name": job.name,
         "status": job.status.value,
         "directory": str(job.dir),
+        **({"log_is_being_read": True} if job.log_is_being_read else {}),
         **({"owner": job.owner} if job.owner else {}),
         **({"group": job.group} if job.group else {}),
     }

@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _extract(given: Namespace) -> None:
-    with Path(given.input_file).open(encoding="utf-8", errors="replace") as lines:
-        seconds = [time for time, text in timed_lines(lines) if "Iteration" in text]
+    with Path(given.input_file).open("rb") as lines:
+        seconds = [time for time, line in timed_lines(lines) if b"Iteration" in line.message]
     Path(given.output_file).write_text("".join(f"{time:f}\n" for time in seconds))
 
 

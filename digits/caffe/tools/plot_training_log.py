@@ -57,7 +57,7 @@ def _plot(given: Namespace) -> None:
 
 
 def _curve(log: Path, value: str, axis: str) -> list[tuple[float, float]]:
-    with log.open(encoding="utf-8", errors="replace") as lines:
+    with log.open("rb") as lines:
         tables = read_tables(lines)
     net, _, what = value.partition(" ")
     rows = tables.train if net == "Train" else tables.test

@@ -3,28 +3,27 @@
 In: a log of `caffe train`, real Caffe's or ours.  Out: for the training and the test net a table, a
 row an iteration.
 
-Elsewhere: what the web pages read of a log, line by line while it grows, is their own.
+Elsewhere: what a line says (`formats/training_log.py`).
 Source: what tools/extra/parse_log.py writes.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 from digits.caffe.errors import DataError
-
-_LINE = re.compile(r"[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{6})\s+\d+ \S+\] (.*)")
-_ITERATION = re.compile(r"Iteration (\d+)")
-_RATE = re.compile(r"\blr = (\S+)")
-_LOSS = re.compile(r"Iteration \d+.*, loss = (\S+)")
-_OUTPUT = re.compile(r"(Train|Test) net output #\d+: (\S+) = (\S+)")
-# Stamps have no year.  A leap year, so that 29 February is a day of it.
-_YEAR = 2000
-_HALF_A_YEAR = timedelta(days=183)
+from digits.caffe.formats.training_log import (
+    YEAR_S,
+    LogParser,
+    Rate,
+    Stamped,
+    TrainLoss,
+    TrainOutput,
+    ValOutput,
+    stamped,
+)
 
 
 @dataclass
@@ -38,78 +37,62 @@ class Row:
     outputs: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Tables:
     """The rows of the training net and of the test nets, in the order of the log."""
 
-    train: list[Row]
-    test: list[Row]
+    train: list[Row] = field(default_factory=list)
+    test: list[Row] = field(default_factory=list)
+    # What was said last; of a test, that counts.
+    _rate: float = math.nan
+    _loss: float = math.nan
+
+    def take(self, event: object, seconds: float) -> None:
+        """Take in what a line says; as Caffe's program, without our exact means."""
+        match event:
+            case TrainLoss(value=value):
+                self._loss = value
+            case Rate(iteration=iteration, value=value):
+                self._rate = value
+                # It is said after the outputs of its iteration.
+                if self.train and self.train[-1].iteration == iteration:
+                    self.train[-1].rate = value
+            case TrainOutput(iteration=iteration, name=name, value=value):
+                self._row(self.train, iteration, seconds).outputs[name] = value
+            case ValOutput(iteration=iteration, blob=name, value=value, is_exact=False):
+                self._row(self.test, iteration, seconds).outputs[name] = value
+
+    def _row(self, table: list[Row], iteration: int, seconds: float) -> Row:
+        if not table or table[-1].iteration != iteration:
+            table.append(Row(iteration, seconds, self._rate, self._loss))
+        return table[-1]
 
 
-def read_tables(lines: Iterable[str]) -> Tables:
+def read_tables(lines: Iterable[bytes]) -> Tables:
     """The tables of a log; DataError when it is no log of a training."""
-    tables = Tables([], [])
-    row, rate, train_loss = None, math.nan, math.nan
-    for seconds, text in timed_lines(lines):
-        if found := _ITERATION.search(text):
-            row = Row(int(found.group(1)), seconds)
-        if row is None:
-            continue
-        if found := _LOSS.search(text):
-            train_loss = _number(found.group(1))
-        if found := _RATE.search(text):
-            rate = _number(found.group(1))
-            _set_rate(tables, row.iteration, rate)
-        if found := _OUTPUT.search(text):
-            table = tables.train if found.group(1) == "Train" else tables.test
-            if not table or table[-1].iteration != row.iteration:
-                table.append(Row(row.iteration, seconds, rate, train_loss))
-            table[-1].outputs[found.group(2)] = _number(found.group(3))
-    _fill_first_rate(tables.test)
+    tables, parser = Tables(), LogParser()
+    for seconds, line in timed_lines(lines):
+        tables.take(parser.parse_stamped(line), seconds)
+    # The first test comes before the first rate is said.
+    if len(tables.test) > 1 and math.isnan(tables.test[0].rate):
+        tables.test[0].rate = tables.test[1].rate
     return tables
 
 
-def timed_lines(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
+def timed_lines(lines: Iterable[bytes]) -> Iterator[tuple[float, Stamped]]:
     """Each line from "Solving" on with its seconds since then; DataError when there is none."""
-    start = last = None
+    start = last_s = None
     years = 0
-    for line in lines:
-        found = _LINE.match(line)
-        if found is None:
+    for text in lines:
+        line = stamped(text)
+        if line is None:
             continue
-        time = _time(*map(int, found.groups()[:6]))
-        if last is not None and last - time > _HALF_A_YEAR:
+        if last_s is not None and last_s - line.time_s > YEAR_S / 2:
             years += 1
-        last = time
-        if start is None and "Solving" in found.group(7):
-            start = time
+        last_s = line.time_s
+        if start is None and b"Solving" in line.message:
+            start = line.time_s
         if start is not None:
-            yield (time - start + timedelta(days=366 * years)).total_seconds(), found.group(7)
+            yield round(line.time_s - start + years * YEAR_S, 6), line
     if start is None:
         raise DataError('this is no log of a training: no line of it says "Solving"')
-
-
-def _set_rate(tables: Tables, iteration: int, rate: float) -> None:
-    """The rate of an iteration is said after its outputs; of a test, the last one said counts."""
-    if tables.train and tables.train[-1].iteration == iteration:
-        tables.train[-1].rate = rate
-
-
-def _fill_first_rate(table: list[Row]) -> None:
-    """The first test comes before the first rate is said."""
-    if len(table) > 1 and math.isnan(table[0].rate):
-        table[0].rate = table[1].rate
-
-
-def _time(month: int, day: int, hour: int, minute: int, second: int, micros: int) -> datetime:
-    try:
-        return datetime(_YEAR, month, day, hour, minute, second, micros)
-    except ValueError as error:
-        raise DataError(f"a line has a time that does not exist: {error}") from error
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text.rstrip(","))
-    except ValueError:
-        return math.nan

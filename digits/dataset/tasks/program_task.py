@@ -6,25 +6,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from digits.base.progress import (
-    Distribution,
-    Done,
-    Failed,
-    Progress,
-    Skipped,
-    Warned,
-    parse_line,
-)
+from digits.base.progress import Distribution, Progress, Skipped
+from digits.dataset.tasks.program_digest import ProgramDigest
 from digits.jobs.signals import Update
 from digits.jobs.task import Task
 from digits.sources.paths import path_options
 
-# Pages show the first ones; all of them stand in the log.
-MOST_SKIPPED_SHOWN = 100
-
 
 class ProgramTask(Task):
     """Keeps progress, distributions, skipped pictures and warnings of such a program."""
+
+    digest_kind = ProgramDigest
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -32,39 +24,57 @@ class ProgramTask(Task):
 
     def reset(self) -> None:
         super().reset()
-        self.done_count = 0
-        self.total_count: int | None = None
-        self.unit = ""
-        self.per_second: float | None = None
-        # Name of a set or database -> category -> pictures.
-        self.distributions: dict[str, Mapping[str, int]] = {}
-        self.skipped: list[Skipped] = []
-        self.skipped_count = 0
-        self.warnings: list[str] = []
-        self.summary: str | None = None
-        self._failure: str | None = None
+        self.take_digest(ProgramDigest())
+
+    @property
+    def digest(self) -> ProgramDigest:
+        return self._told
+
+    def take_digest(self, digest: Any) -> None:
+        self._told: ProgramDigest = digest
+        self._take_progress()
 
     def process_line(self, line: str) -> None:
-        match parse_line(line):
-            case Progress() as progress:
-                self._take_progress(progress)
-            case Distribution(name, counts):
-                self.distributions[name] = counts
+        match self._told.take(line.encode("utf-8", "replace")):
+            case Progress():
+                self.mark_changed(Update.COUNT)
+            case Distribution():
                 self.mark_changed(Update.DISTRIBUTION)
-            case Skipped() as skipped:
-                self.skipped_count += 1
-                if len(self.skipped) < MOST_SKIPPED_SHOWN:
-                    self.skipped.append(skipped)
-            case Warned(text):
-                self.warnings = [*self.warnings, text][-MOST_SKIPPED_SHOWN:]
-            case Done(text):
-                self.summary = text
-                self.progress, self.eta_s = 1.0, 0.0
-            case Failed(text):
-                self._failure = text
+        self._take_progress()
+
+    def _take_progress(self) -> None:
+        self.progress, self.eta_s = self._told.progress, self._told.eta_s
+
+    @property
+    def done_count(self) -> int:
+        return self._told.done_count
+
+    @property
+    def distributions(self) -> Mapping[str, Mapping[str, int]]:
+        """Name of a set or database -> category -> pictures."""
+        return self._told.distributions
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """The first pictures that were left out."""
+        return self._told.skipped
+
+    @property
+    def skipped_count(self) -> int:
+        return self._told.skipped_count
+
+    @property
+    def warnings(self) -> list[str]:
+        """The last ones."""
+        return self._told.warnings
+
+    @property
+    def summary(self) -> str | None:
+        """What it says when it has succeeded."""
+        return self._told.summary
 
     def explain_failure(self, exit_status: int | None) -> str:
-        return self._failure or super().explain_failure(exit_status)
+        return self._told.failure or super().explain_failure(exit_status)
 
     def update_data(self, update: str) -> Any:
         if update == Update.DISTRIBUTION:
@@ -76,10 +86,10 @@ class ProgramTask(Task):
     def pace(self) -> dict[str, Any]:
         """How far and how fast it is: `done` of `total` `unit`; what is not known is None."""
         return {
-            "done": self.done_count,
-            "total": self.total_count,
-            "unit": self.unit,
-            "per_second": self.per_second,
+            "done": self._told.done_count,
+            "total": self._told.total_count,
+            "unit": self._told.unit,
+            "per_second": self._told.per_second,
         }
 
     def distribution_chart(self) -> dict[str, Any]:
@@ -110,11 +120,3 @@ class ProgramTask(Task):
         The jobs directory is always told, wherever it has been moved to.
         """
         return path_options(data_roots, self.job_dir.parent)
-
-    def _take_progress(self, progress: Progress) -> None:
-        self.done_count, self.total_count = progress.done, progress.total
-        self.unit, self.per_second = progress.unit, progress.per_second
-        # The bar is full when the result is on disk, which `Done` says.
-        self.progress = min(progress.fraction, 0.99)
-        self.eta_s = progress.seconds_left
-        self.mark_changed(Update.COUNT)

@@ -27,7 +27,7 @@ def compare_models() -> ResponseReturnValue:
     jobs = scheduler().jobs
     models = tables.chosen_models(",".join(request.args.getlist("ids")), jobs)
     for model in models:
-        model.read_logs()
+        model.read_logs(whole=True)
     job_names = {job.id: job.name for job in jobs}
     descriptions = [model.settings_in_words(job_names) for model in models]
     differing, shared = tables.differing(descriptions)

@@ -5,7 +5,7 @@ there.  Out: graphs, snapshots, progress and time left, all derived from `caffe_
 our engine and real Caffe write alike.  A training that was interrupted goes on from its newest
 solver state; its log is continued.
 
-Elsewhere: the log's lines (`model/training/caffe_log.py`), the tables
+Elsewhere: the log's lines (`caffe/formats/training_log.py`), the tables
 (`model/training/history.py`), the files (`job.py`).
 """
 
@@ -19,25 +19,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from digits.errors import JobRefused, StorageError, TaskFailed
-from digits.jobs import signals
-from digits.jobs.resources import GPU, TRAIN, Need
-from digits.jobs.signals import Update
-from digits.jobs.status import Status
-from digits.jobs.task import Aside, Task
-from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
-from digits.model.settings import ModelSettings
-from digits.model.training import charts, digest, snapshots
-from digits.model.training.caffe_log import (
+from digits.caffe.formats.training_log import (
     Event,
     Finished,
-    LogParser,
     Rate,
     Snapshot,
     Started,
     TrainOutput,
     ValOutput,
 )
+from digits.errors import JobRefused, StorageError, TaskFailed
+from digits.jobs import signals
+from digits.jobs.resources import GPU, TRAIN, Need
+from digits.jobs.signals import Update
+from digits.jobs.status import Status
+from digits.jobs.task import Task
+from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
+from digits.model.settings import ModelSettings
+from digits.model.training import charts, snapshots
+from digits.model.training.digest import TrainingDigest
 from digits.model.training.failure import DIVERGED, explain
 from digits.model.training.history import History, csv_header, csv_pieces, finite, history_json
 from digits.model.training.outcome import Outcome, outcome_of
@@ -70,6 +70,7 @@ class TrainTask(Task):
 
     type_name = "train-caffe"
     resumable = True
+    digest_kind = TrainingDigest
 
     def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
         super().__init__(job_dir, task_id, depends_on)
@@ -193,19 +194,27 @@ class TrainTask(Task):
 
     def _start_reading(self) -> None:
         with self._curves_lock:
-            self._parser = LogParser()
-            self.curves = History()
+            self._told = TrainingDigest()
             self._newest_snapshot: int | None = None
 
-    def take_log(self, aside: Aside) -> None:
-        curves = aside(digest.read_history, self.log_path)
+    @property
+    def curves(self) -> History:
+        """What the log has said so far."""
+        return self._told.history
+
+    @property
+    def digest(self) -> TrainingDigest:
+        return self._told
+
+    def take_digest(self, digest: Any) -> None:
         with self._curves_lock:
-            self.curves = curves
+            self._told = digest
             self._update_progress()
 
     def process_line(self, line: str) -> None:
         with self._curves_lock:
-            for event in digest.take_line(self.curves, self._parser, line):
+            event = self._told.take(line.encode("utf-8", "replace"))
+            if event is not None:
                 self._note(event)
 
     def _note(self, event: Event) -> None:

@@ -11,12 +11,12 @@ values has a curve each, unless there are too many to tell apart.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import Any
 
 from digits.model.training.history import History, Table, column_name, finite
 from digits.model.training.plan import is_among
+from digits.model.training.thinning import extremes
 
 MAX_POINTS = 400
 # Of one output: more colours nobody tells apart.
@@ -73,7 +73,7 @@ def thinned_rows(table: Table, limit: int = MAX_POINTS) -> list[int]:
     for number in range(stretches):
         rows = range(number * count // stretches, (number + 1) * count // stretches)
         for column in columns:
-            kept.update(_extremes(column, rows))
+            kept.update(extremes(column, rows))
     return sorted(kept)
 
 
@@ -86,20 +86,6 @@ def drawn_columns(table: Table) -> dict[str, list[float | None]]:
         for place in range(count)
     }
     return {name: column for name, column in table.columns.items() if name not in left_out}
-
-
-def _extremes(column: Sequence[float | None], rows: range) -> list[int]:
-    part = column[rows.start : rows.stop]
-    # Nearly always all are numbers, and then this is ten times as fast.
-    if None not in part and math.isfinite(sum(values := cast(Sequence[float], part))):
-        return [rows.start + values.index(find(values)) for find in (min, max)]
-    known = [(value, row) for row in rows if _is_finite(value := column[row])]
-    # A stretch of nothing but nan still shows that there was something.
-    return [min(known)[1], max(known)[1]] if known else [rows[0]]
-
-
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def _add_table(

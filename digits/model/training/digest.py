@@ -1,93 +1,70 @@
-"""What a long log of a training says, kept beside it, so that it is read as a whole only once.
+"""What a training's log says, in little, and as bytes: a line of JSON, then columns of numbers.
 
-In: a log that nobody writes any more.  Out: its history.  That of a long log is kept in a hidden
-file of the job's folder: a line of JSON, then the columns as plain numbers.  It counts for a log of
-the same size and time of change alone; whatever is wrong with it, the log is read again.
+In: the lines of the log, in order.  Out: its history.
 
-Nothing here waits for others or locks, so that it can run in a thread of its own.
+Elsewhere: where digests are kept, and when they count (`jobs/log_digest.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
+import io
 import json
-import logging
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import compress
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar, Self
 
-from digits.base.atomic import atomic_write
-from digits.jobs.log_follower import ATTEMPT_MARK, LogFollower
-from digits.model.training.caffe_log import Event, Finished, LogParser, Problem
+from digits.caffe.formats.training_log import Event, Finished, LogParser, Problem
+from digits.jobs.log_follower import ATTEMPT_MARK
 from digits.model.training.history import History, Table
 
-log = logging.getLogger(__name__)
-
-FORMAT = 1
-# A shorter log is read faster than anybody notices.
-SHORTEST_BYTES = 1 << 21
 MOST_HEADER_BYTES = 1 << 24
-# What reading something else may raise.
-_NO_DIGEST = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _TABLES = ("train", "val", "rate")
 _NUMBER_BYTES = 8
+_MARK = ATTEMPT_MARK.encode()
 
 
-def digest_path(log_path: Path) -> Path:
-    """Where the digest of a log is kept."""
-    return log_path.with_name(f".{log_path.name}.digest")
+class TrainingDigest:
+    """The history of a training, and what reads it out of the log's lines."""
+
+    version: ClassVar[int] = 1
+
+    def __init__(self, history: History | None = None) -> None:
+        self.history = History() if history is None else history
+        self._parser = LogParser()
+
+    def take(self, line: bytes) -> Event | None:
+        """Take one line of the log; the event that it was, when the history has it."""
+        event = self._parser.parse(line)
+        if event is not None:
+            self.history.add(event)
+        elif line.startswith(_MARK):
+            self.history.problems.clear()  # the last attempt's, which are over
+        return event
+
+    def to_bytes(self) -> bytes:
+        """The history; which line would come next is not kept."""
+        file = io.BytesIO()
+        _write(file, self.history)
+        return file.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """What `to_bytes` wrote; raises one of `log_digest.NO_DIGEST` for anything else."""
+        return cls(_read(io.BytesIO(data)))
+
+    @classmethod
+    def of_end(cls, lines: Iterable[bytes]) -> Self:
+        """How far the training is, and the newest loss; the curves begin earlier."""
+        end = cls()
+        for line in lines:
+            end.take(line)
+        return cls(History(iteration=end.history.iteration, loss=end.history.loss))
 
 
-def read_history(log_path: Path) -> History:
-    """The history that an ended training's log tells; by its digest, where there is one."""
-    try:
-        state = log_path.stat()
-    except FileNotFoundError:
-        return History()
-    identity = [state.st_size, state.st_mtime_ns]
-    if state.st_size < SHORTEST_BYTES:
-        return _read_log(log_path)
-    kept = digest_path(log_path)
-    with contextlib.suppress(*_NO_DIGEST):
-        return _read(kept, identity)
-    history = _read_log(log_path)
-    # A disk that is full, or may not be written to: the log is read again the next time.
-    with contextlib.suppress(OSError):
-        _write(kept, identity, history)
-    return history
-
-
-def _read_log(log_path: Path) -> History:
-    history, parser = History(), LogParser()
-    follower = LogFollower(log_path, pause=lambda: None)
-    for line in follower.all_lines():
-        try:
-            for _ in take_line(history, parser, line):
-                pass
-        except Exception:
-            log.exception("%s: a line of it: %.200r", log_path, line)
-    return history
-
-
-def take_line(history: History, parser: LogParser, line: str) -> Iterator[Event]:
-    """Put what a line of the log says into the history; gives each event once it is there."""
-    if line.startswith(ATTEMPT_MARK):
-        history.problems.clear()  # the last attempt's, which are over
-    for event in parser.parse(line):
-        history.add(event)
-        yield event
-
-
-# The file -----------------------------------------------------------------------------------------
-
-
-def _write(path: Path, identity: list[int], history: History) -> None:
+def _write(file: BinaryIO, history: History) -> None:
     tables = {name: getattr(history, name) for name in _TABLES}
     header = {
-        "format": FORMAT,
-        "log": identity,
         "tables": {
             name: {
                 "rows": len(table.iterations),
@@ -99,29 +76,24 @@ def _write(path: Path, identity: list[int], history: History) -> None:
         "snapshots": list(history.snapshots.items()),
         "iteration": history.iteration,
         "loss": history.loss,
-        "problems": [[each.time_s, each.severity, each.message] for each in history.problems],
-        "finished": history.finished and [history.finished.time_s, history.finished.early],
+        "problems": [list(each) for each in history.problems],
+        "finished": history.finished and list(history.finished),
         "clock": history.clock_state(),
     }
-    with atomic_write(path) as file:
-        file.write(json.dumps(header).encode() + b"\n")
-        for table in tables.values():
-            file.write(array("q", table.iterations).tobytes())
-            file.write(array("d", table.times_s).tobytes())
-            for column in table.columns.values():
-                there = bytes(value is not None for value in column)
-                file.write(there + array("d", compress(column, there)).tobytes())
+    file.write(json.dumps(header).encode() + b"\n")
+    for table in tables.values():
+        file.write(array("q", table.iterations).tobytes())
+        file.write(array("d", table.times_s).tobytes())
+        for column in table.columns.values():
+            there = bytes(value is not None for value in column)
+            file.write(there + array("d", compress(column, there)).tobytes())
 
 
-def _read(path: Path, identity: list[int]) -> History:
-    """Raises one of `_NO_DIGEST` for what is no digest of that log."""
-    with path.open("rb") as file:
-        header = json.loads(file.readline(MOST_HEADER_BYTES))
-        if header["format"] != FORMAT or header["log"] != identity:
-            raise ValueError(path)
-        train, val, rate = (_read_table(file, header["tables"][name]) for name in _TABLES)
-        if file.read(1):
-            raise ValueError(path)
+def _read(file: BinaryIO) -> History:
+    header = json.loads(file.readline(MOST_HEADER_BYTES))
+    train, val, rate = (_read_table(file, header["tables"][name]) for name in _TABLES)
+    if file.read(1):
+        raise ValueError("something follows a digest")
     finished = header["finished"]
     history = History(
         train=train,

@@ -79,6 +79,8 @@ function taskUpdate(update) {
     if (task) showPace(task, update.data);
   } else if (update.update === "snapshots") {
     showSnapshots(update.data);
+  } else if (update.update === "log") {
+    refreshSoon(); // curves and figures are there now
   } else {
     updateGraphs(update.update, update.task, update.data);
   }

@@ -6,7 +6,7 @@ import { LOGIN_NEEDED, hideLoginEnded, showLoginEnded } from "./login_ended.js";
 /**
  * What a message is about: `Update` of digits/jobs/signals.py.
  * @typedef {"status" | "progress" | "added" | "deleted" | "attribute"} OfJob
- * @typedef {"status" | "progress" | "count" | "distribution" | "combined_graph" | "lr_graph" | "snapshots" | "pace"} OfTask
+ * @typedef {"status" | "progress" | "count" | "distribution" | "combined_graph" | "lr_graph" | "snapshots" | "pace" | "log"} OfTask
  * @typedef {{job_id: string, update: OfJob, [key: string]: any}} JobUpdate
  * @typedef {{job_id: string, task: string, update: OfTask, [key: string]: any}} TaskUpdate
  * @typedef {{data?: {code?: number}, description?: unknown, context?: {responseText?: string}}} ConnectError

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from digits.caffe.formats import training_log
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.compare.tables import differing, measures, shown_at_first
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.training import caffe_log
 from digits.model.training.history import History
 from digits.model.training.outcome import Best, outcome_of
 from digits.model.training.plan import TrainingPlan
@@ -164,13 +164,13 @@ def plan(**values: Any) -> TrainingPlan:
 
 def test_the_outcome_is_the_first_best_value_and_the_time_of_all_processes() -> None:
     history = History()
-    history.add(caffe_log.Started(0.0))
+    history.add(training_log.Started(0.0))
     for iteration, accuracy, loss in ((0, 0.1, 3.0), (10, 0.9, 1.0), (20, 0.9, 2.0)):
-        history.add(caffe_log.Testing(float(iteration), iteration))
-        history.add(caffe_log.ValOutput(float(iteration), iteration, "accuracy", accuracy))
-        history.add(caffe_log.ValOutput(float(iteration), iteration, "loss", loss))
-    history.add(caffe_log.Started(1_000.0))  # hours later, another process goes on
-    history.add(caffe_log.TrainLoss(1_010.0, 30, 1.0))
+        history.add(training_log.Testing(float(iteration), iteration))
+        history.add(training_log.ValOutput(float(iteration), iteration, "accuracy", accuracy))
+        history.add(training_log.ValOutput(float(iteration), iteration, "loss", loss))
+    history.add(training_log.Started(1_000.0))  # hours later, another process goes on
+    history.add(training_log.TrainLoss(1_010.0, 30, 1.0))
     outcome = outcome_of(history, plan())
     assert outcome.accuracy == Best(0.9, 1)
     assert outcome.loss == Best(1.0, 1)
@@ -180,7 +180,7 @@ def test_the_outcome_is_the_first_best_value_and_the_time_of_all_processes() -> 
 
 def test_an_outcome_without_validation_has_no_best() -> None:
     history = History()
-    history.add(caffe_log.TrainLoss(0.0, 5, 1.0))
+    history.add(training_log.TrainLoss(0.0, 5, 1.0))
     outcome = outcome_of(history, plan(main_accuracy="", main_loss="", accuracies=()))
     assert (outcome.accuracy, outcome.loss) == (None, None)
     assert outcome.iterations_per_s is None

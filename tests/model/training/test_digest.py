@@ -1,20 +1,19 @@
-"""What is kept of a long log: the same history, read in no time, and never of another log."""
+"""What is kept of a training's log: the same history, read in no time."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from digits.jobs.log_digest import SHORTEST_BYTES, digest_path, make_digest, quick_digest
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.model.tasks.train import TrainTask
-from digits.model.training import digest
-from digits.model.training.digest import digest_path, read_history
+from digits.model.training.digest import TrainingDigest
 from digits.model.training.history import History, history_json
 
 PREFIX = "I0601 12:{:02d}:{:02d}.000000  1 solver.cpp:1] "
@@ -42,7 +41,7 @@ def log_path(tmp_path: Path) -> Path:
         f"{head}Optimization Done.",
     ]
     path.write_text("\n".join(lines) + "\n")
-    assert path.stat().st_size > digest.SHORTEST_BYTES
+    assert path.stat().st_size > SHORTEST_BYTES
     return path
 
 
@@ -63,39 +62,13 @@ def facts(history: History) -> Any:
     )
 
 
-def test_the_digest_of_a_log_tells_the_same_as_the_log(
-    log_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = read_history(log_path)
+def test_what_is_kept_of_a_log_tells_the_same_as_the_log(log_path: Path) -> None:
+    whole = make_digest(log_path, TrainingDigest).history
     assert whole.train.columns["other"][:1] == [None]
     assert whole.train.vectors == {"each": 2}
-    assert digest_path(log_path).is_file()
-    monkeypatch.setattr(digest, "_read_log", None)  # it is not read again
-    assert facts(read_history(log_path)) == facts(whole)
-
-
-def test_a_log_that_goes_on_is_read_again(log_path: Path) -> None:
-    read_history(log_path)
-    with log_path.open("a") as file:
-        file.write(PREFIX.format(59, 59) + "Iteration 20000, loss = 0.5\n")
-    assert read_history(log_path).iteration == 20_000
-    assert read_history(log_path).iteration == 20_000
-
-
-def _cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def _longer(data: bytes) -> bytes:
-    return data + b"x"
-
-
-def _empty(data: bytes) -> bytes:
-    return b""
-
-
-def _deep(data: bytes) -> bytes:
-    return b"[" * 100_000
+    kept = quick_digest(log_path, TrainingDigest)
+    assert kept
+    assert facts(kept.history) == facts(whole)
 
 
 def _changed(**values: Any) -> Callable[[bytes], bytes]:
@@ -110,25 +83,49 @@ def _changed(**values: Any) -> Callable[[bytes], bytes]:
 @pytest.mark.parametrize(
     "damage",
     [
-        _cut, _longer, _empty, _deep, _changed(format=0), _changed(tables={}),
-        _changed(tables=None), _changed(clock=None), _changed(clock=[1, 2, 3]),
-        _changed(snapshots=[1]), _changed(finished=[]), _changed(problems=[[1]]),
+        lambda data: data[: len(data) // 2],
+        lambda data: data + b"x",
+        lambda data: b"",
+        lambda data: b"[" * 100_000,
+        _changed(tables={}),
+        _changed(tables=None),
+        _changed(clock=None),
+        _changed(clock=[1, 2]),
+        _changed(snapshots=[1]),
+        _changed(finished=[]),
+        _changed(problems=[[1]]),
     ],
-)  # fmt: skip
-def test_a_digest_that_is_none_is_passed_over(
-    log_path: Path, damage: Callable[[bytes], bytes]
-) -> None:
-    whole, kept = read_history(log_path), digest_path(log_path)
-    kept.write_bytes(damage(kept.read_bytes()))
-    assert facts(read_history(log_path)) == facts(whole)
+)
+def test_bytes_that_are_no_history_are_refused(damage: Callable[[bytes], bytes]) -> None:
+    digest = TrainingDigest()
+    digest.take(PREFIX.format(0, 0).encode() + b"Iteration 3, lr = 0.5")
+    with pytest.raises((ValueError, LookupError, TypeError, AttributeError, RecursionError)):
+        TrainingDigest.from_bytes(damage(digest.to_bytes()))
 
 
-def test_a_short_log_needs_none(tmp_path: Path) -> None:
-    path = tmp_path / "caffe_output.log"
-    path.write_text(PREFIX.format(0, 0) + "Iteration 3, loss = 0.5\n")
-    assert read_history(path).iteration == 3
-    assert os.listdir(tmp_path) == [path.name]
-    assert read_history(tmp_path / "none.log").iteration == 0
+def test_the_end_of_a_log_tells_how_far_it_is_and_nothing_that_is_wrong() -> None:
+    head = PREFIX.format(0, 0).encode()
+    lines = [
+        b"    Train net output #0: loss = 3", head + b"Iteration 70, loss = 2",
+        head + b"    Train net output #0: loss = 2", head + b"Iteration 70, lr = 0.1",
+    ]  # fmt: skip
+    history = TrainingDigest.of_end(lines).history
+    assert (history.iteration, history.loss) == (70, 2.0)
+    assert not history.train.iterations
+    assert history.trained_s == 0.0
+
+
+def test_a_digest_is_kept_when_the_training_ends(log_path: Path) -> None:
+    """What used to happen: the first who looked had to wait until the log was read again."""
+    task = TrainTask(log_path.parent, "train")
+    task.history = StatusHistory([StatusChange(Status.RUNNING, 1.0)])
+    follower = task.begin_run()
+    task.take_lines(follower.new_lines())
+    assert not digest_path(log_path).exists()
+    task.keep_digest(follower.position)
+    kept = quick_digest(log_path, TrainingDigest)
+    assert kept
+    assert facts(kept.history) == facts(task.curves)
 
 
 def test_the_log_of_an_ended_training_is_read_beside_the_event_loop(log_path: Path) -> None:
@@ -142,5 +139,5 @@ def test_the_log_of_an_ended_training_is_read_beside_the_event_loop(log_path: Pa
         return work(*arguments)
 
     RecentLogs(aside=aside).read(task)
-    assert ran == [read_history]
+    assert ran == [quick_digest, make_digest]
     assert task.curves.iteration == 12_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.model.training.caffe_log import LogParser
+from digits.caffe.formats.training_log import LogParser
 from digits.model.training.failure import DIVERGED, explain
 from digits.model.training.history import History
 
@@ -18,7 +18,7 @@ def explained(tmp_path: Path, text: str, exit_status: int | None = 134) -> str:
     log.write_text(text)
     history, parser = History(), LogParser()
     for line in text.splitlines():
-        for event in parser.parse(line):
+        if event := parser.parse(line.encode()):
             history.add(event)
     return explain(history, log, exit_status)
 

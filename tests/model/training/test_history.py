@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from digits.model.training import caffe_log
-from digits.model.training.caffe_log import LogParser
+from digits.caffe.formats import training_log
+from digits.caffe.formats.training_log import LogParser
 from digits.model.training.charts import (
     MAX_POINTS,
     MOST_CURVES,
@@ -35,21 +35,21 @@ from digits.model.training.history import (
 def history(iterations: int = 4, every: int = 1) -> History:
     """A training that displays `loss` and tests `accuracy` and `loss`, one second an iteration."""
     made = History()
-    made.add(caffe_log.Started(100.0))
+    made.add(training_log.Started(100.0))
     _tested(made, 0)
     for iteration in range(0, iterations, every):
         time_s = 100.0 + iteration
-        made.add(caffe_log.TrainLoss(time_s, iteration, 1.0))
-        made.add(caffe_log.TrainOutput(time_s, iteration, "loss", 1 / (1 + iteration)))
-        made.add(caffe_log.Rate(time_s, iteration, 0.01))
+        made.add(training_log.TrainLoss(time_s, iteration, 1.0))
+        made.add(training_log.TrainOutput(time_s, iteration, "loss", 1 / (1 + iteration)))
+        made.add(training_log.Rate(time_s, iteration, 0.01))
     _tested(made, iterations)
     return made
 
 
 def _tested(made: History, iteration: int) -> None:
-    made.add(caffe_log.Testing(100.0 + iteration, iteration))
-    made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "accuracy", 0.5))
-    made.add(caffe_log.ValOutput(100.0 + iteration, iteration, "loss", 2.0))
+    made.add(training_log.Testing(100.0 + iteration, iteration))
+    made.add(training_log.ValOutput(100.0 + iteration, iteration, "accuracy", 0.5))
+    made.add(training_log.ValOutput(100.0 + iteration, iteration, "loss", 2.0))
 
 
 def test_chart_has_c3s_form() -> None:
@@ -158,10 +158,10 @@ def test_pace_is_iterations_a_second_of_the_present_process() -> None:
     made = history(60)
     assert made.iterations_per_s() == pytest.approx(1.0)
     # The next process is ten times faster, and the hours in between do not count.
-    made.add(caffe_log.Started(10_000.0))
+    made.add(training_log.Started(10_000.0))
     assert made.iterations_per_s() is None
     for iteration in range(60, 100):
-        made.add(caffe_log.TrainLoss(10_000.0 + (iteration - 60) / 10, iteration, 1.0))
+        made.add(training_log.TrainLoss(10_000.0 + (iteration - 60) / 10, iteration, 1.0))
     assert made.iterations_per_s() == pytest.approx(10.0)
 
 
@@ -194,8 +194,8 @@ def test_csv_comes_in_pieces_and_whole() -> None:
 
 def test_json_holds_no_nan() -> None:
     made = history()
-    made.add(caffe_log.TrainOutput(200.0, 9, "loss", math.nan))
-    made.add(caffe_log.TrainOutput(200.0, 10, "loss", math.inf))
+    made.add(training_log.TrainOutput(200.0, 9, "loss", math.nan))
+    made.add(training_log.TrainOutput(200.0, 10, "loss", math.inf))
     data = history_json(made, 2)
     json.dumps(data, allow_nan=False)
     assert data["train"]["outputs"]["loss"][-2:] == [None, None]
@@ -219,7 +219,7 @@ def through(
 
     def say(moment: datetime, message: str) -> None:
         line = LINE.format(stamp=moment.strftime("%m%d %H:%M:%S.%f"), message=message)
-        for event in parser.parse(line):
+        if event := parser.parse(line.encode()):
             made.add(event)
 
     say(began, "Starting Optimization")
@@ -292,7 +292,7 @@ def with_vector(count: int, times: int = 2) -> History:
             for number, name in enumerate(names)
         ]
         for line in lines:
-            for event in parser.parse(prefix + line):
+            if event := parser.parse((prefix + line).encode()):
                 made.add(event)
     return made
 
@@ -322,9 +322,9 @@ def test_values_of_an_accuracy_are_drawn_in_percent() -> None:
 
 def test_a_vector_that_is_reached_again_after_a_resume_keeps_its_columns() -> None:
     made = with_vector(2, times=3)
-    made.add(caffe_log.Started(10.0))
-    made.add(caffe_log.ValOutput(11.0, 1, "per_class", 7.0, 0))
-    made.add(caffe_log.ValOutput(11.0, 1, "per_class", 8.0, 1))
+    made.add(training_log.Started(10.0))
+    made.add(training_log.ValOutput(11.0, 1, "per_class", 7.0, 0))
+    made.add(training_log.ValOutput(11.0, 1, "per_class", 8.0, 1))
     assert made.val.iterations == [0, 1]
     assert made.val.columns["per_class[0]"] == [0.1, 7.0]
     assert made.val.columns["per_class[1]"] == [0.2, 8.0]
@@ -360,7 +360,7 @@ def test_what_a_log_says_of_its_own_time_is_right_whatever_the_clock_does(
 def test_the_time_between_two_processes_does_not_count() -> None:
     made = History()
     for began, ended in ((100.0, 160.0), (9_000.0, 9_030.0)):
-        made.add(caffe_log.Started(began))
-        made.add(caffe_log.Elapsed(began, 0.0))
-        made.add(caffe_log.Elapsed(ended, ended - began))
+        made.add(training_log.Started(began))
+        made.add(training_log.Elapsed(began, 0.0))
+        made.add(training_log.Elapsed(ended, ended - began))
     assert made.trained_s == pytest.approx(90)

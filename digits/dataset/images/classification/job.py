@@ -144,7 +144,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         """Pictures in a database; 0 before it is there."""
         for task in self.database_tasks():
             if task.split == split:
-                self.recent_logs.read(task)
+                self.recent_logs.read(task, whole=True)
                 return task.written
         return 0
 

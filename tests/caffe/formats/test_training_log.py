@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from digits.model.training import caffe_log
-from digits.model.training.caffe_log import LogParser
+from digits.caffe.formats import training_log
+from digits.caffe.formats.training_log import LogParser
 from digits.model.training.history import History
 
-LOGS = Path(__file__).parent / "logs"
+LOGS = Path(__file__).parents[2] / "model" / "training" / "logs"
+STAMP = "I1123 09:30:52.724179 30536 solver.cpp:239] "
+# What a log that is cut off and written on says twice, and rightly.
+UNCERTAIN = (training_log.Started, training_log.Finished)
 
 
-def events(lines: Iterable[str]) -> list[caffe_log.Event]:
+def events(lines: Iterable[str]) -> list[training_log.Event]:
     parser = LogParser()
-    return [event for line in lines for event in parser.parse(line)]
+    parsed = [parser.parse(line.encode()) for line in lines]
+    return [event for event in parsed if event is not None]
 
 
 def read(*names: str) -> History:
@@ -25,8 +29,8 @@ def read(*names: str) -> History:
     history = History()
     parser = LogParser()
     for name in names:
-        for line in (LOGS / f"{name}.log").read_text(errors="replace").splitlines():
-            for event in parser.parse(line):
+        for line in (LOGS / f"{name}.log").read_bytes().splitlines():
+            if event := parser.parse(line):
                 history.add(event)
     return history
 
@@ -56,7 +60,7 @@ def test_exact_means_take_the_place_of_those_over_batches() -> None:
         "     Test net over 30 items #0: accuracy = 0.6666666666666666",
         "     Test net over 30 items #1: loss = 1e-07",
     ):
-        for event in parser.parse(prefix + text):
+        if event := parser.parse((prefix + text).encode()):
             history.add(event)
     assert history.val.iterations == [8]
     assert history.val.columns == {"accuracy": [2 / 3], "loss": [1e-7]}
@@ -71,15 +75,15 @@ def test_outputs_with_a_loss_weight_have_their_own_value() -> None:
             "1.25 (* 0.3 = 0.375 loss)",
         ]
     )
-    assert [type(event) for event in found] == [caffe_log.TrainLoss, caffe_log.TrainOutput]
+    assert [type(event) for event in found] == [training_log.TrainLoss, training_log.TrainOutput]
     output = found[1]
-    assert isinstance(output, caffe_log.TrainOutput)
+    assert isinstance(output, training_log.TrainOutput)
     assert (output.iteration, output.name, output.value) == (8, "loss1/loss", 1.25)
 
 
 def test_older_caffes_lines_without_speed_are_read() -> None:
     [event] = events(["I0421 14:06:42.000000 99 solver.cpp:189] Iteration 10, loss = 0.5"])
-    assert isinstance(event, caffe_log.TrainLoss)
+    assert isinstance(event, training_log.TrainLoss)
     assert (event.iteration, event.value) == (10, 0.5)
 
 
@@ -99,8 +103,8 @@ def test_training_that_stopped_early_says_so() -> None:
 def test_a_snapshot_counts_when_its_weights_are_written() -> None:
     text = (LOGS / "train_ok.log").read_text().splitlines()
     number = next(n for n, line in enumerate(text) if "Snapshotting to" in line)
-    assert not [e for e in events(text[: number + 1]) if isinstance(e, caffe_log.Snapshot)]
-    assert [e for e in events(text[: number + 2]) if isinstance(e, caffe_log.Snapshot)]
+    assert not [e for e in events(text[: number + 1]) if isinstance(e, training_log.Snapshot)]
+    assert [e for e in events(text[: number + 2]) if isinstance(e, training_log.Snapshot)]
 
 
 def test_fatal_checks_are_kept_with_their_message() -> None:
@@ -133,16 +137,12 @@ def test_points_that_a_resumed_training_has_lost_vanish() -> None:
 @pytest.mark.parametrize("log", ["train_ok", "resumable", "train_nan"])
 def test_a_log_cut_anywhere_and_appended_to_is_read_without_false_values(log: str) -> None:
     text = (LOGS / f"{log}.log").read_text()
-    whole = {
-        repr(event)
-        for event in events(text.splitlines())
-        if not isinstance(event, caffe_log.Started | caffe_log.Finished)
-    }
+    whole = {repr(event) for event in events(text.splitlines()) if not isinstance(event, UNCERTAIN)}
     start = text.index("Starting Optimization")
     for cut in range(start, len(text), 41):
         joined = text[:cut] + text
         for event in events(joined.splitlines()):
-            if not isinstance(event, caffe_log.Started | caffe_log.Finished):
+            if not isinstance(event, UNCERTAIN):
                 assert repr(event) in whole
 
 
@@ -173,7 +173,7 @@ def test_a_second_test_net_is_told_apart() -> None:
             "I1123 09:30:52.721446 30536 solver.cpp:414]     Test net output #0: accuracy = 0.5",
         ]
     )
-    assert isinstance(found[1], caffe_log.ValOutput)
+    assert isinstance(found[1], training_log.ValOutput)
     assert found[1].name == "accuracy (test net 1)"
 
 
@@ -185,3 +185,40 @@ def test_times_count_on_over_the_end_of_a_month() -> None:
         ]
     )
     assert second.time_s - first.time_s == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Iteration 12, loss = 3.5",
+        "Iteration 12 (46.1 iter/s, 0.26s/12 iters), loss = -nan",
+        "Iteration 12, lr = 1e-05",
+        "Iteration 12, Testing net (#3)",
+        "    Train net output #0: loss = 3 (* 0.3 = 0.9 loss)",
+        "    Test net output #4: a/b = inf",
+        "    Test net over 30 items #0: accuracy = 0.6666",
+    ],
+)
+def test_ordinary_lines_are_read_alike_the_fast_way_and_with_care(message: str) -> None:
+    before = [f"{STAMP}Iteration 8, loss = 1", f"{STAMP}Iteration 8, Testing net (#0)"]
+    fast, careful = LogParser(), LogParser()
+    for line in before:
+        fast.parse(line.encode())
+        careful.parse(line.encode())
+    line = f"{STAMP}{message}".encode()
+    found = training_log.stamped(line)
+    assert found
+    assert training_log._ordinary(line)
+    assert repr(fast.parse(line)) == repr(careful.parse_stamped(found))
+
+
+def test_names_that_the_fast_way_does_not_know_are_read_with_care() -> None:
+    [_, event] = events(
+        [f"{STAMP}Iteration 8, loss = 1", f"{STAMP}  Train net output #0: a [1] = 2"]
+    )
+    assert isinstance(event, training_log.TrainOutput)
+    assert (event.name, event.value) == ("a [1]", 2.0)
+
+
+def test_numbers_without_end_are_no_iterations() -> None:
+    assert events([f"{STAMP}Iteration {'9' * 5000}, loss = 1"]) == []

@@ -1,0 +1,90 @@
+"""Have long logs read by a program of its own, one at a time, while pages show what is known.
+
+In: a log that no digest is kept of.  Out: its digest, handed to whoever waits for it.
+
+Elsewhere: the program (`read_long_log.py`), what it keeps (`log_digest.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from digits.jobs import log_digest
+from digits.jobs.log_digest import Digest
+
+log = logging.getLogger(__name__)
+
+# Runs a function with its arguments, where it does not hold up others.
+Aside = Callable[..., Any]
+
+
+def here(work: Callable[..., Any], *arguments: Any) -> Any:
+    """At once, where nobody waits."""
+    return work(*arguments)
+
+
+class LongRead:
+    """A log that is being read; `digest` is there once it `is_over`, None when that failed."""
+
+    def __init__(self) -> None:
+        self.digest: Digest | None = None
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Whether it is over after that time at most."""
+        return self._over.wait(timeout_s)
+
+    def end(self, digest: Digest | None) -> None:
+        """Hand out what was read."""
+        self.digest = digest
+        self._over.set()
+
+
+class LongLogs:
+    """Reads long logs, one after the other."""
+
+    def __init__(self, aside: Aside = here) -> None:
+        self._aside = aside
+        self._turn = threading.Lock()  # held by the thread whose program runs
+
+    def read(self, log_path: Path, kind: type[Digest], then: Callable[[], None]) -> LongRead:
+        """Begin to read a log; `then` is called when that is over, after all that wait for it."""
+        reading = LongRead()
+        threading.Thread(
+            target=self._read, args=(log_path, kind, reading, then), name=f"reads {log_path}",
+            daemon=True,
+        ).start()  # fmt: skip
+        return reading
+
+    def _read(
+        self, log_path: Path, kind: type[Digest], reading: LongRead, then: Callable[[], None]
+    ) -> None:
+        digest = None
+        try:
+            with self._turn:
+                digest = self._digest(log_path, kind)
+        except OSError as error:
+            log.warning("%s: the program that reads it cannot be started: %s", log_path, error)
+        finally:
+            reading.end(digest)
+        then()
+
+    def _digest(self, log_path: Path, kind: type[Digest]) -> Digest | None:
+        name = log_digest.kind_name(kind)
+        command = [sys.executable, "-m", "digits.jobs.read_long_log", name, str(log_path)]
+        done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode == 0:
+            return cast(Digest, self._aside(kind.from_bytes, done.stdout))
+        words = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        log.warning("%s cannot be read (status %d): %s", log_path, done.returncode, words)
+        return None
