@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.base.atomic import atomic_write, write_text
+from digits.base.atomic import atomic_write, sync_folder, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -69,3 +69,17 @@ def test_file_and_folder_are_flushed_before_anybody_relies_on_them(tmp_path: Pat
 
     write_text(tmp_path / "list", "new", sync)
     assert flushed == [str(tmp_path / ".list.part"), str(tmp_path)]
+
+
+def test_content_and_name_survive_a_power_cut(tmp_path: Path) -> None:
+    flushed = []
+
+    def sync(descriptor: int) -> None:
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    write_text(tmp_path / "list", "new", sync)
+    content, folder = flushed
+    assert content.parent == folder == tmp_path
+    flushed.clear()
+    sync_folder(tmp_path, sync)
+    assert flushed == [tmp_path]

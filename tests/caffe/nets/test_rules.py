@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from digits.caffe.errors import NetError
 from digits.caffe.formats import prototxt
 from digits.caffe.nets.rules import filter_net
 from digits.caffe.proto import caffe_pb2
@@ -40,3 +41,9 @@ def test_reasons_for_leaving_layers_out_are_logged_as_in_caffe(
         "net.cpp:332] The NetState did not contain stage 'q' specified by a rule in layer i",
         "net.cpp:332] The NetState did not contain stage 'q' specified by a rule in layer j",
     ]
+
+
+def test_a_layer_with_both_kinds_of_rules_is_refused() -> None:
+    net = 'layer { name: "both" include { phase: TRAIN } exclude { stage: "x" } }'
+    with pytest.raises(NetError, match="both"):
+        filter_net(prototxt.parse_text(net, caffe_pb2.NetParameter()))
