@@ -24,6 +24,7 @@ CONFIG_FILE = "digits.cfg"
 ALMOST_THE_SAME = 0.85  # of 1.0, by difflib
 _URL_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _UMASK = re.compile("0?0[0-7][0-7]")
+MOST_DAYS = 36500
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -83,6 +84,9 @@ class Config:
     )
     keep_tasks: bool = _setting(
         False, "leave running tasks alone when the server stops (digits-server: true)"
+    )
+    keep_deleted_days: float = _setting(
+        7.0, "days that deleted jobs stay in the bin, from 0 (gone at once) to 36500"
     )
     grace_s: float = _setting(5.0, "seconds between SIGTERM and SIGKILL when a task is stopped")
     parse_folder_slots: int = _setting(1, "how many folders are read at a time")
@@ -244,6 +248,11 @@ def _range_problems(config: Config) -> list[str]:
         problems.append(
             "url_prefix must start with a slash and be a plain path such as /digits, received "
             f"{config.url_prefix!r}"
+        )
+    if not 0 <= config.keep_deleted_days <= MOST_DAYS:
+        problems.append(
+            f"keep_deleted_days must be between 0 and {MOST_DAYS}, received "
+            f"{config.keep_deleted_days}"
         )
     for name in _POSITIVE:
         value = getattr(config, name)

@@ -3,12 +3,14 @@
     DigitsError
     ├── ConfigError        the configuration: a list of every bad line
     ├── JobNotFound        no job has this id
+    │   └── NotInBin       what is not in the bin, or not any more
     ├── JobNotRunning      abort or pause of a job that does not run
     ├── JobInUse           delete of a dataset that models still need
     ├── JobUnreadable      a job.json that is none, or holds what no job can
     ├── JobRefused         what the job's state does not allow, such as resuming a running job
     ├── FormError          values that a form cannot take: {field: [message, ...]}
     ├── StorageError       the jobs directory cannot be written: full, read-only
+    │   └── BinUnusable    deleted jobs cannot be moved into the bin, or out of it
     ├── TaskFailed         a task that cannot go on; its message is what the page shows
     ├── NotPossible        what was asked cannot be done, however often it is asked
     │   └── NotComparable  what was chosen to be compared is no two to ten models
@@ -43,6 +45,14 @@ class JobNotFound(DigitsError):
 
     def __init__(self, job_id: str = "") -> None:
         super().__init__("Job not found.")
+        self.job_id = job_id
+
+
+class NotInBin(JobNotFound):
+    """No deleted job has this id, or it has just left the bin."""
+
+    def __init__(self, job_id: str = "") -> None:
+        DigitsError.__init__(self, "It is not in the bin: it was restored, or it is gone for good.")
         self.job_id = job_id
 
 
@@ -84,6 +94,10 @@ def _title(field: str) -> str:
 
 class StorageError(DigitsError):
     """The jobs directory cannot be written."""
+
+
+class BinUnusable(StorageError):
+    """Jobs cannot be moved into the bin, or out of it; the message says why, and what to do."""
 
 
 class TaskFailed(DigitsError):

@@ -82,6 +82,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         lock_wait_s=lock_wait_s,
         sync=fsync_in_thread,
         aside=in_thread,
+        keep_deleted_days=config.keep_deleted_days,
     )
     resources = Resources.of(
         parse_folder_slots=config.parse_folder_slots,

@@ -41,7 +41,7 @@ def running_app(
     config = Config(jobs_dir=jobs_dir, **settings)
     policies = Policies(config, Accounts(jobs_dir, in_thread))
     scheduler = Scheduler(
-        JobStore(jobs_dir, kinds.job_types),
+        JobStore(jobs_dir, kinds.job_types, keep_deleted_days=config.keep_deleted_days),
         Resources.of(),
         launcher or LocalLauncher(),
         environment=policies.environment,

@@ -113,8 +113,9 @@ def make_scheduler(jobs_dir: Path) -> Iterator[SchedulerMaker]:
         grace_s: float = 2.0,
         job_types: Sequence[type[Job]] = (ProgramJob,),
         launcher: Launcher = local,
+        keep_deleted_days: float = 0,
     ) -> Scheduler:
-        store = JobStore(jobs_dir, job_types)
+        store = JobStore(jobs_dir, job_types, keep_deleted_days=keep_deleted_days)
         scheduler = Scheduler(
             store, resources or Resources.of(), launcher, environment=dict, grace_s=grace_s
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,20 @@ class FolderContents:
     size_bytes: int  # on the disk: files with holes take less than their length
     snapshots: int
     is_complete: bool
+
+
+def sum_of(all_contents: Iterable[FolderContents | None]) -> FolderContents | None:
+    """What several folders hold together; None while one of them is not counted."""
+    files = size_bytes = snapshots = 0
+    is_complete = True
+    for contents in all_contents:
+        if contents is None:
+            return None
+        files += contents.files
+        size_bytes += contents.size_bytes
+        snapshots += contents.snapshots
+        is_complete = is_complete and contents.is_complete
+    return FolderContents(files, size_bytes, snapshots, is_complete)
 
 
 def count_contents(folder: Path, *, limit_s: float = COUNTING_S) -> FolderContents:

@@ -13,6 +13,10 @@ from pathlib import Path
 # A folder that has not even this much room counts as full.
 PROBE_BYTES = 1024 * 1024
 PROBE_FILE = ".probe"
+# With less than this, or this share of the disk where that is smaller, the disk is short of room:
+# a training may soon not be able to write its next snapshot.
+SHORT_BYTES = 2 * 1024**3
+SHORT_SHARE = 0.05
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -27,13 +31,8 @@ _REASONS = {
 
 def writing_problem(folder: Path) -> str | None:
     """Why `folder` cannot be written now; None when there is room.  Writes and removes a file."""
-    probe = folder / PROBE_FILE
     try:
-        try:
-            _reserve(probe)
-        finally:
-            with contextlib.suppress(OSError):
-                probe.unlink()
+        _probe(folder)
     except OSError as error:
         return explain(folder, error)
     return None
@@ -49,11 +48,44 @@ def looks_writable(folder: Path) -> bool:
     return has_room and os.access(folder, os.W_OK | os.X_OK)
 
 
+def forbidden(folder: Path) -> str | None:
+    """Why nothing may be moved into `folder`; None when it may.  Asks, writes nothing."""
+    try:
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return _REASONS[errno.EROFS]
+    except OSError as error:
+        return reason(error)
+    return None if os.access(folder, os.W_OK | os.X_OK) else _REASONS[errno.EACCES]
+
+
+def is_short(folder: Path) -> bool:
+    """Whether the disk has little room left; asks the file system, writes nothing."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return False
+    total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
+    return free < min(SHORT_BYTES, SHORT_SHARE * total)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether want of room, or of quota, keeps `folder` from being written.  Tries to write."""
+    try:
+        _probe(folder)
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
+
+
+def reason(error: OSError) -> str:
+    """Why something failed, in a few words."""
+    return _REASONS.get(error.errno or 0) or error.strerror or str(error)
+
+
 def explain(folder: Path, error: OSError) -> str:
     """Why a write below `folder` failed, and what to do."""
-    reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
     return (
-        f"The folder {folder} cannot be written: {reason}. "
+        f"The folder {folder} cannot be written: {reason(error)}. "
         "Free some space or mend its permissions; new jobs are taken again as soon as that is done."
     )
 
@@ -61,6 +93,16 @@ def explain(folder: Path, error: OSError) -> str:
 def is_storage_error(error: OSError) -> bool:
     """Whether the disk is to blame, and not what was asked of it."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+def _probe(folder: Path) -> None:
+    """Write a file and remove it; OSError."""
+    probe = folder / PROBE_FILE
+    try:
+        _reserve(probe)
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 def _reserve(path: Path) -> None:

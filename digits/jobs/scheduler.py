@@ -7,19 +7,21 @@ The scheduler's thread sleeps until something changes: a job is added, a task en
 pass, and a test can call it by hand.
 
 Elsewhere: whose turn it is (`queue.py`), the tasks that run (`running.py`), how a status changes
-(`journal.py`), the files (`store.py`).
+(`journal.py`), the files (`store.py`), deleting and restoring (`deletion.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from digits.errors import JobInUse, JobNotFound, JobNotRunning, JobRefused, StorageError
+from digits.errors import JobNotRunning, JobRefused, StorageError
 from digits.jobs import queue, signals
+from digits.jobs.bin import Bin
+from digits.jobs.bin_keeper import BinKeeper
+from digits.jobs.deletion import Deletions
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal
 from digits.jobs.launcher import Launcher
@@ -82,6 +84,13 @@ class Scheduler:
             lock=self._lock,
             wake=self._wake,
         )
+        self._deletions = Deletions(store, self._jobs, self.running, self._journal, self._lock)
+        self._keeper = BinKeeper(
+            store.bin,
+            lambda: store.is_there,
+            lambda: store.is_short_of_room,
+            aside=store.aside,
+        )
         self._stopping = False
         self._loaded = threading.Event()
         self._dirty = False
@@ -105,9 +114,11 @@ class Scheduler:
     def load(self) -> None:
         """The second half: it may take seconds, in which jobs are not there yet."""
         self.rescan()
+        self._deletions.end_cut_off()
         with self._lock:
             if not self._stopping:
                 self._thread.start()
+                self._keeper.start()
         self._loaded.set()
 
     @property
@@ -122,6 +133,7 @@ class Scheduler:
     def rescan(self) -> list[str]:
         """Take in jobs that have appeared on disk; answers their ids."""
         loaded = self.store.load_all(self._jobs.taken_ids)
+        self.store.bin.load()
         with self._lock:
             taken = self._jobs.taken_ids
             if self._stopping:
@@ -164,6 +176,7 @@ class Scheduler:
             else:
                 runner.stop(Status.WAITING)
         self.running.join(runners)
+        self._keeper.stop()
         if self._runs:
             self._thread.join(SETTLE_S)
         with self._lock:
@@ -202,7 +215,12 @@ class Scheduler:
 
     def parts(self, job_id: str) -> list[Job]:
         """The jobs that belong to this one, oldest first."""
-        return [job for job in self.jobs if job.belongs_to == job_id]
+        return self._jobs.parts(job_id)
+
+    @property
+    def bin(self) -> Bin:
+        """The jobs that were deleted, and are kept for some days."""
+        return self.store.bin
 
     def waiting(self) -> list[tuple[Job, Task]]:
         """The tasks that wait for a slot or GPU, each with its job, in the order of their turns."""
@@ -361,39 +379,25 @@ class Scheduler:
             announce(signals.job_attribute_changed, job, attribute=attribute)
             return old
 
-    def delete_job(self, job_id: str) -> None:
-        """Stop a job when it runs, and remove it with its folder and the jobs that belong to it.
+    def delete_job(self, job_id: str, by: str = "", *, for_good: bool = False) -> None:
+        """Stop a job when it runs, and put it into the bin with the jobs that belong to it.
 
-        Raises JobNotFound, JobInUse when other jobs need it, or StorageError.
+        `by` is who asks for it.  With `for_good`, or where nothing is kept, it is gone at once.
+        Raises JobNotFound, JobInUse when other jobs need it, BinUnusable or StorageError.
         """
-        self.store.require_there()
-        with self._lock:
-            job = self.job(job_id)
-            users = self.dependents(job_id)
-            if users:
-                names = ", ".join(f"{user.name} ({user.id})" for user in users)
-                raise JobInUse(f"{job.name} is in use and cannot be deleted. Delete first: {names}")
-            runners = self.running.stop(job)[0] if job.status.is_active else []
-            # From now on nobody finds it: it cannot be resumed, or used by a new job.
-            self._jobs.remove(job)
-            self._jobs.in_between.add(job_id)
-        try:
-            self.running.join(runners)
-            gone = self.store.take_away(job)
-        except StorageError:
-            with self._lock:
-                self._jobs.insert([job])
-            raise
-        finally:
-            self._jobs.in_between.discard(job_id)
-        self._journal.forget(job)
-        log.info("%s: deleted", job_id)
-        announce(signals.job_deleted, job)
-        if gone is not None:
-            self.store.erase(gone)
-        for part in self.parts(job_id):
-            with contextlib.suppress(JobNotFound):  # somebody else was faster
-                self.delete_job(part.id)
+        self._deletions.delete(job_id, by, for_good=for_good)
+        self._keeper.look_now()
+
+    def restore_job(self, entry_id: str) -> Job:
+        """Bring a job back from the bin, by its id there or its own.
+
+        Raises NotInBin, JobRefused or StorageError.
+        """
+        return self._deletions.restore(entry_id)
+
+    def missing(self, job: Job) -> list[str]:
+        """The ids of jobs that this one needs, and that are not there."""
+        return [job_id for job_id in job.required_jobs() if job_id not in self._jobs.by_id]
 
     # Passes -------------------------------------------------------------------------------------
 

@@ -15,20 +15,23 @@ import math
 import os
 import re
 import secrets
-import subprocess
 import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from digits.base.atomic import SyncCall
 from digits.base.known_folder import KnownFolder
-from digits.errors import JobUnreadable, StorageError
+from digits.errors import JobRefused, JobUnreadable, StorageError
 from digits.jobs import disk
+from digits.jobs.bin import Bin
+from digits.jobs.bin_entry import BinEntry
+from digits.jobs.bin_keeper import make_room
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
 from digits.jobs.long_logs import Aside, LongLogs, here
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import printable, quoted, read_record, require
+from digits.jobs.removal import erase
 from digits.jobs.settings import JobSettings
 
 log = logging.getLogger(__name__)
@@ -45,7 +48,8 @@ class JobStore:
     """Reads and writes jobs below `jobs_dir`; `job_types` are the classes it knows.
 
     A server that takes over from another one may wait `lock_wait_s` seconds for it to go.  `sync`
-    flushes the files of jobs, `aside` runs what takes long beside the event loop.
+    flushes the files of jobs, `aside` runs what takes long beside the event loop.  Deleted jobs
+    stay in its `bin` for `keep_deleted_days`; 0: they are gone at once.
     """
 
     def __init__(
@@ -56,8 +60,11 @@ class JobStore:
         lock_wait_s: float = 0.5,
         sync: SyncCall = os.fsync,
         aside: Aside = here,
+        keep_deleted_days: float = 0,
     ) -> None:
         self.jobs_dir = jobs_dir.resolve()
+        self.aside = aside
+        self.bin = Bin(self.jobs_dir, self._read, keep_deleted_days)
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
         # Where nothing needs to run aside nobody waits, and long logs are read at once.
@@ -88,6 +95,8 @@ class JobStore:
             if _DELETED.fullmatch(leftover.name):
                 log.info("%s: ending its deletion", leftover)
                 self.erase(leftover)
+        if self.bin.keeps and (problem := self.bin.problem) is not None:
+            log.warning("the bin %s cannot be used: %s", self.bin.folder, problem)
 
     def close(self) -> None:
         """Let another server have the directory."""
@@ -137,9 +146,19 @@ class JobStore:
         return self._problem
 
     def require_room(self) -> None:
-        """Raise StorageError when the directory cannot be written."""
+        """Raise StorageError when the directory cannot be written, though the bin was emptied."""
+        if self.look() is not None:
+            make_room(self.bin, lambda: self.is_there and disk.is_full(self.jobs_dir))
         if (problem := self.look()) is not None:
             raise StorageError(problem)
+
+    @property
+    def is_short_of_room(self) -> bool:
+        """Whether the disk is full, or will be soon: nothing stays in the bin then."""
+        if not self.is_there:
+            return False
+        was_full = self.problem is not None and disk.is_full(self.jobs_dir)
+        return was_full or disk.is_short(self.jobs_dir)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
@@ -202,13 +221,25 @@ class JobStore:
 
     def erase(self, folder: Path) -> None:
         """Remove a folder that was taken away."""
-        # In a process of its own: removing a large dataset must not hold up the server.
-        subprocess.run(
-            ["rm", "-rf", "--", str(folder)],
-            check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        erase(folder)
+
+    def bring_back(self, entry: BinEntry) -> Job:
+        """Move a claimed job from the bin to its old place, and read it.
+
+        Raises NotInBin, BinUnusable, or JobRefused when it cannot be read; it is then in the bin.
+        """
+        folder = self.bin.move_back(entry)
+        try:
+            return self._read(folder)
+        except Exception as error:
+            log.debug("%s cannot be read", printable(folder), exc_info=True)
+            self.bin.undo_move_back(entry)
+            reason = _why_unreadable(error)
+            raise JobRefused(f"{entry.name} stays in the bin: {reason}.") from error
+
+    def has_folder(self, job_id: str) -> bool:
+        """Whether something stands where the job's folder would be."""
+        return os.path.lexists(self.jobs_dir / job_id)
 
     def load_all(self, known: Collection[str]) -> list[Job]:
         """The jobs on disk whose ids are not in `known`, oldest first.
@@ -257,31 +288,28 @@ class JobStore:
     def _load(self, folder: Path) -> Job | None:
         try:
             return self._read(folder)
-        except FileNotFoundError:
-            self._ignore(folder, f"it has no {JOB_FILE}")
-        except OSError as error:
-            self.leave_aside(folder, f"its {JOB_FILE} cannot be read: {error.strerror or error}")
-        except JobUnreadable as error:
-            self.leave_aside(folder, f"its {JOB_FILE} cannot be used: {error}")
+        except FileNotFoundError as error:
+            self._ignore(folder, _why_unreadable(error))
         except Exception as error:
             # Whatever it is: one odd job must not keep the server from starting.
             log.debug("%s cannot be read", printable(folder), exc_info=True)
-            told = f"{type(error).__name__} {quoted(str(error))}"
-            self.leave_aside(folder, f"its {JOB_FILE} cannot be used: {told}")
+            self.leave_aside(folder, _why_unreadable(error))
         return None
 
-    def _read(self, folder: Path) -> Job:
+    def _read(self, folder: Path, place: Path | None = None) -> Job:
+        """The job in a folder, as if it stood at `place`."""
+        place = place or folder
         data = read_record(folder / JOB_FILE)
         version = data.get("format")
         require(version, int, "the format")
         if data["format"] > FORMAT_VERSION:
             raise JobUnreadable(f"it was written by a newer version (format {version})")
-        if data.get("id") != folder.name:
+        if data.get("id") != place.name:
             raise JobUnreadable(f"it says that it is the job {quoted(data.get('id'))}")
         type_name = data.get("type")
         if not isinstance(type_name, str) or type_name not in self.job_types:
             raise JobUnreadable(f"no kind of job is called {quoted(type_name)}")
-        return self._ours(self.job_types[type_name].from_json(folder, data))
+        return self._ours(self.job_types[type_name].from_json(place, data))
 
     def _ours(self, job: Job) -> Job:
         """Give a job what it shares with the others."""
@@ -303,6 +331,17 @@ class JobStore:
             raise StorageError(str(self._problem)) from error
         if self._problem is not None:
             self._looked_s = -math.inf  # perhaps it is over: look again when somebody asks
+
+
+def _why_unreadable(error: Exception) -> str:
+    """Why a job.json is of no use, in words for a page."""
+    if isinstance(error, FileNotFoundError):
+        return f"it has no {JOB_FILE}"
+    if isinstance(error, OSError):
+        return f"its {JOB_FILE} cannot be read: {error.strerror or error}"
+    if isinstance(error, JobUnreadable):
+        return f"its {JOB_FILE} cannot be used: {error}"
+    return f"its {JOB_FILE} cannot be used: {type(error).__name__} {quoted(str(error))}"
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -52,6 +52,10 @@ class JobTable:
         """The jobs that need this one, oldest first."""
         return [job for job in self.all() if job_id in job.required_jobs()]
 
+    def parts(self, job_id: str) -> list[Job]:
+        """The jobs that belong to this one, oldest first."""
+        return [job for job in self.all() if job.belongs_to == job_id]
+
     @property
     def next_place(self) -> int:
         """The place in the queue behind all others."""
