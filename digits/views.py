@@ -10,10 +10,11 @@ from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_wtf.csrf import CSRFError
 
 import digits
 from digits.errors import FormError, JobNotFound, JobRefused
+from digits.home.bin_list import summary
+from digits.home.bin_views import offer_undo, undo_offered
 from digits.home.bulk import delete_all, ids_in
 from digits.home.demo import sample_dataset
 from digits.home.first_steps import first_steps
@@ -22,9 +23,10 @@ from digits.home.machine_panel import machine_panel
 from digits.jobs.job import LONGEST_NOTES, Job
 from digits.jobs.status import Status
 from digits.web.answers import created, scheduler, services, wants_json
-from digits.web.forms import DigitsForm, one_line_of
+from digits.web.forms import DigitsForm, one_line_of, require_token
 from digits.web.logins import may_change, owner_name
 from digits.web.submitted import require_fields, single_value, submitted_values
+from digits.web.words import required_yes_or_no
 
 blueprint = Blueprint("home", __name__)
 
@@ -53,8 +55,9 @@ def home() -> ResponseReturnValue:
 
     The page (`home/home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which
     makes the address of this page with other parameters; `steps`, a newcomer's next ones
-    (`FirstSteps`, or None); `panel`, the state of the machine and the queue; and `left_aside`, why
-    folders of jobs cannot be read.
+    (`FirstSteps`, or None); `panel`, the state of the machine and the queue; `left_aside`, why
+    folders of jobs cannot be read; `bin`, a BinSummary; and `undone`, what a browser without
+    scripts has just deleted.
     """
     jobs = scheduler().jobs
     if wants_json():
@@ -75,6 +78,8 @@ def home() -> ResponseReturnValue:
         form=DigitsForm() if steps else None,
         panel=machine_panel(services().devices.read(), scheduler()),
         left_aside=scheduler().store.left_aside,
+        bin=summary(scheduler(), may_change),
+        undone=undo_offered(),
     )
 
 
@@ -128,7 +133,7 @@ def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
 @blueprint.post("/datasets/sample")
 def make_sample() -> ResponseReturnValue:
     """Make the sample dataset, unless it is there; the home page then offers the next step."""
-    _require_token("group_name")
+    require_token("group_name")
     group = one_line_of("group_name")
     job = sample_dataset(scheduler(), services().paths, owner_name(), group)
     return created(job, url_for("home.home"))
@@ -140,37 +145,29 @@ def ask_before_delete() -> ResponseReturnValue:
     wanted = ids_in(request.args.getlist("ids"))
     known = {job.id: job for job in scheduler().jobs}
     jobs = [known[job_id] for job_id in wanted if job_id in known]
-    return render_template("job/delete.html", jobs=jobs, form=DigitsForm())
+    bin_ = summary(scheduler(), may_change)
+    return render_template("job/delete.html", jobs=jobs, form=DigitsForm(), bin=bin_)
 
 
 @blueprint.post("/jobs/delete.json")
 @blueprint.post("/jobs/delete")
 def delete_jobs() -> ResponseReturnValue:
-    """Delete several jobs (`ids`); those that cannot be deleted are named with the reason."""
-    _require_token("ids")
+    """Put several jobs (`ids`) into the bin; those that stay are named with the reason.
+
+    With `for_good` they are gone at once.
+    """
+    require_token("ids", "for_good")
     wanted = ids_in(submitted_values().getlist("ids"))
     if not wanted:
         raise FormError({"ids": ["No job is named. Send the ids of the jobs to delete."]})
-    result = delete_all(scheduler(), wanted, may_change)
+    for_good = required_yes_or_no("for_good", single_value("for_good"))
+    result = delete_all(scheduler(), wanted, may_change, by=owner_name(), for_good=for_good)
     if wants_json():
-        return jsonify(
-            {
-                "deleted": [job_id for job_id, _ in result.deleted],
-                "kept": [kept.to_json() for kept in result.kept],
-            }
-        )
+        return jsonify({"deleted": result.ids, "kept": [kept.to_json() for kept in result.kept]})
+    offer_undo(result.ids)
     if not result.kept:
         return redirect(url_for("home.home"), 303)
-    return render_template("job/deleted.html", result=result)
-
-
-def _require_token(*also_known: str) -> None:
-    """Refuse a browser's form without the token that our pages carry, and unknown fields."""
-    form = DigitsForm.submitted(also_known)
-    if not form.validate():
-        if form.unknown:
-            raise FormError(form.unknown)
-        raise CSRFError("The form was open for too long, or cookies are off.")
+    return render_template("job/changed.html", result=result, verb="deleted", undone=undo_offered())
 
 
 @blueprint.get("/jobs/<job_id>")
@@ -226,8 +223,9 @@ def job_status(job_id: str) -> ResponseReturnValue:
 
 @for_each_prefix("/<job_id>", ["DELETE"])
 def delete_job(job_id: str) -> ResponseReturnValue:
-    """Stop the job when it runs, and remove it."""
-    scheduler().delete_job(job_id)
+    """Stop the job when it runs, and put it into the bin; with `?for_good=yes` it is gone."""
+    for_good = required_yes_or_no("for_good", request.args.get("for_good", ""))
+    scheduler().delete_job(job_id, owner_name(), for_good=for_good)
     return "Job deleted."
 
 

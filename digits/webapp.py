@@ -27,6 +27,7 @@ from digits.config import Config
 from digits.dataset import views as dataset_views
 from digits.dataset.images import views as image_dataset_views
 from digits.files import blueprint as files_blueprint
+from digits.home.bin_views import blueprint as bin_blueprint
 from digits.home.job_views import blueprint as jobs_blueprint
 from digits.home.table_views import blueprint as tables_blueprint
 from digits.jobs.scheduler import Scheduler
@@ -165,6 +166,7 @@ def _add_blueprints(app: Flask, kinds: Kinds) -> None:
     app.register_blueprint(home_blueprint)
     app.register_blueprint(jobs_blueprint)
     app.register_blueprint(tables_blueprint)
+    app.register_blueprint(bin_blueprint)
     app.register_blueprint(files_blueprint)
     app.register_blueprint(help_blueprint)
     app.register_blueprint(logins.blueprint)

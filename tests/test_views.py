@@ -160,8 +160,15 @@ def test_without_scripts_a_question_comes_before_the_deletion(
     assert told.status_code == 200
     assert "1 deleted, 1 kept" in told.text
     assert "The user" in told.text
+    assert "Undo" in told.text
     last = client.post("/jobs/delete", data={"ids": user.id, "csrf_token": token[1]})
     assert (last.status_code, last.headers["Location"]) == (303, "/")
+    home = client.get("/").text
+    key = re.search(r'name="ids" value="([^"]+)">', home[home.index("undo") :])
+    assert key is not None
+    assert "Undo" not in client.get("/").text  # it is offered once
+    back = client.post("/bin/restore", data={"ids": key[1], "csrf_token": token[1]})
+    assert (back.status_code, back.headers["Location"]) == (303, f"/jobs/{user.id}")
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "999", "x", ""])

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from digits.base.formatting import file_size
 from digits.errors import FormError
+from digits.home.bin_list import state
 from digits.home.settings_table import Setting, settings_table
 from digits.jobs import log_reader
 from digits.jobs.contents import count_contents
@@ -60,6 +61,7 @@ def contents(job_id: str) -> ResponseReturnValue:
             "dependents": [
                 {"id": user.id, "name": user.name} for user in scheduler().dependents(job_id)
             ],
+            "bin": state(scheduler()).to_json(),
         }
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from digits.base.devices import Gpu, Machine
 from digits.base.formatting import file_size, percent
+from digits.jobs.contents import FolderContents
 from digits.jobs.job import Job
 from digits.jobs.resources import CREATE_DB, GPU, INFERENCE, PARSE_FOLDER, TRAIN
 from digits.jobs.scheduler import Holding, Scheduler
@@ -82,7 +83,7 @@ def machine_panel(machine: Machine, scheduler: Scheduler) -> MachinePanel:
     """What there is to show now."""
     waiting, holdings = scheduler.waiting(), scheduler.holdings()
     return MachinePanel(
-        meters=machine_meters(machine),
+        meters=machine_meters(machine, scheduler.bin.table.total()),
         places=_places(machine.gpus, holdings),
         waiting=waiting[:MOST_WAITING],
         more=max(0, len(waiting) - MOST_WAITING),
@@ -90,8 +91,8 @@ def machine_panel(machine: Machine, scheduler: Scheduler) -> MachinePanel:
     )
 
 
-def machine_meters(machine: Machine) -> list[Meter]:
-    """Processor, memory, and the disk with the jobs directory."""
+def machine_meters(machine: Machine, deleted: FolderContents | None = None) -> list[Meter]:
+    """Processor, memory, and the disk with the jobs directory; `deleted` is what the bin holds."""
     cores = f"{machine.cpu_count} core{'' if machine.cpu_count == 1 else 's'}"
     meters = [
         Meter("cpu", "Processor", machine.cpu_load, f"{percent(machine.cpu_load)} of {cores}"),
@@ -100,6 +101,8 @@ def machine_meters(machine: Machine) -> list[Meter]:
     if machine.disk_total and machine.disk_free is not None:
         used = 1 - machine.disk_free / machine.disk_total
         words = f"{file_size(machine.disk_free)} free of {file_size(machine.disk_total)}"
+        if deleted and deleted.files:
+            words += f", {file_size(deleted.size_bytes)} in the bin"
         meters.append(Meter("disk", "Disk of the jobs", used, words, used > TIGHT))
     return meters
 

@@ -21,8 +21,9 @@ from digits.web.answers import scheduler, wants_json
 from digits.web.error_pages import error_answer
 from digits.web.forms import one_line_of
 from digits.web.headers import comes_from_elsewhere
-from digits.web.logins import may_change
-from digits.web.submitted import require_fields, submitted_values
+from digits.web.logins import may_change, owner_name
+from digits.web.submitted import require_fields, single_value, submitted_values
+from digits.web.words import required_yes_or_no
 
 blueprint = Blueprint("tables", __name__)
 
@@ -54,10 +55,15 @@ def table_data(job_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("/jobs")
 def delete_jobs() -> ResponseReturnValue:
-    """Delete the jobs `job_ids[]`; those that cannot be deleted are named with the reason."""
-    result = delete_all(scheduler(), _ids(), may_change)
-    changes = Changes([job_id for job_id, _ in result.deleted], result.kept)
-    return _told("deleted", "Jobs deleted.", changes)
+    """Put the jobs `job_ids[]` into the bin; those that stay are named with the reason.
+
+    With `for_good` they are gone at once.
+    """
+    ids = _ids("for_good")
+    text = single_value("for_good") or request.args.get("for_good", "")
+    for_good = required_yes_or_no("for_good", text)
+    result = delete_all(scheduler(), ids, may_change, by=owner_name(), for_good=for_good)
+    return _told("deleted", "Jobs deleted.", result)
 
 
 @blueprint.post("/abort_jobs")
@@ -112,7 +118,7 @@ def _was_linked_from_elsewhere() -> bool:
 
 def _told(done: str, words: str, result: Changes) -> ResponseReturnValue:
     """What became of the jobs: 200 when all could be done, else the reasons."""
-    data = {done: result.done}
+    data = {done: result.ids}
     if not result.kept:
         return jsonify(data) if wants_json() else words
     codes = {kept.code for kept in result.kept}

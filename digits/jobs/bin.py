@@ -72,7 +72,7 @@ class Bin:
             named = read_name(folder)
             if named is None or self.table.is_claimed(folder):
                 continue
-            known = self.table.get(named.id)
+            known = self.table.get(named.key)
             found.append(known or replace(named, job=self._job(named)))
             time.sleep(0)  # lets other greenlets run: there may be thousands
         self.table.replace_all(found)
@@ -82,7 +82,7 @@ class Bin:
         if entry.folder.is_symlink():
             return None
         try:
-            return self._read(entry.folder, self.jobs_dir / entry.job_id)
+            return self._read(entry.folder, self.jobs_dir / entry.id)
         except (DigitsError, OSError) as error:
             log.info("%s: its job.json cannot be read: %s", entry.folder, error)
         except Exception:
@@ -130,19 +130,19 @@ class Bin:
 
     def move_back(self, entry: BinEntry) -> Path:
         """Give a claimed job its old place; answers that.  Raises NotInBin or BinUnusable."""
-        place = self.jobs_dir / entry.job_id
+        place = self.jobs_dir / entry.id
         try:
             _move(entry.folder, place)
         except OSError as error:
             if not os.path.lexists(entry.folder):
-                raise NotInBin(entry.id) from error
+                raise NotInBin(entry.key) from error
             raise self._unusable(disk.reason(error)) from error
         return place
 
     def undo_move_back(self, entry: BinEntry) -> None:
         """What was moved back cannot be used there: it stays in the bin."""
         with contextlib.suppress(OSError):
-            _move(self.jobs_dir / entry.job_id, entry.folder)
+            _move(self.jobs_dir / entry.id, entry.folder)
 
     @contextlib.contextmanager
     def claimed(self, entry: BinEntry) -> Iterator[None]:
@@ -151,7 +151,7 @@ class Bin:
         self.table.claim(entry)
         try:
             if not os.path.lexists(entry.folder):
-                raise NotInBin(entry.id)  # somebody has moved it by hand
+                raise NotInBin(entry.key)  # somebody has moved it by hand
             yield
         except BaseException:
             if os.path.lexists(entry.folder):
@@ -179,11 +179,11 @@ class Bin:
             try:
                 entry.folder.rename(going)
             except FileNotFoundError:
-                raise NotInBin(entry.id) from None
+                raise NotInBin(entry.key) from None
             except OSError as error:
                 raise self._unusable(disk.reason(error)) from error
         if not erase(going):
-            raise self._unusable(f"what is left of {entry.job_id} cannot be removed")
+            raise self._unusable(f"what is left of {entry.id} cannot be removed")
 
     def restamp(self, entry: BinEntry, moment_s: float) -> None:
         """Let an entry have been deleted at another moment.  Raises NotInBin or BinUnusable."""
@@ -192,7 +192,7 @@ class Bin:
             try:
                 entry.folder.rename(later.folder)
             except FileNotFoundError:
-                raise NotInBin(entry.id) from None
+                raise NotInBin(entry.key) from None
             except OSError as error:
                 raise self._unusable(disk.reason(error)) from error
         self.table.add(later)
@@ -210,7 +210,7 @@ class Bin:
         """The entry in a folder whose name nothing in the bin has, perhaps a little later."""
         moment_s = to_milliseconds(entry.deleted_s)
         while True:
-            name = entry_name(entry.job_id, moment_s, entry.deleted_by)
+            name = entry_name(entry.id, moment_s, entry.deleted_by)
             if not os.path.lexists(self.folder / name):
                 return replace(entry, folder=self.folder / name, deleted_s=moment_s)
             moment_s = to_milliseconds(moment_s + 0.001)

@@ -31,19 +31,19 @@ class BinEntry:
     None when that cannot be read."""
 
     folder: Path
-    job_id: str
+    id: str  # the job's
     deleted_s: float  # since 1970
     deleted_by: str  # empty without logins
     job: Job | None = None
 
     @property
-    def id(self) -> str:
+    def key(self) -> str:
         """What tells it from others in the bin, also from one of the same job."""
-        return f"{self.job_id}~{_stamp(self.deleted_s)}"
+        return f"{self.id}~{_stamp(self.deleted_s)}"
 
     @property
     def name(self) -> str:
-        return self.job.name if self.job else self.job_id
+        return self.job.name if self.job else self.id
 
     @property
     def owner(self) -> str:
@@ -53,7 +53,7 @@ class BinEntry:
     @property
     def moment(self) -> Moment:
         """The job and the moment: parts were deleted at the same moment as the whole."""
-        return self.job_id, self.deleted_s
+        return self.id, self.deleted_s
 
     @property
     def whole(self) -> Moment | None:

@@ -106,7 +106,7 @@ class BinKeeper:
                 try:
                     self.bin.restamp(entry, now_s)
                 except (NotInBin, BinUnusable) as error:
-                    log.info("%s: it keeps its moment: %s", entry.id, error)
+                    log.info("%s: it keeps its moment: %s", entry.key, error)
 
     def discard_expired(self) -> None:
         """Remove what was kept for long enough."""
@@ -139,6 +139,6 @@ def _discard(bin_: Bin, entry: BinEntry, why: str) -> None:
     except NotInBin:
         return  # somebody else was faster
     except BinUnusable as error:
-        log.error("%s: %s", entry.job_id, error)
+        log.error("%s: %s", entry.id, error)
         return
-    log.warning("%s: %r has left the bin for good: %s", entry.job_id, entry.name, why)
+    log.warning("%s: %r has left the bin for good: %s", entry.id, entry.name, why)

@@ -117,7 +117,7 @@ class Deletions:
             try:
                 self._restore(part)
             except (NotInBin, JobRefused, StorageError) as error:
-                log.warning("%s, a part of %s, is not restored: %s", part.job_id, job.id, error)
+                log.warning("%s, a part of %s, is not restored: %s", part.id, job.id, error)
         return job
 
     def _require_whole(self, entry: BinEntry) -> None:
@@ -129,12 +129,12 @@ class Deletions:
 
     def _restore(self, entry: BinEntry) -> Job:
         with self._store.bin.claimed(entry):
-            self._reserve(entry.job_id)
+            self._reserve(entry.id)
             try:
                 job = self._store.bring_back(entry)
                 self._insert(job, entry)
             finally:
-                self._jobs.in_between.discard(entry.job_id)
+                self._jobs.in_between.discard(entry.id)
         log.info("%s: restored", job.id)
         announce(signals.job_added, job)
         return job

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from digits.accounts.users import Role, User
 from digits.errors import JobNotFound
-from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 
 
@@ -26,6 +25,14 @@ class Access(Enum):
     MAKE = "who may make jobs: users and admins"
     CHANGE = "the owner of the job `job_id`, or an admin"
     ADMIN = "an admin"
+
+
+class Owned(Protocol):
+    """What belongs to somebody: a job, or one in the bin."""
+
+    @property
+    def owner(self) -> str:
+        """The name of a user; empty: it is the admins'."""
 
 
 class Verdict(Enum):
@@ -72,6 +79,13 @@ POLICIES: dict[str, Access] = {
     # Whose the jobs are is looked at one by one.
     "home.ask_before_delete": Access.MAKE,
     "home.delete_jobs": Access.MAKE,
+    "bin.show": Access.MAKE,
+    "bin.ask_before_discard": Access.MAKE,
+    "bin.restore_jobs": Access.MAKE,
+    "bin.restore_job": Access.MAKE,
+    "bin.discard_jobs": Access.MAKE,
+    "bin.discard_job": Access.MAKE,
+    "bin.empty": Access.MAKE,
     "tables.delete_jobs": Access.MAKE,
     "tables.abort_jobs": Access.MAKE,
     "tables.group": Access.MAKE,
@@ -120,8 +134,9 @@ def verdict(
     return Verdict.ALLOWED if allowed else Verdict.REFUSED
 
 
-def may_change(user: User | None, job: Job) -> bool:
-    """Whether a user may rename, stop or delete a job.  A job without an owner is the admins'."""
+def may_change(user: User | None, job: Owned) -> bool:
+    """Whether a user may rename, stop, delete or restore a job.  One without an owner is the
+    admins'."""
     if user is None:
         return False
     return user.role is Role.ADMIN or (user.role.may_make and job.owner == user.name)

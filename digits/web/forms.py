@@ -180,6 +180,15 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
         return found
 
 
+def require_token(*also_known: str) -> None:
+    """Refuse a browser's form without the token that our pages carry, and unknown fields."""
+    form = DigitsForm.submitted(also_known)
+    if not form.validate():
+        if form.unknown:
+            raise FormError(form.unknown)
+        raise CSRFError("The form was open for too long, or cookies are off.")
+
+
 def choice_list(choices: Iterable[tuple[str, str]]) -> list[SelectChoice]:
     """(value, text) pairs as a select field takes them."""
     return [SelectChoice(value, text) for value, text in choices]

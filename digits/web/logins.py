@@ -34,9 +34,8 @@ from digits.accounts.sessions import session_id
 from digits.accounts.users import User
 from digits.errors import LoginRefused, TooManyTries
 from digits.jobs import signals
-from digits.jobs.job import Job
 from digits.web import access
-from digits.web.access import Verdict
+from digits.web.access import Owned, Verdict
 from digits.web.answers import scheduler, services, wants_json
 from digits.web.error_pages import code_of, error_answer
 from digits.web.forms import DigitsForm
@@ -191,8 +190,8 @@ def may_make() -> bool:
     return not services().accounts.are_on or (user is not None and user.role.may_make)
 
 
-def may_change(job: Job) -> bool:
-    """Whether who sends this request may rename, stop or delete the job."""
+def may_change(job: Owned) -> bool:
+    """Whether who sends this request may rename, stop, delete or restore the job."""
     return not services().accounts.are_on or access.may_change(g.get("user"), job)
 
 

@@ -158,6 +158,15 @@ class ServicesCollector(Collector):
             "Bytes that may still be written where the jobs directory is.",
             value=free_bytes(self.scheduler.store.jobs_dir),
         )
+        deleted = self.scheduler.bin.table.total()
+        yield GaugeMetricFamily(
+            "digits_bin_jobs", "Deleted jobs in the bin.", value=len(self.scheduler.bin.table)
+        )
+        yield GaugeMetricFamily(
+            "digits_bin_bytes",
+            "Bytes that deleted jobs take in the bin, as far as they were counted.",
+            value=deleted.size_bytes if deleted else 0,
+        )
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: registering must not look at services that are only being put together."""

@@ -21,7 +21,7 @@ def test_a_dataset_goes_after_the_models_that_need_it(scheduler: Scheduler) -> N
     dataset = done(scheduler, "dataset")
     model = done(scheduler, "model", dataset)
     result = delete_all(scheduler, [dataset.id, model.id, dataset.id])
-    assert result.deleted == [(model.id, "model"), (dataset.id, "dataset")]
+    assert result.done == [(model.id, "model"), (dataset.id, "dataset")]
     assert result.kept == []
     assert scheduler.jobs == []
 
@@ -31,7 +31,7 @@ def test_what_stays_is_told_with_its_reason(scheduler: Scheduler) -> None:
     other = done(scheduler, "other")
     user = done(scheduler, "the user", dataset)
     result = delete_all(scheduler, [dataset.id, other.id, "20200101-000000-nobody"])
-    assert result.deleted == [(other.id, "other")]
+    assert result.done == [(other.id, "other")]
     reasons = {kept.id: kept.reason for kept in result.kept}
     assert "the user" in reasons[dataset.id]
     assert reasons["20200101-000000-nobody"] == "Job not found."

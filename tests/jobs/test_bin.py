@@ -67,7 +67,7 @@ def part_of(scheduler: Scheduler, whole: Job) -> Job:
 
 
 def in_bin(scheduler: Scheduler) -> list[str]:
-    return [entry.job_id for entry in scheduler.bin.table.wholes()]
+    return [entry.id for entry in scheduler.bin.table.wholes()]
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -88,9 +88,9 @@ def test_a_deleted_job_is_gone_and_comes_back_as_it_was(scheduler: Scheduler) ->
             scheduler.job(job.id)
         assert not job.dir.exists()
         (entry,) = scheduler.bin.table.wholes()
-        assert (entry.job_id, entry.name, entry.owner) == (job.id, "Zoë’s 数字", "ada")
+        assert (entry.id, entry.name, entry.owner) == (job.id, "Zoë’s 数字", "ada")
         assert entry.deleted_by == "otto"
-        back = scheduler.restore_job(entry.id)
+        back = scheduler.restore_job(entry.key)
     assert heard == [job.id]
     assert scheduler.job(job.id) is back
     assert listing(back.dir) == before
@@ -108,7 +108,7 @@ def test_a_server_that_comes_later_knows_what_is_in_the_bin(
     later = make_scheduler(job_types=TYPES, keep_deleted_days=7)
     assert later.jobs == []
     (entry,) = later.bin.table.all()
-    assert (entry.id, entry.name, entry.deleted_by) == (before.id, job.name, "otto")
+    assert (entry.key, entry.name, entry.deleted_by) == (before.key, job.name, "otto")
     assert later.restore_job(job.id).status is Status.DONE
 
 
@@ -229,7 +229,7 @@ def test_the_same_id_may_be_in_the_bin_twice(scheduler: Scheduler) -> None:
     scheduler.rename_job(job.id, "second")
     scheduler.delete_job(job.id)
     assert scheduler.bin.table.find(job.id).name == "second"
-    assert scheduler.restore_job(first.id).name == "first"
+    assert scheduler.restore_job(first.key).name == "first"
     with pytest.raises(JobRefused):
         scheduler.restore_job(job.id)
 
@@ -266,7 +266,7 @@ def test_of_many_who_restore_and_remove_at_once_one_wins(scheduler: Scheduler) -
         else:
             outcomes.append(name)
 
-    restore = (lambda: scheduler.restore_job(entry.id), "restored")
+    restore = (lambda: scheduler.restore_job(entry.key), "restored")
     remove = (lambda: scheduler.bin.discard(entry), "removed")
     threads = [threading.Thread(target=try_it, args=each) for each in [restore, remove] * 4]
     for thread in threads:
@@ -410,8 +410,8 @@ def test_a_name_says_everything(job_id: str, by: str) -> None:
     assert len(name) <= 255
     entry = read_name(Path("/jobs/.bin") / name)
     assert entry is not None
-    assert (entry.job_id, entry.deleted_s, entry.deleted_by) == (job_id, NOW_S, by)
-    assert entry.id == entry_name(job_id, NOW_S, "")
+    assert (entry.id, entry.deleted_s, entry.deleted_by) == (job_id, NOW_S, by)
+    assert entry.key == entry_name(job_id, NOW_S, "")
 
 
 @pytest.mark.parametrize(

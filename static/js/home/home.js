@@ -7,6 +7,7 @@ import { handleJobActions } from "../job/actions.js";
 import { showMachine } from "./machine.js";
 import { notifyOfEnd, offerNotifications } from "../web/notify.js";
 import { moveBar } from "../job/progress.js";
+import { offerUndoOfLastPage } from "../job/undo.js";
 import { refresh } from "../web/refresh.js";
 import { listen } from "../web/sockets.js";
 import { showStatus } from "../web/status.js";
@@ -23,6 +24,7 @@ filterInPlace();
 offerNotifications();
 offerSample();
 takeNote();
+offerUndoOfLastPage();
 document.addEventListener("digits:refreshed", takeNote);
 listen("/home", { caughtUp: refresh, jobUpdate, more: { machine: showMachine } });
 

@@ -3,6 +3,7 @@
 import { all, need } from "../web/dom.js";
 import { confirm } from "../web/dialogs.js";
 import { send } from "../web/http.js";
+import { binNow, offerUndo } from "../job/undo.js";
 import { refresh } from "../web/refresh.js";
 import { toast, withErrorsShown } from "../web/toasts.js";
 
@@ -73,16 +74,21 @@ async function remove(form, url) {
   const ticked = boxes(form, ":checked");
   const names = ticked.map((box) => box.closest("tr")?.querySelector(".job-name")?.textContent ?? box.value);
   const shown = names.length > 5 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
+  const bin = binNow();
   const sure = await confirm({
     title: `Delete ${ticked.length} job${ticked.length === 1 ? "" : "s"}?`,
-    text: `${shown}: those that run are stopped, and their folders with all files are removed.`,
-    yes: "Delete",
+    text: `${shown}: those that run are stopped. ${bin.words}`,
+    yes: bin.problem ? "Delete for good" : "Delete",
   });
   if (!sure) return;
-  const answer = await send(url, new URLSearchParams(ticked.map((box) => ["ids", box.value])));
+  const values = ticked.map((box) => ["ids", box.value]);
+  if (bin.problem) values.push(["for_good", "yes"]);
+  const answer = await send(url, new URLSearchParams(values));
   /** @type {{deleted: string[], kept: {name: string, reason: string}[]}} */
   const { deleted, kept } = await answer.json();
-  if (deleted.length) toast(`${deleted.length} job${deleted.length === 1 ? "" : "s"} deleted.`);
+  const told = `${deleted.length} job${deleted.length === 1 ? "" : "s"} deleted.`;
+  if (deleted.length && bin.keeps) offerUndo(told, deleted);
+  else if (deleted.length) toast(told);
   for (const { name, reason } of kept) toast(`${name} is kept. ${reason}`, "danger");
   form.reset();
   await refresh();

@@ -4,6 +4,8 @@ import { all, element } from "../web/dom.js";
 import { confirm } from "../web/dialogs.js";
 import { request, send } from "../web/http.js";
 import { showProgressInTitle } from "./progress.js";
+import { dayAndTime } from "../web/times.js";
+import { offerUndo, offerUndoOnNextPage } from "./undo.js";
 import { outdate } from "../web/refresh.js";
 import { toast, withErrorsShown } from "../web/toasts.js";
 
@@ -48,40 +50,73 @@ async function abort(button) {
 
 /** @param {HTMLButtonElement} button */
 async function remove(button) {
+  const url = button.dataset.delete ?? "";
+  const name = button.dataset.deleteName ?? "";
+  /** @type {Bin | undefined} */
+  let bin;
   const sure = await confirm({
-    title: `Delete “${button.dataset.deleteName}”?`,
-    text: "Its folder with all files is removed from the server. Nothing brings it back.",
+    title: `Delete “${name}”?`,
+    text: "",
     yes: "Delete",
-    explain: (place, yes) => withErrorsShown(() => sayWhatGoes(button.dataset.delete ?? "", place, yes)),
+    explain: (place, yes) =>
+      withErrorsShown(async () => {
+        bin = await sayWhatGoes(url, place, yes);
+      }),
   });
   if (!sure) return;
-  await send(button.dataset.delete ?? "", undefined, "DELETE");
-  if (button.dataset.deleteThen) location.assign(button.dataset.deleteThen);
-  else button.closest("[data-job]")?.remove();
+  await send(bin?.problem ? `${url}?for_good=yes` : url, undefined, "DELETE");
+  const deleted = { told: `“${name}” is deleted.`, ids: [decodeURIComponent(url.split("/").pop() ?? "")] };
+  const canUndo = bin === undefined || bin.until !== null;
+  if (button.dataset.deleteThen) {
+    if (canUndo) offerUndoOnNextPage(deleted.told, deleted.ids);
+    location.assign(button.dataset.deleteThen);
+    return;
+  }
+  button.closest("[data-job]")?.remove();
+  if (canUndo) offerUndo(deleted.told, deleted.ids);
 }
+
+/**
+ * What becomes of a job that is deleted now: it can be restored `until`, or (null) it is gone at once.
+ * @typedef {{until: string | null, problem: string | null, disk_is_short: boolean}} Bin
+ */
 
 /**
  * Say in the dialog what deleting a job would remove, or why it cannot be deleted.
  * @param {string} url the job's address
  * @param {HTMLElement} place
  * @param {HTMLButtonElement} yes
+ * @returns {Promise<Bin>}
  */
 async function sayWhatGoes(url, place, yes) {
   place.append(element("p", { class: "muted" }, "Counting what is in it…"));
   try {
     const found = await (await request(`${url}/contents`)).json();
+    if (found.bin.problem) yes.textContent = "Delete for good";
     const users = found.dependents.map((/** @type {{id: string, name: string}} */ user) =>
       element("li", {}, element("a", { href: `${document.body.dataset.root ?? ""}/jobs/${user.id}` }, user.name)),
     );
     yes.disabled = users.length > 0;
     place.replaceChildren(
       ...(users.length ? [element("p", {}, "These models need it. Delete them first:"), element("ul", {}, ...users)] : []),
+      ...(users.length ? [] : [element("p", {}, binWords(found.bin))]),
       element("ul", {}, ...contentsLines(found).map((line) => element("li", {}, line))),
     );
+    return found.bin;
   } catch (error) {
     place.replaceChildren();
     throw error;
   }
+}
+
+/**
+ * @param {Bin} bin
+ * @returns {string}
+ */
+function binWords({ until, problem, disk_is_short }) {
+  if (until !== null) return `It can be restored from the bin until ${dayAndTime(until)}, or until the disk is short of room.`;
+  const why = disk_is_short ? "The disk is short of room, so the bin keeps nothing. " : "";
+  return `${problem ? `The bin cannot be used: ${problem}. ` : why}Nothing brings it back.`;
 }
 
 /**

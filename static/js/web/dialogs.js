@@ -3,9 +3,9 @@
 import { element } from "./dom.js";
 
 /**
- * Ask before something that cannot be undone.
+ * Ask before something that is not easily undone.
  *
- * `explain` may put more into the dialog while it is open, and disable its button.
+ * `explain` may put more into the dialog while it is open, and disable its button or name it anew.
  * @param {object} question
  * @param {string} question.title
  * @param {string} question.text
@@ -18,7 +18,7 @@ export function confirm({ title, text, yes, explain }) {
   const button = element("button", { class: "btn btn-sm btn-danger", value: "yes" }, yes);
   const dialog = openDialog(
     title,
-    element("div", { class: "dialog-text" }, element("p", {}, text), place),
+    element("div", { class: "dialog-text" }, ...(text ? [element("p", {}, text)] : []), place),
     element("button", { class: "btn btn-sm btn-outline-secondary", value: "no" }, "Cancel"),
     button,
   );

@@ -27,6 +27,15 @@ export function writeMoments(root) {
 }
 
 /**
+ * A moment as text, with its day.
+ * @param {string} moment as ISO 8601 has it
+ * @returns {string}
+ */
+export function dayAndTime(moment) {
+  return DAY_AND_TIME.format(new Date(moment));
+}
+
+/**
  * A time span, such as `1 hour, 5 minutes`.
  * @param {number} seconds
  * @returns {string}

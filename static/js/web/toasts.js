@@ -2,11 +2,16 @@
 
 import { element, need } from "./dom.js";
 
+// What can be undone stays a little longer than what is only told.
+const DELAY_MS = 5000;
+const ACTION_DELAY_MS = 15000;
+
 /**
  * @param {string} message
  * @param {"info" | "danger"} [kind]
+ * @param {{label: string, run: () => Promise<void>}} [action] a button in it
  */
-export function toast(message, kind = "info") {
+export function toast(message, kind = "info", action = undefined) {
   const close = element("button", {
     class: "btn-close me-2 m-auto",
     type: "button",
@@ -18,9 +23,22 @@ export function toast(message, kind = "info") {
     { class: `toast toast-${kind}`, role: kind === "danger" ? "alert" : "status" },
     element("div", { class: "d-flex" }, element("div", { class: "toast-body" }, message), close),
   );
+  const shown = new window.bootstrap.Toast(box, {
+    autohide: kind !== "danger",
+    delay: action ? ACTION_DELAY_MS : DELAY_MS,
+  });
+  if (action) {
+    const button = element("button", { class: "btn btn-sm btn-outline-secondary", type: "button" }, action.label);
+    button.addEventListener("click", () => {
+      shown.hide();
+      withErrorsShown(action.run);
+    });
+    close.before(button);
+    button.classList.add("m-auto");
+  }
   need("[data-toasts]").append(box);
   box.addEventListener("hidden.bs.toast", () => box.remove());
-  new window.bootstrap.Toast(box, { autohide: kind !== "danger", delay: 5000 }).show();
+  shown.show();
 }
 
 /**
