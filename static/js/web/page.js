@@ -3,9 +3,10 @@
 import { all } from "./dom.js";
 import { handleHelp } from "./help.js";
 import { keepWhatIsTyped } from "../forms/kept_form.js";
-import { writeMoments } from "./times.js";
+import { keepMomentsUpToDate, writeMoments } from "./times.js";
 
 writeMoments(document);
+keepMomentsUpToDate();
 handleHelp();
 // Before the scripts of the form itself, which look at its values.
 for (const form of all("form[data-new-job]")) keepWhatIsTyped(/** @type {HTMLFormElement} */ (form));

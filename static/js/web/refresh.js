@@ -52,7 +52,9 @@ function put(fresh) {
   for (const shown of all("[data-live]")) {
     const next = fresh.getElementById(shown.id);
     if (next === null) continue;
-    writeMoments(next); // as in the one shown, or they would never be equal
+    // At the same moment, or they would never be equal.
+    writeMoments(next);
+    writeMoments(shown);
     if (next.isEqualNode(shown)) continue;
     keepState(shown, next);
     const focused = shown.contains(document.activeElement) ? focusKey(document.activeElement) : "";
