@@ -59,7 +59,7 @@ def _need(task: Task, resources: Resources) -> Need | str:
         log.exception("%s: %s: its need cannot be told", task.job_id, task.id)
         return "DIGITS itself failed here; the server's log has the details."
     if not resources.is_possible(need):
-        return f"{task.name} needs {need}, which this server lacks."
+        return f"{task.activity} needs {need}, which this server lacks."
     return need
 
 

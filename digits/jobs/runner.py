@@ -41,6 +41,7 @@ class Ending:
     status: Status
     error: str | None = None
     message: str | None = None
+    is_pause: bool = False  # it saved its state, as it was asked to
 
 
 # Takes the ending; answers whether it is on disk now.
@@ -225,7 +226,8 @@ class TaskRunner:
             exit_status == ENDED_BY_SIGINT or (exit_status == 0 and task.progress < 1.0)
         )
         if paused:
-            return Ending(Status.ABORTED, message="Paused. Resume goes on from the last snapshot.")
+            message = "Paused. Resume goes on from the last snapshot."
+            return Ending(Status.ABORTED, message=message, is_pause=True)
         if exit_status == 0:
             # Also when an abort came too late: the work is there.
             task.finish()
@@ -244,4 +246,4 @@ class TaskRunner:
         if disk.is_storage_error(error):
             return disk.explain(self.task.job_dir, error)
         where = f" ({Path(error.filename).name})" if isinstance(error.filename, str) else ""
-        return f"{self.task.name} could not be run: {error.strerror or error}{where}."
+        return f"{self.task.activity} could not be run: {error.strerror or error}{where}."

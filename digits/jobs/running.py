@@ -151,6 +151,8 @@ class RunningTasks:
             self._runners.pop(holder, None)
             self._resources.give_back(holder)
             task.error, task.message = ending.error, ending.message
+            if ending.status is Status.ABORTED:
+                task.pausing = ending.is_pause  # it may have been aborted while it saved its state
             log.info("%s: %s is %s", job.id, task.id, ending.status)
             self._wake()
             if ending.status is Status.DONE:

@@ -34,6 +34,8 @@ class Status(StrEnum):
         return _CSS[self]
 
 
+# How pages call what is Aborted and saved its state, to go on later; scripts know no such status.
+PAUSED = "Paused"
 # A tuple: looking an Enum up in a set calls Python code to hash it.
 _ACTIVE = (Status.INITIALIZED, Status.WAITING, Status.RUNNING)
 _BY_VALUE = {status.value: status for status in Status}

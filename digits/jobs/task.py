@@ -27,7 +27,7 @@ from digits.jobs.process import describe_exit, what_to_try
 from digits.jobs.record import Minimum, require, require_arguments, require_id
 from digits.jobs.resources import Need
 from digits.jobs.signals import Update
-from digits.jobs.status import Status, StatusHistory
+from digits.jobs.status import PAUSED, Status, StatusHistory
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,17 @@ class Task(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Its title on pages."""
+        """What logs and scripts call it."""
+
+    @property
+    def title(self) -> str:
+        """What people call it: on pages, in messages, in notifications."""
+        return self.name
+
+    @property
+    def activity(self) -> str:
+        """The same for a sentence in which it fails: "Writing the training set" failed."""
+        return self.title
 
     @property
     @abstractmethod
@@ -156,6 +166,21 @@ class Task(ABC):
     @property
     def status(self) -> Status:
         return self.history.status
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it saved its state and ended, as the user asked."""
+        return self.status is Status.ABORTED and self.pausing
+
+    @property
+    def status_word(self) -> str:
+        """Its status as people read it."""
+        return PAUSED if self.is_paused else self.status.value
+
+    @property
+    def css(self) -> str:
+        """The colour that pages give its status."""
+        return PAUSED.lower() if self.is_paused else self.status.css
 
     @property
     def log_path(self) -> Path:
@@ -303,7 +328,7 @@ class Task(ABC):
         for line in reversed(lines):
             if line.startswith("Error: "):
                 return line.removeprefix("Error: ")
-        reason = f"{self.name} failed: {describe_exit(exit_status)}. "
+        reason = f"{self.activity} failed: {describe_exit(exit_status)}. "
         reason += what_to_try(exit_status, self.less_memory)
         return "\n".join([reason.rstrip(), *lines])
 

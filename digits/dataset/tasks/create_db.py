@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
+from digits.dataset.titles import set_title
 from digits.jobs.resources import CREATE_DB, Need
 from digits.sources.picture_list import LABELS_FILE
 
@@ -60,6 +61,14 @@ class CreateDbTask(ProgramTask):
     @property
     def name(self) -> str:
         return f"Create DB ({self.split})"
+
+    @property
+    def title(self) -> str:
+        return set_title(self.split)
+
+    @property
+    def activity(self) -> str:
+        return f"Writing the {self.title.lower()}"
 
     @property
     def log_name(self) -> str:

@@ -40,6 +40,10 @@ class ExtractArchiveTask(ProgramTask):
         return "Extract Archive"
 
     @property
+    def title(self) -> str:
+        return "Unpacking the archive"
+
+    @property
     def log_name(self) -> str:
         return f"{self.id}.log"
 

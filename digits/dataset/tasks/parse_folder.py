@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
+from digits.dataset.titles import set_word
 from digits.errors import TaskFailed
 from digits.jobs.resources import PARSE_FOLDER, Need
 from digits.sources.picture_list import is_url
@@ -46,6 +47,12 @@ class ParseFolderTask(ProgramTask):
     @property
     def name(self) -> str:
         return f"Parse Folder ({'/'.join(self.splits)})"
+
+    @property
+    def title(self) -> str:
+        """Named after its set, where each set has a folder of its own."""
+        has_one = len(self.splits) == 1
+        return f"Reading the {set_word(self.splits[0])} folder" if has_one else "Reading the folder"
 
     @property
     def log_name(self) -> str:

@@ -38,6 +38,10 @@ class ParseTextfileTask(ProgramTask):
         return f"Parse Text Files ({'/'.join(self.splits)})"
 
     @property
+    def title(self) -> str:
+        return "Reading the text files"
+
+    @property
     def log_name(self) -> str:
         return f"{self.id}.log"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from digits.base.progress import Distribution, Progress, Skipped
 from digits.dataset.tasks.program_digest import ProgramDigest
+from digits.dataset.titles import set_title
 from digits.jobs.signals import Update
 from digits.jobs.task import Task
 from digits.sources.paths import path_options
@@ -104,7 +105,8 @@ class ProgramTask(Task):
         columns = [
             [name, *(counts.get(label, 0) for label in order)] for name, counts in totals.items()
         ]
-        return {"data": {"columns": columns, "type": "bar"}, "categories": order}
+        names = {name: set_title(name.removesuffix("_db")) for name in totals}
+        return {"data": {"columns": columns, "type": "bar", "names": names}, "categories": order}
 
     def command(self, program: str, *arguments: object) -> list[str]:
         """The command line of `python -m digits.tools.PROGRAM`."""

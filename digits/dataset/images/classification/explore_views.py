@@ -193,7 +193,7 @@ def _split(job: ImageClassificationDatasetJob) -> str:
         raise FormError({"db": [f"There is no database {split!r}; there are: {there}."]})
     task = next(task for task in job.database_tasks() if task.split == split)
     if task.status is not Status.DONE:
-        raise JobRefused(f"{task.name} is {task.status.value}: its database is not complete.")
+        raise JobRefused(f"{task.activity} is {task.status.value}: its database is not complete.")
     return split
 
 

@@ -20,6 +20,10 @@ class ClassifyTask(ProgramTask):
         return "Classify Images"
 
     @property
+    def title(self) -> str:
+        return "Classifying"
+
+    @property
     def log_name(self) -> str:
         return f"{self.id}.log"
 
