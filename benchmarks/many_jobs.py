@@ -26,18 +26,22 @@ import requests
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
+from digits.dataset.results import DatasetResults
 from digits.jobs.job import Job
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings
+from digits.model.results import CURVE_POINTS, ModelResults
 
 PAGES = (
     "/",
     "/?search=flowers+17",
     "/?status=Error&models_sort=name",
     "/?datasets_sort=-took",
+    "/?models_sort=-accuracy",
+    "/?search=alexnet+flowers+17",
     "/?models_page=150",
     "/index.json",
     "/metrics",
@@ -45,6 +49,7 @@ PAGES = (
 )
 ANSWERS = 15
 MODELS_PER_DATASET = 5
+GROUPED = 3  # of 40 models
 
 
 def main() -> None:
@@ -70,14 +75,32 @@ def make_jobs(folder: Path, count: int) -> None:
     for number in range(count // 2):
         name = f"flowers {number}"
         made = store.create(ImageClassificationDatasetJob, name, dataset_settings)
+        made.measured = DatasetResults(size_bytes=40_000_000, records=9000 + number, categories=17)
         finish(store, made)
         if dataset is None or number % MODELS_PER_DATASET == 0:
             dataset = made
         settings = ImageClassificationModelSettings(dataset=dataset.id)
         model = store.create(ImageClassificationModelJob, f"alexnet on {name}", settings)
         model.link({dataset.id: dataset})
+        model.measured = trained(number)
+        # A series of trainings now and then.
+        model.group = f"series {number // 40}" if number % 40 < GROUPED else ""
         finish(store, model)
     store.close()
+
+
+def trained(number: int) -> ModelResults:
+    """What a training comes to, each a little other than the last."""
+    best = 40 + number % 55
+    return ModelResults(
+        size_bytes=240_000_000,
+        network="AlexNet",
+        accuracy=best / 100 + number / 1_000_000,
+        loss=1.2,
+        epochs=30.0,
+        curve_of="accuracy (val)",
+        curve=tuple(round(best * (1 - 0.8**n)) for n in range(CURVE_POINTS)),
+    )
 
 
 def finish(store: JobStore, job: Job) -> None:

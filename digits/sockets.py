@@ -14,6 +14,7 @@ from flask_socketio import SocketIO
 
 from digits.base.devices import Devices
 from digits.errors import JobNotFound
+from digits.home.columns import live_results
 from digits.home.watch import HomeWatch
 from digits.jobs import signals
 from digits.jobs.job import Job
@@ -74,6 +75,7 @@ class Listeners:
         signals.job_deleted.connect(self.job_deleted)
         signals.job_status_changed.connect(self.job_status_changed)
         signals.job_attribute_changed.connect(self.job_attribute_changed)
+        signals.job_measured.connect(self.job_measured)
         signals.task_status_changed.connect(self.task_status_changed)
         signals.task_progress.connect(self.task_progress)
         signals.task_updated.connect(self.task_updated)
@@ -96,12 +98,19 @@ class Listeners:
             self._home(job.id, Update.ATTRIBUTE, attribute=attribute, value=value)
             self._job(job.id, Update.ATTRIBUTE, attribute=attribute, value=value)
 
+    def job_measured(self, job: Job) -> None:
+        if self._is_ours(job) and job.belongs_to is None:
+            self.clients.look()
+            message = {"job_id": job.id, **live_results(job)}
+            self.server.emit("results", message, namespace=HOME)
+
     def job_status_changed(self, job: Job) -> None:
         if not self._is_ours(job):
             return
         data = {
             "status": job.status.value,
-            "css": job.status.css,
+            "css": job.css,
+            "word": job.status_word,
             "running": job.status.is_active,
             "name": job.name,
             "html": self._render("job/status_history.html", history=job.history),
@@ -116,7 +125,8 @@ class Listeners:
             task,
             Update.STATUS,
             status=task.status.value,
-            css=task.status.css,
+            css=task.css,
+            word=task.status_word,
             show=task.status in (Status.RUNNING, Status.ERROR),
             running=task.status.is_active,
             html=self._render("job/status_history.html", history=task.history),
@@ -134,8 +144,12 @@ class Listeners:
             self._home(job.id, Update.PROGRESS, percentage=round(100 * job.progress, 1))
 
     def task_updated(self, task: Task, update: str, data: Any) -> None:
-        if self._is_our_task(task):
-            self._task(task, update, data=data)
+        if not self._is_our_task(task):
+            return
+        self._task(task, update, data=data)
+        if update == Update.COMBINED_GRAPH and task.status is Status.RUNNING:
+            with contextlib.suppress(JobNotFound):
+                self.job_measured(self.scheduler.job(task.job_id))
 
     def _is_ours(self, job: Job) -> bool:
         """Several applications may live in one process, in tests."""

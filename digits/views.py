@@ -16,17 +16,17 @@ from digits.errors import FormError, JobNotFound, JobRefused
 from digits.home.bin_list import summary
 from digits.home.bin_views import offer_undo, undo_offered
 from digits.home.bulk import delete_all, ids_in
+from digits.home.columns import Column, columns_of, list_facts
 from digits.home.demo import sample_dataset
 from digits.home.first_steps import first_steps
-from digits.home.job_list import JobPage, list_query, listed
+from digits.home.job_list import JobPage, list_query, listed, statuses
 from digits.home.machine_panel import machine_panel
 from digits.jobs.job import LONGEST_NOTES, Job
-from digits.jobs.status import Status
 from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.forms import DigitsForm, one_line_of, require_token
 from digits.web.logins import may_change, owner_name
 from digits.web.submitted import require_fields, single_value, submitted_values
-from digits.web.words import required_yes_or_no
+from digits.web.words import required_yes_or_no, yes_or_no
 
 blueprint = Blueprint("home", __name__)
 
@@ -34,6 +34,12 @@ PREFIXES = ("jobs", "datasets", "models")
 LONGEST_NAME = 500
 # What the home page lists.
 CATEGORIES = ("dataset", "model")
+
+
+@blueprint.app_template_filter("columns")
+def columns(job: Job) -> Sequence[Column]:
+    """The columns of the list that a job stands in."""
+    return columns_of(job.category)
 
 
 def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
@@ -62,17 +68,20 @@ def home() -> ResponseReturnValue:
     jobs = scheduler().jobs
     if wants_json():
         return _index(jobs)
-    queries = {name: list_query(request.args, f"{name}_sort") for name in ("datasets", "models")}
+    user = owner_name() or None
+    queries = {
+        name: list_query(request.args, f"{name}_sort", user) for name in ("datasets", "models")
+    }
     datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"))
     models = JobPage(jobs, "model", queries["models"], _page_number("models_page"))
-    searched = models.query.words or models.query.status
+    searched = models.query.words or models.query.status or models.query.owner is not None
     steps = None if searched else first_steps(jobs, services().kinds)
     return render_template(
         "home/home.html",
         datasets=datasets,
         models=models,
         query=queries["models"],
-        statuses=list(Status),
+        statuses=statuses(),
         address=_address(datasets, models),
         steps=steps,
         form=DigitsForm() if steps else None,
@@ -84,21 +93,27 @@ def home() -> ResponseReturnValue:
 
 
 def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
-    query = list_query(request.args)
+    query = list_query(request.args, user=owner_name() or None)
+    with_facts = yes_or_no(request.args.get("details", "")) is True
     limit = _limit(request.args.get("limit", ""))
     lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in CATEGORIES}
     return jsonify(
         {
-            **{name: [_in_index(job) for job in found] for name, found in lists.items()},
+            **{
+                name: [_in_index(job, with_facts=with_facts) for job in found]
+                for name, found in lists.items()
+            },
             "version": digits.__version__,
             "jobs_dir": str(scheduler().store.jobs_dir),
         }
     )
 
 
-def _in_index(job: Job) -> dict[str, str]:
+def _in_index(job: Job, *, with_facts: bool) -> dict[str, Any]:
     known = {"id": job.id, "name": job.name, "status": job.status.value}
-    return {**known, "group": job.group} if job.group else known
+    if job.group:
+        known["group"] = job.group
+    return {**known, **list_facts(job)} if with_facts else known
 
 
 def _limit(text: str) -> int | None:
@@ -114,7 +129,8 @@ def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
     """Makes the home page's address with some parameters changed; what is usual is left out."""
     present = {
         "search": models.query.words,
-        "status": models.query.status.value if models.query.status else "",
+        "status": models.query.status,
+        "mine": None if models.query.owner is None else "1",
         "datasets_sort": datasets.query.sort,
         "models_sort": models.query.sort,
         "datasets_page": datasets.number,

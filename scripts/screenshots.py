@@ -96,7 +96,7 @@ def train_model(page: Page, server: ServerProcess, folder: Path) -> None:
     snapshots = page.get_by_label("Snapshot", exact=True).locator("option")
     expect(snapshots).to_have_count(8)
     take(page, folder / "model-training.png")
-    page.get_by_role("link", name="Log of Train Caffe Model").click()
+    page.get_by_role("link", name="Log of Training").click()
     expect(page.get_by_role("log")).to_contain_text("Iteration")
     take(page, folder / "log.png")
     page.go_back()

@@ -63,6 +63,21 @@ def test_the_home_page_is_told_of_every_job(app: Flask, scheduler: Scheduler) ->
     assert told[-2]["value"] == "Two"
 
 
+def test_the_home_page_is_told_what_came_of_a_job(app: Flask, scheduler: Scheduler) -> None:
+    home = browser(app, "/home")
+    told: list[dict[str, Any]] = []
+
+    def is_told() -> bool:
+        told.extend(messages(home, "/home", "results"))
+        return bool(told)
+
+    job = run(scheduler, "head -c 100000 /dev/zero > big")
+    wait_until(is_told)
+    assert told[0]["job_id"] == job.id
+    assert told[0]["words"]["disk"].endswith("KB")
+    assert told[0]["curve"] == ""
+
+
 def test_a_page_hears_only_of_the_job_whose_room_it_joined(
     app: Flask, scheduler: Scheduler, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+_SHORT = (("hour", "h"), ("minute", "min"), ("second", "s"))
 
 
 def duration(seconds: float | None) -> str:
@@ -23,6 +24,14 @@ def duration(seconds: float | None) -> str:
         if count:
             parts.append(f"{count} {name}{'s' if count != 1 else ''}")
     return ", ".join(parts[:2])
+
+
+def short_duration(seconds: float) -> str:
+    """The same for a narrow column: `1 h 5 min`."""
+    words = duration(seconds)
+    for name, short in _SHORT:
+        words = words.replace(f" {name}s", f" {short}").replace(f" {name}", f" {short}")
+    return words.replace(",", "")
 
 
 def clock(time_s: float) -> str:

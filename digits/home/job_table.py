@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from digits.home.columns import list_facts
 from digits.jobs.job import Job
 
 # The ends of the names under which a row has an output's values.
@@ -29,6 +30,7 @@ def table_row(job: Job) -> dict[str, Any]:
         "progress": round(100 * job.progress),
         "type": job.category,
         "extension": None,
+        **list_facts(job),
         **job.table_facts(),
     }
 

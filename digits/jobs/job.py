@@ -9,18 +9,23 @@ import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
 from digits.base.atomic import SyncCall, write_text
 from digits.errors import FormError, JobUnreadable
+from digits.jobs.contents import count_contents
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import Minimum, quoted, require, require_id, require_shown
+from digits.jobs.results import Results
 from digits.jobs.settings import JobSettings
-from digits.jobs.status import ALLOWED_STEPS, Status, StatusHistory
-from digits.jobs.task import Task
+from digits.jobs.status import ALLOWED_STEPS, PAUSED, Status, StatusHistory
+from digits.jobs.task import Aside, Task
 
 LONGEST_NOTES = 20_000  # characters
+# Of a folder that takes longer to count no size is told.
+COUNTING_S = 60.0
 
 
 def new_job_id(now_s: float | None = None) -> str:
@@ -39,11 +44,12 @@ class _AlwaysWritten(TypedDict):
 class JobRecord(_AlwaysWritten, total=False):
     """What every job.json holds; earlier versions wrote neither notes nor an owner.
 
-    A group is written where there is one."""
+    A group is written where there is one, results from the job's end on."""
 
     notes: str
     owner: str
     group: str
+    results: Any
 
 
 class Job:
@@ -51,13 +57,14 @@ class Job:
 
     `type_name` is the kind in job.json, `title` the same on pages, `category` is "dataset", "model"
     or "evaluation" and decides the page's address.  `settings_type` is the class of its settings,
-    `task_types` lists those of its tasks.
+    `results_type` that of its results, `task_types` lists those of its tasks.
     """
 
     type_name: ClassVar[str]
     title: ClassVar[str]
     category: ClassVar[str]
     settings_type: ClassVar[type[JobSettings]]
+    results_type: ClassVar[type[Results]] = Results
     task_types: ClassVar[Sequence[type[Task]]] = ()
 
     def __init__(self, job_dir: Path, name: str, settings: JobSettings) -> None:
@@ -70,6 +77,8 @@ class Job:
         # What it has in common with other jobs; empty where it belongs to none.
         self.group = ""
         self.settings = settings
+        # As they were measured when it ended last; None: not yet (`measuring.py`).
+        self.measured: Results | None = None
         self.history = StatusHistory()
         # In the queue: the lower, the sooner.  A number, since clocks are set; older jobs have 0.
         self.place = 0
@@ -105,6 +114,21 @@ class Job:
         )
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it was stopped to go on later, with its state saved."""
+        return self.status is Status.ABORTED and any(task.is_paused for task in self.tasks)
+
+    @property
+    def status_word(self) -> str:
+        """Its status as people read it: scripts know a paused job as Aborted."""
+        return PAUSED if self.is_paused else self.status.value
+
+    @property
+    def css(self) -> str:
+        """The colour that pages give its status."""
+        return PAUSED.lower() if self.is_paused else self.status.css
+
+    @property
     def belongs_to(self) -> str | None:
         """The id of the job that this one is a part of: it stands on its page and goes with it."""
         return None
@@ -128,6 +152,27 @@ class Job:
 
     def link(self, jobs: Mapping[str, Job]) -> None:
         """Take the jobs it requires out of `jobs`; called once when it is added or loaded."""
+
+    def measure(self, aside: Aside) -> Results:
+        """What it has come to: reads logs, and looks at every file of its folder.
+
+        `aside` runs what takes long.
+        """
+        return self.results_type(size_bytes=self.measure_size(aside))
+
+    def measure_size(self, aside: Aside) -> int | None:
+        """Bytes that its folder takes on the disk; None when it has too many files to count."""
+        contents = aside(partial(count_contents, self.dir, limit_s=COUNTING_S))
+        return contents.size_bytes if contents.is_complete else None
+
+    def current_results(self) -> Results:
+        """What is known of it without opening a file; of a job that runs, also what came since."""
+        return self.measured if self.measured is not None else self.results_type()
+
+    def searched_text(self) -> str:
+        """In what lists look for words; kinds of jobs add theirs."""
+        word = self.status_word if self.is_paused else ""
+        return f"{self.name} {self.id} {self.status.value} {word} {self.owner} {self.group}"
 
     def table_facts(self) -> dict[str, Any]:
         """What a table of jobs shows of this kind, as plain JSON; its logs have been read."""
@@ -173,6 +218,7 @@ class Job:
             "owner": self.owner,
             **({"group": self.group} if self.group else {}),
             **({"place": self.place} if self.place else {}),
+            **({"results": self.measured.to_json()} if self.measured is not None else {}),
             "history": self.history.to_json(),
             "settings": self.settings.to_json(),
             "tasks": [task.to_json() for task in self.tasks],
@@ -195,6 +241,7 @@ class Job:
         # Jobs of earlier versions have no notes.
         job.notes, job.owner = data.get("notes", ""), owner
         job.group = group
+        job.measured = cls.results_type.from_json(data.get("results"))
         job.place = data.get("place", 0)
         require(job.place, Annotated[int, Minimum(0)], "the place in the queue")
         job.history = StatusHistory.from_json(data["history"])

@@ -25,7 +25,9 @@ from digits.jobs.deletion import Deletions
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal
 from digits.jobs.launcher import Launcher
+from digits.jobs.measuring import Measuring
 from digits.jobs.resources import Resources
+from digits.jobs.results import Results
 from digits.jobs.running import SETTLE_S, RunningTasks
 from digits.jobs.settings import JobSettings
 from digits.jobs.signals import announce
@@ -75,6 +77,7 @@ class Scheduler:
         self._changed = threading.Condition(self._lock)
         self._jobs = JobTable()
         self._journal = Journal(store)
+        self._measuring = Measuring(self._jobs, self._keep_results, aside=store.aside)
         self.running = RunningTasks(
             self._journal,
             resources,
@@ -151,6 +154,7 @@ class Scheduler:
             for job in found if self._runs else ():
                 announce(signals.job_added, job)
             self._wake()
+            self._measuring.catch_up(found)
             return [job.id for job in found]
 
     def _take_up(self, job: Job) -> None:
@@ -170,6 +174,7 @@ class Scheduler:
             self._stopping = True
             runners = self.running.runners()
             self._changed.notify_all()
+        self._measuring.stop()
         for runner in runners:
             if keep_tasks:
                 runner.detach()
@@ -317,7 +322,7 @@ class Scheduler:
                 raise JobNotRunning(f"The job is not running: it is {job.status}.")
             for runner in runners:
                 if not runner.task.resumable:
-                    raise JobRefused(f"{runner.task.name} cannot be paused, only aborted.")
+                    raise JobRefused(f"{runner.task.activity} cannot be paused, only aborted.")
             for runner in runners:
                 runner.task.pausing = True
             self._journal.save(job)  # a later server must know why the program ended
@@ -365,6 +370,18 @@ class Scheduler:
                     "cancel, and put it into the present notes."
                 )
             self._set_attribute(job_id, "notes", notes)
+
+    def _keep_results(self, job: Job, results: Results) -> None:
+        """Take what a job was measured to have come to, unless it is gone or runs again."""
+        with self._lock:
+            if self._stopping or job not in self._jobs or job.status.is_active:
+                return
+            is_new = results != job.measured
+            if is_new:
+                job.measured = results
+                self._journal.save(job)
+        if is_new:
+            announce(signals.job_measured, job)
 
     def _set_attribute(self, job_id: str, attribute: str, value: str) -> str:
         with self._lock:

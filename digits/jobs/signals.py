@@ -28,7 +28,7 @@ class Update(StrEnum):
     # Of jobs.
     ADDED = "added"
     DELETED = "deleted"
-    ATTRIBUTE = "attribute"  # the name or the notes
+    ATTRIBUTE = "attribute"  # the name, the notes or the group
     # Results of tasks.
     LOG = "log"  # a long log of an ended task has been read
     COUNT = "count"  # how many of how many pictures
@@ -44,6 +44,7 @@ job_added = Signal("a job was added")
 job_deleted = Signal("a job and its folder are gone")
 job_status_changed = Signal("a job's status changed")
 job_attribute_changed = Signal("a job's name or notes changed; attribute=its name")
+job_measured = Signal("a job's results are known, or other ones")
 
 # sender: Task
 task_status_changed = Signal("a task's status changed")

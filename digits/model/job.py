@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,11 +23,13 @@ from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
 from digits.jobs.settings import JobSettings
-from digits.jobs.task import Task
+from digits.jobs.status import Status
+from digits.jobs.task import Aside, Task
 from digits.model.download.archives import Member
 from digits.model.network.errors import NetworkError
 from digits.model.network.names import as_trained
-from digits.model.network.text import network_to_text, parse_network
+from digits.model.network.text import STANDARD_NETWORKS, network_to_text, parse_network
+from digits.model.results import ModelResults
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
@@ -40,6 +44,10 @@ PRETRAINED_FILE = "pretrained.caffemodel"
 # another training begins with it.
 LAST_SNAPSHOT = "-1"
 FIRST_WEIGHTS = -1
+# A network's own name stands at its head, before any layer.
+NAME_WITHIN = 4096
+LONGEST_NETWORK_NAME = 100
+_NETWORK_NAME = re.compile(r"""\A\ufeff?(?:\s|#[^\n]*\n)*name\s*:\s*["']([^"'\n]*)["']""")
 
 
 class ModelJob(Job):
@@ -48,12 +56,15 @@ class ModelJob(Job):
     category = "model"
     settings_type = ModelSettings
     settings: ModelSettings
+    results_type = ModelResults
     task_types = (TrainTask,)
 
     def __init__(self, job_dir: Path, name: str, settings: JobSettings) -> None:
         super().__init__(job_dir, name, settings)
         # None when the dataset's folder is gone.
         self.dataset: DatasetJob | None = None
+        # What its network calls itself, once its file was asked.
+        self._network: str | None = None
 
     @property
     def train_task(self) -> TrainTask:
@@ -195,6 +206,32 @@ class ModelJob(Job):
             **task.pace(),
         }
 
+    def measure(self, aside: Aside) -> ModelResults:
+        self.read_logs()
+        size, network = self.measure_size(aside), aside(named_network, self.dir / ORIGINAL_FILE)
+        return replace(self.train_task.results(), size_bytes=size, network=network)
+
+    def current_results(self) -> ModelResults:
+        if self.status is Status.RUNNING:
+            return self.train_task.results()
+        return self.measured if isinstance(self.measured, ModelResults) else ModelResults()
+
+    @property
+    def network_name(self) -> str:
+        """What its network is called: by the form, or by its own text; empty: by nobody."""
+        standard = STANDARD_NETWORKS.get(self.settings.standard_networks)
+        if self.settings.method == "standard" and standard is not None:
+            return standard.title
+        if isinstance(self.measured, ModelResults):
+            return self.measured.network
+        if self._network is None:  # it has not ended yet: there are few of these
+            self._network = named_network(self.dir / ORIGINAL_FILE)
+        return self._network
+
+    def searched_text(self) -> str:
+        dataset = self.dataset.name if self.dataset else ""
+        return f"{super().searched_text()} {self.network_name} {dataset}"
+
     def table_facts(self) -> dict[str, Any]:
         return {
             "dataset_id": self.dataset_id,
@@ -223,6 +260,17 @@ def needed_dataset(job: ModelJob) -> DatasetJob:
     if job.dataset is None:
         raise TaskFailed(f"The dataset {job.dataset_id} of this model is gone.")
     return job.dataset
+
+
+def named_network(path: Path) -> str:
+    """What the network in a file calls itself; empty where it does not, or cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            beginning = file.read(NAME_WITHIN)
+    except OSError:
+        return ""
+    found = _NETWORK_NAME.search(beginning)
+    return found[1][:LONGEST_NETWORK_NAME].strip() if found else ""
 
 
 def _no_snapshot(message: str) -> FormError:

@@ -70,7 +70,7 @@ def test_search_filter_order_and_page_stand_in_the_address_and_go_back(
     expect(names(page)).to_have_text(["tulip 145", "tulip 146", "tulip 147"])
     page.get_by_label("Status", exact=True).select_option("Error")
     expect(names(page)).to_have_text([FAILED])
-    expect(page.get_by_text("None of the models match")).to_be_visible()
+    expect(page.get_by_text("No matching models")).to_be_visible()
     address = page.url
     assert "search=tulip" in address
     assert "status=Error" in address
@@ -95,9 +95,9 @@ def test_all_ticked_jobs_are_deleted_and_those_in_use_are_named(
     # Five models need the first one, none the others.
     page.goto(f"{server.url}/?search=tulip&datasets_sort=name")
     for number in (145, 146, 147):
-        page.get_by_label(f"Tick tulip {number}", exact=True).check()
-    bar = page.get_by_role("region", name="Ticked jobs")
-    expect(bar).to_contain_text("3 ticked")
+        page.get_by_label(f"Select tulip {number}", exact=True).check()
+    bar = page.get_by_role("region", name="Selected jobs")
+    expect(bar).to_contain_text("3 selected")
     expect(bar.get_by_role("button", name="Compare")).to_be_disabled()
     bar.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete 3 jobs?")
@@ -106,28 +106,29 @@ def test_all_ticked_jobs_are_deleted_and_those_in_use_are_named(
     expect(page.get_by_role("alert").filter(has_text="tulip 145 is kept")).to_contain_text(
         "alexnet on flowers 149"
     )
-    expect(page.get_by_label("Tick tulip 146", exact=True)).to_have_count(0)
-    expect(page.get_by_label("Tick tulip 147", exact=True)).to_have_count(0)
-    expect(page.get_by_label("Tick tulip 145", exact=True)).not_to_be_checked()
+    expect(page.get_by_label("Select tulip 146", exact=True)).to_have_count(0)
+    expect(page.get_by_label("Select tulip 147", exact=True)).to_have_count(0)
+    expect(page.get_by_label("Select tulip 145", exact=True)).not_to_be_checked()
     expect(bar).to_be_hidden()
 
 
 def test_ticks_stay_when_the_page_is_brought_up_to_date(server: ServerProcess, page: Page) -> None:
     page.goto(f"{server.url}/?search=rose&models_sort=name")
-    everything = page.get_by_label("Tick all models of this page")
+    everything = page.get_by_label("Select all models on this page")
     everything.check()
-    bar = page.get_by_role("region", name="Ticked jobs")
-    expect(bar).to_contain_text("12 ticked")
+    # Twelve are called so, the dataset of three others is.
+    bar = page.get_by_role("region", name="Selected jobs")
+    expect(bar).to_contain_text("15 selected")
     renamed = rows(page, "Models").first.get_attribute("data-job")
     answer = page.request.put(
         f"{server.url}/jobs/{renamed}", form={"job_name": "alexnet on a rose"}
     )
     assert answer.ok
     expect(names(page, "Models").first).to_have_text("alexnet on a rose")
-    expect(bar).to_contain_text("12 ticked")
+    expect(bar).to_contain_text("15 selected")
     rows(page, "Models").last.get_by_role("checkbox").uncheck()
     expect(everything).to_have_js_property("indeterminate", True)
-    expect(bar).to_contain_text("11 ticked")
+    expect(bar).to_contain_text("14 selected")
     expect(bar.get_by_role("button", name="Compare")).to_be_enabled()
     bar.get_by_role("button", name="Clear").click()
     expect(bar).to_be_hidden()
@@ -145,7 +146,7 @@ def test_everything_works_without_scripts(server: ServerProcess, page: Page) -> 
         "link", name="Name"
     ).click()
     expect(names(plain).first).to_have_text("lily 121")
-    plain.get_by_label("Tick lily 121", exact=True).check()
+    plain.get_by_label("Select lily 121", exact=True).check()
     plain.get_by_role("button", name="Delete", exact=True).click()
     expect(plain.get_by_role("heading", level=1)).to_have_text("Delete 1 job?")
     plain.get_by_role("button", name="Delete").click()

@@ -145,7 +145,7 @@ def test_a_log_follows_the_training_until_the_reader_looks_elsewhere(
     server: ServerProcess, page: Page, training: str
 ) -> None:
     page.goto(f"{server.url}/models/{training}")
-    page.get_by_role("link", name="Log of Train Caffe Model").click()
+    page.get_by_role("link", name="Log of Training").click()
     lines = page.get_by_role("log")
     follow = page.get_by_role("switch", name="Follow")
     expect(follow).to_be_checked()

@@ -42,7 +42,7 @@ def test_from_the_empty_home_page_to_a_model_that_is_taken_away(
     page.get_by_role("button", name="Make the sample dataset").click()
     first = page.get_by_role("listitem").filter(has_text="Make a dataset")
     expect(first).to_contain_text(DATASET)
-    expect(first.get_by_role("link", name="To the dataset")).to_be_visible()
+    expect(first.get_by_role("link", name="Open the dataset")).to_be_visible()
     page.get_by_role("link", name="Train LeNet on it").click()
     expect(page.get_by_label("Model name", exact=True)).to_have_value(MODEL)
     expect(page.get_by_role("radio", name="LeNet", exact=True)).to_be_checked()

@@ -35,6 +35,7 @@ from digits.jobs.signals import Update
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
+from digits.model.results import ModelResults, results_of
 from digits.model.settings import ModelSettings
 from digits.model.training import charts, snapshots
 from digits.model.training.digest import TrainingDigest
@@ -96,6 +97,10 @@ class TrainTask(Task):
     @property
     def name(self) -> str:
         return "Train Caffe Model"
+
+    @property
+    def title(self) -> str:
+        return "Training"
 
     @property
     def log_name(self) -> str:
@@ -196,6 +201,8 @@ class TrainTask(Task):
         with self._curves_lock:
             self._told = TrainingDigest()
             self._newest_snapshot: int | None = None
+            # What lists show, and how long the curves were of which it was measured.
+            self._results: tuple[tuple[int, int], ModelResults] | None = None
 
     @property
     def curves(self) -> History:
@@ -208,7 +215,7 @@ class TrainTask(Task):
 
     def take_digest(self, digest: Any) -> None:
         with self._curves_lock:
-            self._told = digest
+            self._told, self._results = digest, None
             self._update_progress()
 
     def process_line(self, line: str) -> None:
@@ -368,6 +375,17 @@ class TrainTask(Task):
             return None
         with self._curves_lock:
             return outcome_of(self.curves, plan)
+
+    def results(self) -> ModelResults:
+        """What lists show of it; measured again when the log has said more."""
+        plan = self.plan
+        if plan is None:
+            return ModelResults()
+        with self._curves_lock:
+            length = (len(self.curves.val.iterations), self.curves.iteration)
+            if self._results is None or self._results[0] != length:
+                self._results = (length, results_of(self.curves, plan))
+            return self._results[1]
 
     def last_outputs(self) -> dict[str, dict[str, float | None]]:
         """The newest value of each output by phase."""

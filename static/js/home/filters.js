@@ -51,4 +51,7 @@ function showFilters() {
       /** @type {HTMLInputElement} */ (field).value = values.get(name) ?? "";
     }
   }
+  for (const box of all('form[data-filters] [name="mine"]')) {
+    /** @type {HTMLInputElement} */ (box).checked = values.has("mine");
+  }
 }

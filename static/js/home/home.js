@@ -2,6 +2,7 @@
 
 import { afterQuiet, all } from "../web/dom.js";
 import { filterInPlace } from "./filters.js";
+import { foldGroups } from "./groups.js";
 import { handleTicks } from "./ticks.js";
 import { handleJobActions } from "../job/actions.js";
 import { showMachine } from "./machine.js";
@@ -20,13 +21,15 @@ let active = new Set();
 
 handleJobActions();
 handleTicks();
+foldGroups();
+document.addEventListener("digits:refreshed", foldGroups);
 filterInPlace();
 offerNotifications();
 offerSample();
 takeNote();
 offerUndoOfLastPage();
 document.addEventListener("digits:refreshed", takeNote);
-listen("/home", { caughtUp: refresh, jobUpdate, more: { machine: showMachine } });
+listen("/home", { caughtUp: refresh, jobUpdate, more: { machine: showMachine, results: showResults } });
 
 /** @param {import("../web/sockets.js").JobUpdate} update */
 function jobUpdate(update) {
@@ -37,11 +40,26 @@ function jobUpdate(update) {
   }
   if (update.update === "status") {
     for (const row of rows) {
-      showStatus(row.querySelector("[data-status-badge]"), update.status, update.css);
+      showStatus(row.querySelector("[data-status-badge]"), update.word, update.css);
     }
-    notifyOfEnd({ id: update.job_id, ...update, status: update.status, name: update.name }, pageOf(update.job_id));
+    notifyOfEnd({ id: update.job_id, ...update, status: update.word, name: update.name }, pageOf(update.job_id));
   }
   refreshSoon(); // a status, a name, or a job more or less: the lists are others now
+}
+
+/** @typedef {{job_id: string, words: Record<string, string>, folded: Record<string, string>, curve: string}} Results */
+
+/** @param {Results} results what has come of a job since the page was fetched: words by column, a curve */
+function showResults({ job_id, words, folded, curve }) {
+  for (const row of all(`.job-row[data-job="${CSS.escape(job_id)}"]`)) {
+    for (const place of all("[data-result]", row)) place.textContent = words[place.dataset.result ?? ""] ?? "";
+    for (const [key, text] of Object.entries(folded)) {
+      const place = row.querySelector(`[data-folded="${key}"]`);
+      if (place) place.textContent = text;
+      else if (text) refreshSoon(); // its first: the server's markup has a place for it
+    }
+    row.querySelector("[data-result-curve]")?.setAttribute("points", curve);
+  }
 }
 
 /** The number of running jobs in the tab's title; ends that were missed while the connection was lost. */

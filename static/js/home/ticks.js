@@ -1,7 +1,8 @@
-/** Ticked jobs of the home page: delete them all, compare models. */
+/** Selected jobs of the home page: delete, group, compare. */
 
 import { all, need } from "../web/dom.js";
 import { confirm } from "../web/dialogs.js";
+import { putIntoGroup, takeOutOfGroup } from "./groups.js";
 import { send } from "../web/http.js";
 import { binNow, offerUndo } from "../job/undo.js";
 import { refresh } from "../web/refresh.js";
@@ -13,14 +14,15 @@ export function handleTicks() {
   if (!(form instanceof HTMLFormElement)) return;
   form.addEventListener("change", (event) => {
     const box = /** @type {HTMLInputElement} */ (event.target);
-    if ("tickAll" in box.dataset) {
-      for (const other of boxes(box.closest("table") ?? form)) other.checked = box.checked;
+    if ("tickAll" in box.dataset || "tickGroup" in box.dataset) {
+      for (const other of boxes(rowsOf(box) ?? form)) other.checked = box.checked;
     }
     showTicked(form);
   });
   form.addEventListener("reset", () => setTimeout(() => showTicked(form)));
   document.addEventListener("digits:refreshed", () => showTicked(form));
   window.addEventListener("pageshow", () => showTicked(form));
+  handleGroups(form);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = /** @type {HTMLButtonElement} */ (event.submitter);
@@ -28,6 +30,30 @@ export function handleTicks() {
     if (button && "compare" in button.dataset) compare(form, button.formAction);
   });
   showTicked(form);
+}
+
+/** @param {HTMLFormElement} form */
+function handleGroups(form) {
+  /** @type {[string, (url: string, boxes: HTMLInputElement[]) => Promise<void>][]} */
+  const buttons = [
+    ["groupTicked", putIntoGroup],
+    ["ungroupTicked", takeOutOfGroup],
+  ];
+  form.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    for (const [key, change] of buttons) {
+      const url = button?.dataset[key];
+      if (url) withErrorsShown(() => change(url, boxes(form, ":checked")));
+    }
+  });
+}
+
+/**
+ * What a box stands at the head of: a group, or the whole list.
+ * @param {HTMLInputElement} box
+ */
+function rowsOf(box) {
+  return box.closest("tickGroup" in box.dataset ? "tbody" : "table");
 }
 
 /**
@@ -44,12 +70,16 @@ function boxes(root, more = "") {
 function showTicked(form) {
   const ticked = boxes(form, ":checked");
   const models = ticked.filter((box) => box.dataset.category === "model");
-  need("[data-ticked-count]", form).textContent = `${ticked.length} ticked`;
+  need("[data-ticked-count]", form).textContent = `${ticked.length} selected`;
   const button = /** @type {HTMLButtonElement} */ (need("[data-compare]", form));
   button.disabled = models.length < 2;
-  button.title = models.length < 2 ? "Tick two models or more" : "";
-  for (const all_ of /** @type {HTMLInputElement[]} */ (all("[data-tick-all]", form))) {
-    const rows = boxes(all_.closest("table") ?? form);
+  button.title = models.length < 2 ? "Select two models or more" : "";
+  for (const button of all("[data-group-ticked]", form)) button.hidden = false;
+  for (const button of all("[data-ungroup-ticked]", form)) {
+    button.hidden = !ticked.some((box) => box.dataset.group);
+  }
+  for (const all_ of /** @type {HTMLInputElement[]} */ (all("[data-tick-all], [data-tick-group]", form))) {
+    const rows = boxes(rowsOf(all_) ?? form);
     const count = rows.filter((box) => box.checked).length;
     all_.hidden = false;
     all_.checked = count > 0 && count === rows.length;

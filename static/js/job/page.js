@@ -52,7 +52,7 @@ function jobUpdate(update) {
   if (update.update === "status") {
     outdate();
     for (const badge of all("[data-job-badge] [data-status-badge]")) {
-      showStatus(badge, update.status, update.css);
+      showStatus(badge, update.word, update.css);
     }
     jobStatus(update.status);
     putHistory(document.querySelector("[data-job-history]"), update.html);
@@ -67,7 +67,7 @@ function taskUpdate(update) {
   const task = document.querySelector(`[data-task="${CSS.escape(update.task)}"]`);
   if (update.update === "status") {
     outdate();
-    showStatus(task?.querySelector("[data-status-badge]"), update.status, update.css);
+    showStatus(task?.querySelector("[data-status-badge]"), update.word, update.css);
     putHistory(task?.querySelector("[data-task-history]"), update.html);
     refreshSoon();
   } else if (update.update === "progress") {

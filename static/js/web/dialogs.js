@@ -29,6 +29,57 @@ export function confirm({ title, text, yes, explain }) {
 }
 
 /**
+ * Ask for a line of text; null when the question was cancelled.
+ * @param {object} question
+ * @param {string} question.title
+ * @param {string} question.label
+ * @param {string} question.value what stands there at first
+ * @param {string[]} question.choices what is offered while one types
+ * @param {number} question.longest in characters
+ * @param {string} question.yes
+ * @returns {Promise<string | null>}
+ */
+export function askForText({ title, label, value, choices, longest, yes }) {
+  const options = element("datalist", { id: "dialog-choices" });
+  for (const choice of choices) options.append(element("option", { value: choice }));
+  const field = /** @type {HTMLInputElement} */ (
+    element("input", {
+      class: "form-control",
+      value,
+      required: "",
+      maxlength: String(longest),
+      list: options.id,
+      autocomplete: "off",
+    })
+  );
+  const dialog = openDialog(
+    title,
+    element("label", { class: "dialog-field" }, label, field, options),
+    element("button", { class: "btn btn-sm btn-outline-secondary", value: "no", formnovalidate: "" }, "Cancel"),
+    element("button", { class: "btn btn-sm btn-primary", value: "yes" }, yes),
+  );
+  dialog.querySelector("form")?.addEventListener("keydown", (event) => answerOnEnter(event, dialog));
+  field.select();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      const text = field.value.trim();
+      resolve(dialog.returnValue === "yes" && text ? text : null);
+    });
+  });
+}
+
+/**
+ * Enter in the field answers yes: by itself it would press the first button, which cancels.
+ * @param {KeyboardEvent} event
+ * @param {HTMLDialogElement} dialog
+ */
+function answerOnEnter(event, dialog) {
+  if (event.key !== "Enter" || !(event.target instanceof HTMLInputElement)) return;
+  event.preventDefault();
+  /** @type {HTMLButtonElement | null} */ (dialog.querySelector('button[value="yes"]'))?.click();
+}
+
+/**
  * Show something in a wide dialog.
  * @param {string} title
  * @param {Node} content

@@ -148,6 +148,12 @@ class ImageClassificationDatasetJob(DatasetJob):
                 return task.written
         return 0
 
+    def count_records(self) -> int | None:
+        return sum(self.picture_count(split) for split in self.splits()) or None
+
+    def count_categories(self) -> int | None:
+        return len(self.labels()) or None
+
     def facts(self) -> dict[str, Any]:
         """Sizes, labels and what each task has found."""
         return {
