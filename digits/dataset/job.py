@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from digits.base.aside import Aside
 from digits.dataset.results import DatasetResults
 from digits.jobs.job import Job
-from digits.jobs.task import Aside
 
 
 class DatasetJob(Job):
@@ -16,7 +16,7 @@ class DatasetJob(Job):
     results_type = DatasetResults
 
     def measure(self, aside: Aside) -> DatasetResults:
-        self.read_logs()
+        self.read_logs(whole=True)
         records, categories = self.count_records(), self.count_categories()
         size = self.measure_size(aside)
         return DatasetResults(size_bytes=size, records=records, categories=categories)

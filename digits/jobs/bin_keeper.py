@@ -10,12 +10,12 @@ import logging
 import threading
 from collections.abc import Callable
 
+from digits.base.aside import Aside, here
 from digits.errors import BinUnusable, NotInBin
 from digits.jobs.bin import GOING, Bin, folders_in
 from digits.jobs.bin_entry import DAY_S, BinEntry, to_milliseconds
 from digits.jobs.contents import count_contents
 from digits.jobs.removal import erase
-from digits.jobs.task import Aside, here
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
+from digits.base.aside import Aside
 from digits.base.atomic import SyncCall, write_text
 from digits.errors import FormError, JobUnreadable
 from digits.jobs.contents import count_contents
@@ -21,7 +22,7 @@ from digits.jobs.record import Minimum, quoted, require, require_id, require_sho
 from digits.jobs.results import Results
 from digits.jobs.settings import JobSettings
 from digits.jobs.status import ALLOWED_STEPS, PAUSED, Status, StatusHistory
-from digits.jobs.task import Aside, Task
+from digits.jobs.task import Task
 
 LONGEST_NOTES = 20_000  # characters
 # Of a folder that takes longer to count no size is told.

@@ -13,20 +13,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
+from digits.base.aside import Aside, here
 from digits.jobs import log_digest
 from digits.jobs.log_digest import Digest
 
 log = logging.getLogger(__name__)
-
-# Runs a function with its arguments, where it does not hold up others.
-Aside = Callable[..., Any]
-
-
-def here(work: Callable[..., Any], *arguments: Any) -> Any:
-    """At once, where nobody waits."""
-    return work(*arguments)
 
 
 class LongRead:

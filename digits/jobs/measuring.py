@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
+from digits.base.aside import Aside
 from digits.errors import JobNotFound
 from digits.jobs import signals
 from digits.jobs.job import Job
 from digits.jobs.results import Results
 from digits.jobs.signals import Update
 from digits.jobs.table import JobTable
-from digits.jobs.task import Aside, Task
+from digits.jobs.task import Task
 
 log = logging.getLogger(__name__)
 

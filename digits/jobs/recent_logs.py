@@ -10,7 +10,8 @@ import threading
 import weakref
 from collections import OrderedDict
 
-from digits.jobs.long_logs import Aside, LongLogs, here
+from digits.base.aside import Aside, here
+from digits.jobs.long_logs import LongLogs
 from digits.jobs.task import Task
 
 MOST_LOGS_REMEMBERED = 200

@@ -19,6 +19,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from digits.base.aside import Aside, here
 from digits.base.atomic import SyncCall
 from digits.base.known_folder import KnownFolder
 from digits.errors import JobRefused, JobUnreadable, StorageError
@@ -28,7 +29,7 @@ from digits.jobs.bin_entry import BinEntry
 from digits.jobs.bin_keeper import make_room
 from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
-from digits.jobs.long_logs import Aside, LongLogs, here
+from digits.jobs.long_logs import LongLogs
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import printable, quoted, read_record, require
 from digits.jobs.removal import erase

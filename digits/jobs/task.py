@@ -18,11 +18,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
+from digits.base.aside import Aside, here
 from digits.jobs import log_digest, signals
 from digits.jobs.launcher import LaunchedProcess
 from digits.jobs.log_digest import Digest
 from digits.jobs.log_follower import LogFollower, last_lines, mark_attempt
-from digits.jobs.long_logs import Aside, LongLogs, LongRead, here
+from digits.jobs.long_logs import LongLogs, LongRead
 from digits.jobs.process import describe_exit, what_to_try
 from digits.jobs.record import Minimum, require, require_arguments, require_id
 from digits.jobs.resources import Need

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from digits.base.aside import Aside
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter
@@ -24,7 +25,7 @@ from digits.inference import NetSource
 from digits.jobs.job import Job
 from digits.jobs.settings import JobSettings
 from digits.jobs.status import Status
-from digits.jobs.task import Aside, Task
+from digits.jobs.task import Task
 from digits.model.download.archives import Member
 from digits.model.network.errors import NetworkError
 from digits.model.network.names import as_trained
@@ -207,7 +208,7 @@ class ModelJob(Job):
         }
 
     def measure(self, aside: Aside) -> ModelResults:
-        self.read_logs()
+        self.read_logs(whole=True)
         size, network = self.measure_size(aside), aside(named_network, self.dir / ORIGINAL_FILE)
         return replace(self.train_task.results(), size_bytes=size, network=network)
 

@@ -183,4 +183,3 @@ def test_with_logins_one_may_look_at_ones_own_jobs_alone(tmp_path: Path, page: P
         expect(page.locator(".job-row")).to_have_count(8)
     finally:
         running.stop()
-

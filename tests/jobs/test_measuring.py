@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from digits.base.aside import Aside
 from digits.jobs import signals
 from digits.jobs.job import Job
 from digits.jobs.launcher import LocalLauncher
@@ -16,7 +17,6 @@ from digits.jobs.results import Results
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.jobs.store import JOB_FILE, JobStore
-from digits.jobs.task import Aside
 from tests.conftest import wait_for_status, wait_until
 from tests.program_jobs import ProgramJob, program
 
