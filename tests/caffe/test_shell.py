@@ -57,6 +57,12 @@ def test_modules_and_code_run_as_python_runs_them(folder: Path) -> None:
     assert output(*MAIN, "run", "-c", "import caffe; print(caffe.TRAIN)") == "0\n"
 
 
+def test_what_pycaffe_brings_along_is_there_for_scripts() -> None:
+    """What used to happen: four of the ten files of Caffe's own tests ended at `import six`."""
+    code = "import caffe, h5py, matplotlib, numpy, PIL, six, google.protobuf; print(six.PY3)"
+    assert output(*MAIN, "run", "-c", code) == "True\n"
+
+
 def test_what_a_script_starts_finds_ours_as_well(folder: Path) -> None:
     (folder / "workers.py").write_text(
         UNBUILT + "import multiprocessing, subprocess\n"

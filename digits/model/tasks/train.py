@@ -345,8 +345,12 @@ class TrainTask(Task):
         signals.announce(signals.task_updated, self, update=Update.SNAPSHOTS, data=data)
 
     def pace(self) -> dict[str, Any]:
-        """How far and how fast it is; what is not known is None."""
-        plan, pace = self.plan, self.curves.iterations_per_s()
+        """How far and how fast it is; what is not known is None, such as the pace of an ended one.
+
+        So a model and its copy are told alike, as scripts expect.
+        """
+        plan = self.plan
+        pace = self.curves.iterations_per_s() if self.status is Status.RUNNING else None
         images = pace * plan.train_batch_size if pace and plan else None
         return {
             "iteration": self.curves.iteration,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.training_files import make_files, mean_pixel
 from digits.model.images.classification.views import offer_choices
-from tests.model.requests import ROUTE, TINY, create, errors
+from tests.model.requests import ROUTE, TINY, create, errors, token
 
 TRY_OUT = "/models/images/classification"
 
@@ -351,3 +352,14 @@ def test_a_row_of_the_table_has_the_outputs_of_a_model(
     table = client.get("/completed_jobs.json").json
     assert table is not None
     assert {"loss (train) last", "accuracy (val) max"} <= set(table["model_output_fields"])
+
+
+def test_the_page_of_a_refused_form_names_its_fields_where_scripts_look(
+    client: FlaskClient,
+) -> None:
+    """DIGITS' own tests look for div.alert-danger, and for model_name in it."""
+    page = client.post(ROUTE.removesuffix(".json"), data={"csrf_token": token(client)})
+    assert page.status_code == 400
+    found = re.search(r'<div class="[^"]*\balert-danger\b.*?</div>', page.text, re.DOTALL)
+    assert found
+    assert "model_name" in found[0]
