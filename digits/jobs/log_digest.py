@@ -97,6 +97,25 @@ def make_digest(log_path: Path, kind: type[D]) -> D:
     return digest
 
 
+def digest_up_to(log_path: Path, kind: type[D], most: int) -> D:
+    """What the first `most` bytes of a log say, which end with a newline; nothing is kept."""
+    digest = kind()
+    take_lines(digest, LogFollower(log_path, pause=_go_on).raw_lines(most), log_path)
+    return digest
+
+
+def last_newline(log_path: Path) -> int:
+    """The byte after the last newline of a log that grows; 0 when there is none near its end."""
+    try:
+        with log_path.open("rb") as file:
+            begin = max(0, file.seek(0, 2) - END_BYTES)
+            file.seek(begin)
+            place = file.read().rfind(b"\n")
+    except OSError:
+        return 0
+    return begin + place + 1 if place >= 0 else 0
+
+
 def keep_digest(log_path: Path, digest: Digest, read_to: int) -> None:
     """Keep what a long log says that was read up to byte `read_to`, if that is its end."""
     identity = _identity(log_path)

@@ -50,31 +50,42 @@ class LongLogs:
         self._aside = aside
         self._turn = threading.Lock()  # held by the thread whose program runs
 
-    def read(self, log_path: Path, kind: type[Digest], then: Callable[[], None]) -> LongRead:
-        """Begin to read a log; `then` is called when that is over, after all that wait for it."""
+    def read(
+        self,
+        log_path: Path,
+        kind: type[Digest],
+        then: Callable[[], None] = lambda: None,
+        most: int | None = None,
+    ) -> LongRead:
+        """Begin to read a log, or its first `most` bytes.
+
+        `then` is called when that is over, after all that wait for it have been told.
+        """
         reading = LongRead()
-        threading.Thread(
-            target=self._read, args=(log_path, kind, reading, then), name=f"reads {log_path}",
-            daemon=True,
-        ).start()  # fmt: skip
+
+        def read() -> None:
+            self._read(reading, log_path, kind, most)
+            then()
+
+        threading.Thread(target=read, name=f"reads {log_path}", daemon=True).start()
         return reading
 
     def _read(
-        self, log_path: Path, kind: type[Digest], reading: LongRead, then: Callable[[], None]
+        self, reading: LongRead, log_path: Path, kind: type[Digest], most: int | None
     ) -> None:
         digest = None
         try:
             with self._turn:
-                digest = self._digest(log_path, kind)
+                digest = self._digest(log_path, kind, most)
         except OSError as error:
             log.warning("%s: the program that reads it cannot be started: %s", log_path, error)
         finally:
             reading.end(digest)
-        then()
 
-    def _digest(self, log_path: Path, kind: type[Digest]) -> Digest | None:
+    def _digest(self, log_path: Path, kind: type[Digest], most: int | None) -> Digest | None:
         name = log_digest.kind_name(kind)
         command = [sys.executable, "-m", "digits.jobs.read_long_log", name, str(log_path)]
+        command += [] if most is None else [str(most)]
         done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True)
         if done.returncode == 0:
             return cast(Digest, self._aside(kind.from_bytes, done.stdout))

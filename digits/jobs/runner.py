@@ -19,6 +19,7 @@ from digits.errors import DigitsError
 from digits.jobs import disk
 from digits.jobs.launcher import LaunchedProcess, Launcher
 from digits.jobs.log_follower import LogFollower
+from digits.jobs.long_logs import LongLogs
 from digits.jobs.status import Status
 from digits.jobs.task import Task
 
@@ -147,7 +148,7 @@ class TaskRunner:
             # Without an ending the next server finds no process, and starts the task.
             return None if self._stop_with is None else Ending(self._stop_with)
         self.task.process = self._process
-        follower = self.task.begin_run()
+        follower = self._read_ahead(self.task.begin_run())
         self._follow(self._process, follower)
         if self._detached and self._stop_with is None:
             self._process.leave()
@@ -159,6 +160,16 @@ class TaskRunner:
             self._process.terminate(self.grace_s, first=self._first_signal())
         self._read_rest(follower)
         return self._judge(status)
+
+    def _read_ahead(self, follower: LogFollower) -> LogFollower:
+        """Have what a long log has said so far read by another program; follow from there."""
+        reading = self.task.read_ahead(LongLogs(), follower)
+        if reading is None:
+            return follower
+        while not reading.wait(FOLLOW_INTERVAL_S):
+            if self._stop_with is not None or self._detached:
+                break
+        return self.task.go_on_after(reading) or follower
 
     def _start_process(self) -> LaunchedProcess | None:
         """Start the task's command; None when it is to stop before that."""

@@ -233,7 +233,9 @@ class Task(ABC):
     ) -> LongRead | None:
         """Answers the reading that is not over after `wait_s`, if there is one."""
         with self._reading:
-            if self._log_is_read or self.status is Status.RUNNING:
+            if self.status is Status.RUNNING:
+                return None  # its runner reads
+            if self._log_is_read:
                 self._long_read = None
             elif self._long_read is None:
                 self.reset()
@@ -279,6 +281,29 @@ class Task(ABC):
             else:
                 self._take_long_read(reading)
         signals.announce(signals.task_updated, self, update=Update.LOG, data=None)
+
+    def read_ahead(self, long_logs: LongLogs, follower: LogFollower) -> LongRead | None:
+        """Begin to read the long log of a run that goes on; None when it is short.
+
+        Until `go_on_after` is told what was read, what its end tells is shown.
+        """
+        kind, most = self.digest_kind, log_digest.last_newline(self.log_path)
+        if kind is None or most < log_digest.SHORTEST_BYTES:
+            return None
+        self.take_digest(log_digest.digest_of_end(self.log_path, kind))
+        self._long_read = long_logs.read(self.log_path, kind, most=most)
+        follower.position = most
+        return self._long_read
+
+    def go_on_after(self, reading: LongRead) -> LogFollower | None:
+        """Take what was read ahead; the follower of all of the log when that has failed."""
+        self._long_read = None
+        if reading.digest is None:
+            self.reset()
+            return LogFollower(self.log_path)
+        self.take_digest(reading.digest)
+        signals.announce(signals.task_updated, self, update=Update.LOG, data=None)
+        return None
 
     def _settle(self) -> None:
         """Take the log as read."""

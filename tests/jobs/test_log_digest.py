@@ -175,8 +175,8 @@ class HeldLogs(LongLogs):
         self.go_on = threading.Event()
         self.readings: list[LongRead] = []
 
-    def read(self, *arguments: Any) -> LongRead:
-        self.readings.append(super().read(*arguments))
+    def read(self, *arguments: Any, **options: Any) -> LongRead:
+        self.readings.append(super().read(*arguments, **options))
         return self.readings[-1]
 
     def _digest(self, *arguments: Any) -> Any:
@@ -210,6 +210,41 @@ def test_what_the_end_of_a_long_log_says_is_shown_while_it_is_read(
     logs.read(looked_at)
     assert len(long_logs.readings) == 1
     assert quick_digest(log_path, ProgramDigest)
+
+
+def test_the_long_log_of_a_run_that_goes_on_is_read_beside_its_runner(log_path: Path) -> None:
+    runs = ended(log_path)
+    runs.history = StatusHistory([StatusChange(Status.RUNNING, 1.0)])
+    with log_path.open("a") as file:
+        file.write(f"{STAMP}[INFO] Progress: 500")
+    follower = runs.begin_run()
+    long_logs = HeldLogs()
+    reading = runs.read_ahead(long_logs, follower)
+    assert reading
+    RecentLogs(long_logs=long_logs).read(runs)
+    assert runs.log_is_being_read
+    assert (runs.done_count, runs.skipped_count) == (50_000, 0)
+    long_logs.go_on.set()
+    assert reading.wait(60)
+    assert runs.go_on_after(reading) is None
+    with log_path.open("a") as file:
+        file.write("01/60000 pictures\n")
+    runs.take_lines(follower.new_lines())
+    assert not runs.log_is_being_read
+    assert (runs.done_count, runs.skipped_count) == (50_001, SKIPPED)
+
+
+def test_a_run_whose_log_cannot_be_read_ahead_is_followed_from_its_start(log_path: Path) -> None:
+    runs = ended(log_path)
+    long_logs = HeldLogs()
+    reading = runs.read_ahead(long_logs, runs.begin_run())
+    other = runs.go_on_after(LongRead())
+    assert other
+    assert other.position == 0
+    assert runs.done_count == 0
+    long_logs.go_on.set()
+    assert reading
+    assert reading.wait(60)
 
 
 def test_who_needs_all_of_a_log_waits_for_it(

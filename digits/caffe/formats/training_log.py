@@ -14,10 +14,10 @@ events is not the engine's business.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Events -------------------------------------------------------------------------------------------
 # The first field of each, `time_s`, counts from the start of the log's (unknown) year.
@@ -183,6 +183,23 @@ class LogParser:
         # next number.
         self._last_phase = self._last_name = b""
         self._last_number = self._last_place = 0
+
+    def state(self) -> list[Any]:
+        """What it keeps between two lines, as plain JSON."""
+        last = self._last_phase.decode(), self._last_name.decode("latin-1")
+        return [
+            self._iteration, self._test_iteration, self._test_net, self._stopped_early,
+            *last, self._last_number, self._last_place,
+        ]  # fmt: skip
+
+    def set_state(self, state: Sequence[Any]) -> None:
+        """Go on where `state` was asked; TypeError or ValueError for anything else."""
+        iteration, test_iteration, net, early, phase, name, number, place = state
+        self._iteration = None if iteration is None else int(iteration)
+        self._test_iteration = None if test_iteration is None else int(test_iteration)
+        self._test_net, self._stopped_early = int(net), bool(early)
+        self._last_phase, self._last_name = str(phase).encode(), str(name).encode("latin-1")
+        self._last_number, self._last_place = int(number), int(place)
 
     def parse(self, line: bytes) -> Event | None:
         """The event of a line, if it is one."""

@@ -43,15 +43,18 @@ class TrainingDigest:
         return event
 
     def to_bytes(self) -> bytes:
-        """The history; which line would come next is not kept."""
+        """The history, and what reading on from there takes."""
         file = io.BytesIO()
-        _write(file, self.history)
+        _write(file, self.history, self._parser.state())
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """What `to_bytes` wrote; raises one of `log_digest.NO_DIGEST` for anything else."""
-        return cls(_read(io.BytesIO(data)))
+        history, state = _read(io.BytesIO(data))
+        digest = cls(history)
+        digest._parser.set_state(state)
+        return digest
 
     @classmethod
     def of_end(cls, lines: Iterable[bytes]) -> Self:
@@ -62,7 +65,7 @@ class TrainingDigest:
         return cls(History(iteration=end.history.iteration, loss=end.history.loss))
 
 
-def _write(file: BinaryIO, history: History) -> None:
+def _write(file: BinaryIO, history: History, state: list[Any]) -> None:
     tables = {name: getattr(history, name) for name in _TABLES}
     header = {
         "tables": {
@@ -79,6 +82,7 @@ def _write(file: BinaryIO, history: History) -> None:
         "problems": [list(each) for each in history.problems],
         "finished": history.finished and list(history.finished),
         "clock": history.clock_state(),
+        "parser": state,
     }
     file.write(json.dumps(header).encode() + b"\n")
     for table in tables.values():
@@ -89,7 +93,7 @@ def _write(file: BinaryIO, history: History) -> None:
             file.write(there + array("d", compress(column, there)).tobytes())
 
 
-def _read(file: BinaryIO) -> History:
+def _read(file: BinaryIO) -> tuple[History, list[Any]]:
     header = json.loads(file.readline(MOST_HEADER_BYTES))
     train, val, rate = (_read_table(file, header["tables"][name]) for name in _TABLES)
     if file.read(1):
@@ -108,7 +112,7 @@ def _read(file: BinaryIO) -> History:
         else None,
     )
     history.set_clock_state(header["clock"])
-    return history
+    return history, header["parser"]
 
 
 def _read_table(file: BinaryIO, told: dict[str, Any]) -> Table:

@@ -61,7 +61,10 @@ class Table:
     columns: dict[str, list[float | None]] = field(default_factory=dict)
     # How many values the outputs of several have.
     vectors: dict[str, int] = field(default_factory=dict)
-    _most_rows: int = field(default=MOST_CELLS // 3, init=False, repr=False, compare=False)
+    _most_rows: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._most_rows = MOST_CELLS // (len(self.columns) + 2)
 
     def add(self, iteration: int, time_s: float, name: str, value: float, place: int = 0) -> None:
         """Put a value into the row of `iteration`; rows after that one belong to lost work.
@@ -203,14 +206,11 @@ class History:
 
     def clock_state(self) -> list[Any]:
         """What is known of time and pace, as plain JSON."""
-        return [self._clock.now_s, list(self._clock.marks), self._clock.here]
+        return self._clock.state()
 
     def set_clock_state(self, state: Sequence[Any]) -> None:
         """Take what `clock_state` gave; TypeError or ValueError for anything else."""
-        now_s, marks, here = state
-        self._clock.now_s = float(now_s)
-        self._clock.marks = deque((float(time_s), int(iteration)) for time_s, iteration in marks)
-        self._clock.here = (float(here[0]), int(here[1]))
+        self._clock.set_state(state)
 
     def diverged(self) -> bool:
         """Whether the newest loss is no finite number any more."""
@@ -252,6 +252,18 @@ class _Clock:
     # (seconds, iteration) of moments before, some way apart, and of the present one.
     marks: deque[tuple[float, int]] = field(default_factory=deque)
     here: tuple[float, int] = (0.0, 0)
+
+    def state(self) -> list[Any]:
+        steps, marks = list(self._steps), list(self.marks)
+        return [self.now_s, self._last, self._began_s, self._is_told, steps, marks, self.here]
+
+    def set_state(self, state: Sequence[Any]) -> None:
+        now_s, last, began_s, is_told, steps, marks, here = state
+        self.now_s, self._began_s, self._is_told = float(now_s), float(began_s), bool(is_told)
+        self._last = None if last is None else float(last)
+        self._steps = deque(map(float, steps), maxlen=STEPS_REMEMBERED)
+        self.marks = deque((float(time_s), int(iteration)) for time_s, iteration in marks)
+        self.here = (float(here[0]), int(here[1]))
 
     def training_time(self, event: Event) -> float:
         last, self._last = self._last, event[0]

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from digits.jobs.log_digest import SHORTEST_BYTES, digest_path, make_digest, quick_digest
+from digits.jobs.log_digest import (
+    SHORTEST_BYTES,
+    digest_path,
+    digest_up_to,
+    make_digest,
+    quick_digest,
+)
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.model.tasks.train import TrainTask
@@ -94,6 +100,7 @@ def _changed(**values: Any) -> Callable[[bytes], bytes]:
         _changed(snapshots=[1]),
         _changed(finished=[]),
         _changed(problems=[[1]]),
+        _changed(parser=[1]),
     ],
 )
 def test_bytes_that_are_no_history_are_refused(damage: Callable[[bytes], bytes]) -> None:
@@ -113,6 +120,18 @@ def test_the_end_of_a_log_tells_how_far_it_is_and_nothing_that_is_wrong() -> Non
     assert (history.iteration, history.loss) == (70, 2.0)
     assert not history.train.iterations
     assert history.trained_s == 0.0
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.95])
+def test_reading_goes_on_where_another_program_has_stopped(log_path: Path, share: float) -> None:
+    """What used to happen: a restarted server read the log of a training that runs in its loop."""
+    whole = make_digest(log_path, TrainingDigest).history
+    data = log_path.read_bytes()
+    most = data.rindex(b"\n", 0, int(share * len(data))) + 1
+    read = TrainingDigest.from_bytes(digest_up_to(log_path, TrainingDigest, most).to_bytes())
+    for line in data[most:].splitlines():
+        read.take(line)
+    assert facts(read.history) == facts(whole)
 
 
 def test_a_digest_is_kept_when_the_training_ends(log_path: Path) -> None:
@@ -141,3 +160,13 @@ def test_the_log_of_an_ended_training_is_read_beside_the_event_loop(log_path: Pa
     RecentLogs(aside=aside).read(task)
     assert ran == [quick_digest, make_digest]
     assert task.curves.iteration == 12_000
+
+
+def test_a_training_that_has_ended_has_no_pace(log_path: Path) -> None:
+    """What used to happen: a model and its clone were told apart by how busy the machine was."""
+    task = TrainTask(log_path.parent, "train")
+    task.history = StatusHistory([StatusChange(Status.DONE, 1.0)])
+    task.read_log()
+    told = task.pace()
+    assert told["iteration"] == 12_000
+    assert (told["iterations_per_s"], told["images_per_s"]) == (None, None)
