@@ -50,6 +50,11 @@ class LongLogs:
         self._aside = aside
         self._turn = threading.Lock()  # held by the thread whose program runs
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a log is being read, so that others have to wait."""
+        return self._turn.locked()
+
     def read(
         self,
         log_path: Path,

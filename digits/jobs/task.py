@@ -257,6 +257,8 @@ class Task(ABC):
             self.take_digest(digest)
             self._settle()
             return
+        # A table of many jobs does not wait for each of them.
+        wait_s = 0.0 if long_logs.is_busy else wait_s
         self._long_read = long_logs.read(self.log_path, kind, self._note_long_read)
         if self._long_read.wait(wait_s):
             self._take_long_read(self._long_read)
