@@ -19,15 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from digits.caffe.formats.training_log import (
-    Event,
-    Finished,
-    Rate,
-    Snapshot,
-    Started,
-    TrainOutput,
-    ValOutput,
-)
+from digits.caffe.formats import training_log
 from digits.errors import JobRefused, StorageError, TaskFailed
 from digits.jobs import signals
 from digits.jobs.resources import GPU, TRAIN, Need
@@ -224,16 +216,16 @@ class TrainTask(Task):
             if event is not None:
                 self._note(event)
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: training_log.Event) -> None:
         """Say what is new, and clean up behind a snapshot that is complete."""
         match event:
-            case TrainOutput() | ValOutput():
+            case training_log.TrainOutput() | training_log.ValOutput():
                 self.mark_changed(Update.COMBINED_GRAPH)
-            case Rate():
+            case training_log.Rate():
                 self.mark_changed(Update.LR_GRAPH)
-            case Started() | Finished():
+            case training_log.Started() | training_log.Finished():
                 self.mark_changed(Update.PACE)
-            case Snapshot(iteration=iteration):
+            case training_log.Snapshot(iteration=iteration):
                 self._newest_snapshot = iteration
                 self.mark_changed(Update.SNAPSHOTS)
                 return
@@ -345,10 +337,7 @@ class TrainTask(Task):
         signals.announce(signals.task_updated, self, update=Update.SNAPSHOTS, data=data)
 
     def pace(self) -> dict[str, Any]:
-        """How far and how fast it is; what is not known is None, such as the pace of an ended one.
-
-        So a model and its copy are told alike, as scripts expect.
-        """
+        """How far and how fast it is; what is not known is None: the pace of one that has ended."""
         plan = self.plan
         pace = self.curves.iterations_per_s() if self.status is Status.RUNNING else None
         images = pace * plan.train_batch_size if pace and plan else None
