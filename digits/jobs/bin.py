@@ -40,7 +40,7 @@ ReadJob = Callable[[Path, Path], Job]
 class Bin:
     """The deleted jobs of `jobs_dir`; they are kept for `keep_days`, 0: not at all.
 
-    `read` reads a job from its folder.
+    `read` reads a job from its folder, `is_there` says whether the jobs directory can be reached.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Bin:
         read: ReadJob,
         keep_days: float = 0,
         *,
+        is_there: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.jobs_dir = jobs_dir
         self.folder = jobs_dir / BIN_FOLDER
         self.keep_days = keep_days
+        self.is_there = is_there
         self.clock = clock
         self.table = BinTable()
         self._read = read
@@ -93,6 +95,8 @@ class Bin:
     @property
     def problem(self) -> str | None:
         """Why nothing can be moved there; None when all is well.  Makes the folder."""
+        if not self.is_there():
+            return "the jobs directory has gone away"
         try:
             with contextlib.suppress(FileExistsError):
                 self.folder.mkdir(mode=0o700)

@@ -28,22 +28,13 @@ STOP_S = 5.0
 
 
 class BinKeeper:
-    """Looks after one bin, from `start` to `stop`; `aside` runs what takes long.
+    """Looks after one bin, from `start` to `stop`.
 
-    `is_there` says whether the jobs directory can be reached, `is_short` whether its disk is short
-    of room.
+    `is_short` says whether the disk is short of room, `aside` runs what takes long.
     """
 
-    def __init__(
-        self,
-        bin_: Bin,
-        is_there: Callable[[], bool],
-        is_short: Callable[[], bool],
-        *,
-        aside: Aside = here,
-    ) -> None:
+    def __init__(self, bin_: Bin, is_short: Callable[[], bool], *, aside: Aside = here) -> None:
         self.bin = bin_
-        self._is_there = is_there
         self._is_short = is_short
         self._aside = aside
         self._wake = threading.Event()
@@ -88,7 +79,7 @@ class BinKeeper:
 
     def step(self) -> None:
         """One pass over everything."""
-        if not self._is_there():
+        if not self.bin.is_there():
             return
         self.set_back_moments()
         self.discard_expired()

@@ -88,12 +88,7 @@ class Scheduler:
             wake=self._wake,
         )
         self._deletions = Deletions(store, self._jobs, self.running, self._journal, self._lock)
-        self._keeper = BinKeeper(
-            store.bin,
-            lambda: store.is_there,
-            lambda: store.is_short_of_room,
-            aside=store.aside,
-        )
+        self._keeper = BinKeeper(store.bin, lambda: store.is_short_of_room, aside=store.aside)
         self._stopping = False
         self._loaded = threading.Event()
         self._dirty = False

@@ -65,7 +65,7 @@ class JobStore:
     ) -> None:
         self.jobs_dir = jobs_dir.resolve()
         self.aside = aside
-        self.bin = Bin(self.jobs_dir, self._read, keep_deleted_days)
+        self.bin = Bin(self.jobs_dir, self._read, keep_deleted_days, is_there=lambda: self.is_there)
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
         # Where nothing needs to run aside nobody waits, and long logs are read at once.

@@ -297,6 +297,24 @@ def test_a_job_whose_folder_is_gone_is_deleted_and_leaves_nothing(scheduler: Sch
     assert len(scheduler.bin.table) == 0
 
 
+def test_while_the_jobs_directory_is_away_nothing_is_moved_or_made(
+    scheduler: Scheduler, jobs_dir: Path
+) -> None:
+    job, deleted = done(scheduler), done(scheduler)
+    scheduler.delete_job(deleted.id)
+    jobs_dir.rename(jobs_dir.with_name("away"))
+    jobs_dir.mkdir()
+    for change in (scheduler.delete_job, scheduler.restore_job):
+        with pytest.raises(StorageError, match="gone away"):
+            change(job.id)
+    assert scheduler.bin.problem == "the jobs directory has gone away"
+    scheduler._keeper.step()
+    assert list(jobs_dir.iterdir()) == []
+    jobs_dir.rmdir()
+    jobs_dir.with_name("away").rename(jobs_dir)
+    assert scheduler.restore_job(deleted.id).status is Status.DONE
+
+
 @pytest.mark.parametrize("what", ["file", "link", "other disk"])
 def test_a_bin_that_cannot_be_used_is_said_before_anything_is_done(
     make_scheduler: SchedulerMaker, jobs_dir: Path, tmp_path: Path, what: str, request: Any
@@ -465,7 +483,7 @@ def kept(jobs_dir: Path) -> Iterator[Kept]:
     store = JobStore(jobs_dir, [ProgramJob], keep_deleted_days=7)
     store.bin.clock = clock
     store.open()
-    keeper = BinKeeper(store.bin, lambda: True, lambda: result.is_short)
+    keeper = BinKeeper(store.bin, lambda: result.is_short)
     result = Kept(store.bin, clock, keeper, store)
     yield result
     store.close()
@@ -572,7 +590,7 @@ def test_a_running_server_gives_the_room_of_the_bin(
     store.open()
     job = store.create(ProgramJob, "one", ProgramJob(Path("x"), "", program("true")).settings)
     store.bin.put(job, "", NOW_S)
-    keeper = BinKeeper(store.bin, lambda: True, lambda: store.is_short_of_room)
+    keeper = BinKeeper(store.bin, lambda: store.is_short_of_room)
     store.bin.clock = lambda: NOW_S
     keeper.start()
     try:

@@ -114,7 +114,9 @@ async function sayWhatGoes(url, place, yes) {
  * @returns {string}
  */
 function binWords({ until, problem, disk_is_short }) {
-  if (until !== null) return `It can be restored from the bin until ${dayAndTime(until)}, or until the disk is short of room.`;
+  if (until !== null) {
+    return `It can be restored from the bin until ${dayAndTime(until)}, or until the disk is short of room.`;
+  }
   const why = disk_is_short ? "The disk is short of room, so the bin keeps nothing. " : "";
   return `${problem ? `The bin cannot be used: ${problem}. ` : why}Nothing brings it back.`;
 }
