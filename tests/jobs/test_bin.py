@@ -405,6 +405,41 @@ print(store.bin.problem)
 """
 
 
+TO_AND_FRO = """
+import sys
+from pathlib import Path
+from digits.jobs.store import JobStore
+from tests.program_jobs import ProgramJob, program
+store = JobStore(Path(sys.argv[1]), [ProgramJob], keep_deleted_days=7)
+store.open()
+(job,) = store.load_all(())
+while True:
+    store.bin.put(job, "ada", 1777371300.0)
+    job = store.bring_back(store.bin.table.find(job.id))
+    print(job.id, flush=True)
+"""
+
+
+def test_a_server_that_is_killed_leaves_a_job_here_or_there(kept: Kept) -> None:
+    job = kept.delete("one")
+    kept.store.bring_back(kept.bin.table.find(job.id))
+    kept.store.close()
+    command = [sys.executable, "-c", TO_AND_FRO, str(kept.store.jobs_dir)]
+    for rounds in (1, 2, 5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for _ in range(rounds):
+                assert process.stdout.readline()
+            process.kill()
+        places = [path.parent for path in kept.store.jobs_dir.rglob(JOB_FILE)]
+        assert len(places) == 1
+        found = JobStore(kept.store.jobs_dir, [ProgramJob], keep_deleted_days=7)
+        found.bin.load()
+        for entry in found.bin.table.all():
+            found.bring_back(entry)
+        assert [one.name for one in found.load_all(())] == ["one"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_folders_that_may_not_be_written_go_come_back_and_are_removed(tmp_path: Path) -> None:
     top = tmp_path / "open"
