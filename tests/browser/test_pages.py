@@ -27,6 +27,7 @@ PAGES = {
     "large graph": "/models/images/classification/large_graph?job_id={model}",
     "evaluation": "/models/images/classification/evaluations/{evaluation}",
     "top N of an evaluation": "/models/images/classification/evaluations/{evaluation}/top_n",
+    "bin": "/bin",
     "log": "/jobs/{model}/logs/train_caffe",
     "help": "/help/",
     "help page": "/help/api",
