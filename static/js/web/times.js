@@ -8,6 +8,7 @@ const UNITS = [
 ];
 
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const IN_FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 // How a moment is written up to how many seconds after it; later than all of them: its day.
 /** @type {[number, number, string][]} */
