@@ -52,7 +52,7 @@ def test_a_row_that_was_deleted_comes_back_by_undo(server: ServerProcess, page: 
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(re.compile("can be restored from the bin until .*202"))
     dialog.get_by_role("button", name="Delete").click()
-    expect(names(page).get_by_text(name, exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name=name, exact=True)).to_have_count(0)
     expect(page.get_by_role("link", name=re.compile(r"Bin \(1"))).to_be_visible()
     check_by_axe(page)
     message(page, f"“{name}” is deleted.").get_by_role("button", name="Undo").click()
@@ -63,8 +63,8 @@ def test_a_row_that_was_deleted_comes_back_by_undo(server: ServerProcess, page: 
 def test_ticked_jobs_come_back_by_undo(server: ServerProcess, page: Page) -> None:
     page.goto(server.url)
     for number in (2, 4):
-        page.get_by_label(f"Tick alexnet on flowers {number}", exact=True).check()
-    page.get_by_role("region", name="Ticked jobs").get_by_role("button", name="Delete").click()
+        page.get_by_label(f"Select alexnet on flowers {number}", exact=True).check()
+    page.get_by_role("region", name="Selected jobs").get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete 2 jobs?")
     expect(dialog).to_contain_text("They can be restored from the bin for 7 days.")
     dialog.get_by_role("button", name="Delete").click()
@@ -129,7 +129,7 @@ def test_the_bin_works_without_scripts(server: ServerProcess, page: Page) -> Non
     assert browser is not None
     plain = browser.new_context(java_script_enabled=False).new_page()
     plain.goto(server.url)
-    plain.get_by_label("Tick alexnet on flowers 3", exact=True).check()
+    plain.get_by_label("Select alexnet on flowers 3", exact=True).check()
     plain.get_by_role("button", name="Delete", exact=True).click()
     expect(plain.get_by_text("They can be restored from the bin until")).to_be_visible()
     plain.get_by_role("button", name="Delete").click()
