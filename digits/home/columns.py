@@ -104,7 +104,9 @@ def _network(job: Job) -> str:
 
 
 def _dataset_name(job: Job) -> str:
-    return job.dataset.name if isinstance(job, ModelJob) and job.dataset else ""
+    # Also of kinds of models from elsewhere, which keep it as docs/extend.md shows.
+    dataset = getattr(job, "dataset", None)
+    return dataset.name if isinstance(dataset, Job) else ""
 
 
 def _size(job: Job) -> int | None:

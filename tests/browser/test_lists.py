@@ -113,6 +113,12 @@ def test_jobs_are_put_into_a_group_that_folds_and_out_of_it(
     expect(fold).to_have_attribute("aria-expanded", "true")
     fold.press("Enter")
     expect(group.locator(".job-row").first).to_be_hidden()
+    # It stays so, and where the keyboard is, when the list is fetched again.
+    other = row(page, "alexnet on flowers 28").get_attribute("data-job")
+    assert page.request.put(f"{server.url}/jobs/{other}", form={"job_name": "renamed"}).ok
+    expect(row(page, "renamed")).to_be_visible()
+    expect(fold).to_be_focused()
+    expect(fold).to_have_attribute("aria-expanded", "false")
     page.reload()
     expect(fold).to_have_attribute("aria-expanded", "false")
     expect(group.locator(".job-row").first).to_be_hidden()

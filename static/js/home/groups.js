@@ -9,10 +9,13 @@ import { toast } from "../web/toasts.js";
 const KEPT = "digits-folded-groups";
 const LONGEST_NAME = 500;
 
-/** Give each group's head a button that folds it, and fold those that the reader has folded. */
-export function foldGroups() {
+/**
+ * Give each group's head a button that folds it, and fold those that the reader has folded.
+ * @param {ParentNode} root
+ */
+export function foldGroups(root) {
   const folded = foldedGroups();
-  for (const group of all("tbody[data-group]")) {
+  for (const group of all("tbody[data-group]", root)) {
     const name = group.querySelector(".group-name");
     const key = keyOf(group);
     if (!name) continue;

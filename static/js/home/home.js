@@ -9,7 +9,7 @@ import { showMachine } from "./machine.js";
 import { notifyOfEnd, offerNotifications } from "../web/notify.js";
 import { moveBar } from "../job/progress.js";
 import { offerUndoOfLastPage } from "../job/undo.js";
-import { refresh } from "../web/refresh.js";
+import { prepareParts, refresh } from "../web/refresh.js";
 import { listen } from "../web/sockets.js";
 import { showStatus } from "../web/status.js";
 
@@ -21,8 +21,8 @@ let active = new Set();
 
 handleJobActions();
 handleTicks();
-foldGroups();
-document.addEventListener("digits:refreshed", foldGroups);
+foldGroups(document);
+prepareParts(foldGroups);
 filterInPlace();
 offerNotifications();
 offerSample();

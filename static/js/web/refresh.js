@@ -10,6 +10,9 @@ import { writeMoments } from "./times.js";
 // How long to leave a server alone that is still starting, when it does not say.
 const RETRY_S = 2;
 
+/** @type {((part: Element) => void)[]} what the page's scripts change in its parts */
+const preparations = [writeMoments];
+
 let running = false;
 let again = false;
 let outdated = false;
@@ -40,6 +43,14 @@ export async function refresh() {
 }
 
 /**
+ * Let a script change each part of the page that was fetched, before it takes a shown one's place.
+ * @param {(part: Element) => void} work
+ */
+export function prepareParts(work) {
+  preparations.push(work);
+}
+
+/**
  * Say that the page shows something newer than what is being fetched may tell: it is fetched again,
  * and what was on its way is not shown. For rare changes only, or nothing would ever be shown.
  */
@@ -52,8 +63,8 @@ function put(fresh) {
   for (const shown of all("[data-live]")) {
     const next = fresh.getElementById(shown.id);
     if (next === null) continue;
-    // At the same moment, or they would never be equal.
-    writeMoments(next);
+    // As the one shown, or they would never be equal; and its times are of another moment.
+    for (const prepare of preparations) prepare(next);
     writeMoments(shown);
     if (next.isEqualNode(shown)) continue;
     keepState(shown, next);
