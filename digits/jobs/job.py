@@ -17,6 +17,7 @@ from digits.base.aside import Aside
 from digits.base.atomic import SyncCall, write_text
 from digits.errors import FormError, JobUnreadable
 from digits.jobs.contents import count_contents
+from digits.jobs.long_logs import Aside
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import Minimum, quoted, require, require_id, require_shown
 from digits.jobs.results import Results

@@ -23,6 +23,7 @@ from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
+from digits.jobs.long_logs import Aside
 from digits.jobs.settings import JobSettings
 from digits.jobs.status import Status
 from digits.jobs.task import Task

@@ -63,6 +63,6 @@ def test_graphs_call_the_sets_as_people_do() -> None:
     given = ImageClassificationDatasetSettings.from_json(FOLDER)
     job = ImageClassificationDatasetJob(Path("20260101-000000-000000"), "Flowers", given)
     writing = job.database_task("train", [])
-    writing.distributions = {"train_db": {"zero": 3}}
+    writing.process_line('2026-01-01 00:00:00 [INFO] Distribution of train_db: {"zero": 3}')
     data = writing.distribution_chart()["data"]
     assert (data["columns"], data["names"]) == ([["train_db", 3]], {"train_db": "Training set"})
