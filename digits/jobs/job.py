@@ -173,8 +173,9 @@ class Job:
 
     def searched_text(self) -> str:
         """In what lists look for words; kinds of jobs add theirs."""
-        word = self.status_word if self.is_paused else ""
-        return f"{self.name} {self.id} {self.status.value} {word} {self.owner} {self.group}"
+        status = self.status
+        words = f"{status} {self.status_word}" if status is Status.ABORTED else status
+        return f"{self.name} {self.id} {words} {self.owner} {self.group}"
 
     def table_facts(self) -> dict[str, Any]:
         """What a table of jobs shows of this kind, as plain JSON; its logs have been read."""
