@@ -71,10 +71,10 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
 
 def make_dataset(page: Page, server: ServerProcess, digits: Path, folder: Path) -> None:
     page.goto(f"{server.url}/datasets/images/classification/new")
-    page.get_by_label("Image type", exact=True).select_option(label="Grayscale")
+    page.get_by_label("Picture type", exact=True).select_option(label="Grayscale")
     page.get_by_label("Width", exact=True).fill("28")
     page.get_by_label("Height", exact=True).fill("28")
-    page.get_by_role("combobox", name="Training images").fill(str(digits))
+    page.get_by_role("combobox", name="Training pictures").fill(str(digits))
     page.get_by_label("Dataset name", exact=True).fill("Handwritten digits")
     take(page, folder / "dataset-new.png")
     page.get_by_role("button", name="Create dataset").click()

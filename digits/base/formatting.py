@@ -34,6 +34,22 @@ def short_duration(seconds: float) -> str:
     return words.replace(",", "")
 
 
+def about(seconds: float) -> str:
+    """A time span that is only known roughly, in one unit: `5 minutes`."""
+    if seconds < 1:
+        return "a second"
+    for name, size, most in (("second", 1, 90), ("minute", 60, 90), ("hour", 3600, 36)):
+        count = round(seconds / size)
+        if count < most:
+            return f"{_rough(count)} {name}{'s' if count != 1 else ''}"
+    return f"{round(seconds / 86400):,} days"
+
+
+def _rough(count: int) -> int:
+    """A number as one says it beside “about”: from 20 on, in fives."""
+    return count if count < 20 else 5 * round(count / 5)
+
+
 def clock(time_s: float) -> str:
     """A moment as local date and time; pages show it in the reader's own time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time_s))

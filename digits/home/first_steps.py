@@ -1,7 +1,7 @@
 """What a newcomer does next: make a dataset, train a model, try it out.
 
-In: all jobs, and the kinds of jobs.  Out: `FirstSteps` for the home page until the first model has
-been trained.
+In: all jobs, and the kinds of jobs.  Out: `FirstSteps` for the home page until a model has
+classified something.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from digits.home import demo
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.web.kind import JobKind, Kinds
+from digits.web.tried import was_tried
 
 # Who has more jobs than these needs no steps.
 FEW_JOBS = 4
@@ -41,13 +42,18 @@ class FirstSteps:
         sample = {"model_name": demo.MODEL_NAME, **demo.MODEL.changed()} if is_sample else {}
         return {**sample, "dataset": self.dataset.id}
 
+    @property
+    def can_be_tried(self) -> bool:
+        """Whether the model has learned."""
+        return self.model is not None and self.model.status is Status.DONE
+
 
 def first_steps(jobs: Sequence[Job], kinds: Kinds) -> FirstSteps | None:
     """The steps, from jobs given oldest first; None for who has come through them."""
     if len(jobs) > FEW_JOBS:
         return None
     models = [job for job in jobs if job.category == "model"]
-    if any(model.status is Status.DONE for model in models):
+    if any(was_tried(model) for model in models):
         return None
     datasets = [job for job in jobs if job.category == "dataset" and job.status not in _LOST]
     hopeful = [model for model in models if model.status not in _LOST]

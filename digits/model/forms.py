@@ -115,7 +115,7 @@ class LearningRateForm(DigitsForm):
     learning_rate = NumberField(
         "Base learning rate", above=0, high=LARGEST_RATE, default=LearningRate.learning_rate,
         description="How far weights move at each iteration, at the start. 0.01 suits SGD; Adam "
-        "and RMSProp want about 0.001, AdaDelta about 1.",
+        "and RMSProp need about 0.001, AdaDelta about 1.",
     )  # fmt: skip
     lr_policy = ChoiceField(
         "Policy",
@@ -196,7 +196,10 @@ class LearningRateForm(DigitsForm):
     def _check_curve(self) -> None:
         names = POLICY_FIELDS[self.lr_policy.data]
         if names and not all(math.isfinite(rate) for rate in preview(self.rate())):
-            self.add_error(names[-1], "With this value the rate grows beyond all numbers.")
+            self.add_error(
+                names[-1],
+                "With this value the learning rate becomes infinite. Enter a smaller one.",
+            )
 
 
 def parse_percents(text: str) -> tuple[float, ...]:
@@ -210,7 +213,7 @@ def parse_percents(text: str) -> tuple[float, ...]:
     for part in parts:
         values.append(_percent(part))
         if len(values) > 1 and not values[-1] > values[-2]:
-            raise ValueError(f"The steps must grow: {values[-1]:g} comes after {values[-2]:g}.")
+            raise ValueError(f"The steps must increase: {values[-1]:g} comes after {values[-2]:g}.")
     return tuple(values)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -197,9 +198,10 @@ def visualize_network() -> ResponseReturnValue:
     """A drawing of the network `custom_network`: an `<img>` with a base64 PNG.
 
     `format` png or svg; with a `dataset` that is Done, it is drawn as it would be trained on it,
-    with the shapes of its blobs.
+    with the shapes of its blobs.  After it stands why no model would be made of it, if there is a
+    reason; the other fields of a model's form are looked at for that.
     """
-    require_fields("format", "custom_network", "dataset")
+    require_fields("format", *_fields_of_models())
     kind = single_value("format").strip() or "png"
     if kind not in PICTURE_TYPES:
         raise FormError({"format": [f"The format is png or svg. Received: {shown(kind)}."]})
@@ -217,7 +219,28 @@ def visualize_network() -> ResponseReturnValue:
         PICTURE_TYPES[kind], data
     )
     note = Markup('<p class="muted">{}</p>').format(picture.note) if picture.note else ""
-    return str(image + note)
+    return str(image + note + _problems(text))
+
+
+def _problems(text: str) -> Markup:
+    """What is wrong with the network that was drawn, for the kind of model that would be made."""
+    dataset = _named_dataset(single_value("dataset"))
+    kind = services().kinds.to_train_on(dataset)
+    if kind is None or kind.network_problems is None:
+        return Markup("")
+    found = kind.network_problems(text)
+    if found.refused:
+        return _notice("danger", "No model can be made of it:", found.refused)
+    return _notice("warning", "A model can be made of it, but:", found.unusual)
+
+
+def _notice(css: str, title: str, messages: Sequence[str]) -> Markup:
+    if not messages:
+        return Markup("")
+    rows = Markup("").join(Markup("<li>{}</li>").format(message) for message in messages)
+    return Markup(
+        '<div class="notice notice-{}" data-network-problems><p><b>{}</b></p><ul>{}</ul></div>'
+    ).format(css, title, rows)
 
 
 @blueprint.post("/visualize-lr")
@@ -238,12 +261,18 @@ def _fields_of_models() -> set[str]:
 
 def source_to_draw(net: NetParameter, text: str, dataset_id: str) -> NetSource:
     """What to draw: the network as a dataset trains it when that is Done, else as it was given."""
-    dataset = next((job for job in scheduler().jobs if job.id == dataset_id), None)
-    if isinstance(dataset, DatasetJob) and dataset.status is Status.DONE:
+    dataset = _named_dataset(dataset_id)
+    if dataset is not None and dataset.status is Status.DONE:
         for kind in services().kinds:
             if issubclass(kind.job_type, ModelJob) and kind.can_learn_from(dataset):
                 return kind.job_type.source_to_draw(net, text, dataset)
     return NetSource(text)
+
+
+def _named_dataset(dataset_id: str) -> DatasetJob | None:
+    """The dataset with this id; None when there is none."""
+    job = next((job for job in scheduler().jobs if job.id == dataset_id), None)
+    return job if isinstance(job, DatasetJob) else None
 
 
 def find_model(job_id: str) -> ModelJob:

@@ -47,8 +47,8 @@ class ErrorPage:
 
 PAGES: dict[int, ErrorPage] = {
     400: ErrorPage(
-        "This request cannot be used",
-        "Nothing was changed. Go back, mend what is named here, and send it again.",
+        "Something is missing or wrong",
+        "Nothing was changed. Go back, fix what is named here, and send it again.",
     ),
     401: ErrorPage("Log in first", "Then the page that you asked for is shown."),
     403: ErrorPage(
@@ -58,7 +58,7 @@ PAGES: dict[int, ErrorPage] = {
     ),
     404: ErrorPage(
         "Not found",
-        "Perhaps the job was deleted, or the address has a slip. The home page lists all jobs; "
+        "Perhaps the job was deleted, or the address is mistyped. The home page lists all jobs; "
         "its search finds them by name and id.",
     ),
     405: ErrorPage(
@@ -80,7 +80,7 @@ PAGES: dict[int, ErrorPage] = {
     507: ErrorPage(
         "The jobs directory cannot be written",
         "Nothing was changed. Make room: delete jobs or snapshots that nobody needs, or ask "
-        "whoever runs the server. What runs is taken up again when there is room.",
+        "whoever runs the server. Jobs that wait for room then go on.",
     ),
 }
 OTHER = ErrorPage("Something went wrong", "Go back, load the page again, and try once more.")

@@ -170,6 +170,11 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
                 else:
                     self.form_errors.append(message)
 
+    def is_usual(self, names: Iterable[str]) -> bool:
+        """Whether all of these fields hold their defaults, and nothing is wrong with them."""
+        fields = [self[name] for name in names]
+        return not any(field.errors or _is_changed(field) for field in fields)
+
     @property
     def all_errors(self) -> dict[str, list[str]]:
         """The messages by field; those of the whole form under `form`."""
@@ -187,6 +192,19 @@ def require_token(*also_known: str) -> None:
         if form.unknown:
             raise FormError(form.unknown)
         raise CSRFError("The form was open for too long, or cookies are off.")
+
+
+def _is_changed(field: Field) -> bool:
+    """Whether a field holds something else than its default; all kinds of nothing are the same."""
+    data, default = (_plain(value) for value in (field.data, field.default))
+    return bool(data != default)
+
+
+def _plain(value: Any) -> Any:
+    """A value to compare: settings that were read from a file have lists in place of tuples."""
+    if isinstance(value, FileStorage):
+        return value.filename or None
+    return (tuple(value) if isinstance(value, list) else value) or None
 
 
 def choice_list(choices: Iterable[tuple[str, str]]) -> list[SelectChoice]:
@@ -303,7 +321,7 @@ def required_name(form: Any, field: Field) -> None:
     """A name that is not blank, not endless, and stands on one line."""
     field.data = (field.data or "").strip()
     if not field.data:
-        raise ValidationError("The name is empty. Give it a name to find it by.")
+        raise ValidationError("The name is empty. Enter one.")
     one_line(form, field)
 
 
@@ -327,7 +345,7 @@ def _check_line(text: str) -> None:
     if len(text) > LONGEST_NAME:
         raise ValidationError(f"The name has more than {LONGEST_NAME} characters.")
     if not text.isprintable():
-        raise ValidationError("The name holds characters that cannot be shown.")
+        raise ValidationError("The name contains characters that cannot be displayed.")
 
 
 class JobForm(DigitsForm):
@@ -340,7 +358,7 @@ class JobForm(DigitsForm):
     group_name = StringField(
         "Group",
         [one_line],
-        description="A name that jobs have in common, so that they can be found together.",
+        description="A name that is shared by jobs which belong together.",
     )
 
 
@@ -363,7 +381,7 @@ def server_path(text: str, *, folder: bool) -> Path:
     if not right:
         raise ValidationError(f"{text} is not a {kind}.")
     if not os.access(path, os.R_OK | (os.X_OK if folder else 0)):
-        raise ValidationError(f"The {kind} {text} may not be read by the server.")
+        raise ValidationError(f"The server may not read the {kind} {text}.")
     return path
 
 
@@ -371,7 +389,7 @@ def _between(low: float | None, high: float | None, optional: bool) -> Validator
     def check(form: Any, field: Field) -> None:
         if field.data is None:
             if not optional and not field.errors:
-                raise ValidationError("A number is needed here.")
+                raise ValidationError("Enter a number.")
         elif low is not None and field.data < low:
             raise ValidationError(f"{field.data} is too small: at least {low}.")
         elif high is not None and field.data > high:

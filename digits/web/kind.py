@@ -8,7 +8,7 @@ Elsewhere: who is in the table (`kinds.py`), whether what a kind says can be use
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
@@ -68,6 +68,14 @@ class MenuEntry:
     icon: str
 
 
+@dataclass(frozen=True)
+class NetworkProblems:
+    """Why a network would be refused, or what is unusual about one that would not."""
+
+    refused: Sequence[str] = ()
+    unusual: Sequence[str] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobKind(Kind):
     """A kind of job with its pages.
@@ -76,7 +84,8 @@ class JobKind(Kind):
     `datasets.show`, and models that Caffe trains to `models.show`: these show the `template`.
     `form` has the settings as fields, and `new` is the endpoint that shows it empty, filled in with
     another job's settings (`?clone=ID`), or for a dataset (`?dataset=ID`).  Without `new` nothing
-    of the kind can be made by hand or cloned.
+    of the kind can be made by hand or cloned.  `network_problems` of a model says of the text of a
+    network, and of the rest of the request's form, why it would be refused.
 
     On the page's table of settings, `setting_titles` name those that no field asks for, and those
     `shown_elsewhere` are left out.
@@ -86,6 +95,7 @@ class JobKind(Kind):
     template: str = ""
     form: type[DigitsForm] | None = None
     new: str = ""
+    network_problems: Callable[[str], NetworkProblems] | None = None
     menu: MenuEntry | None = None
     routes: Sequence[Routes] = ()
     setting_titles: Mapping[str, str] = field(default_factory=dict)

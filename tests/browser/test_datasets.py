@@ -76,13 +76,14 @@ def test_a_folder_that_is_split_already_is_told_before_anything_is_made(
     page.goto(f"{server.url}/datasets/images/classification/new")
     told = page.locator("[data-split-seen]")
     expect(told).to_be_hidden()
-    page.get_by_role("combobox", name="Training images").fill(str(tmp_path / "published"))
+    page.get_by_role("combobox", name="Training pictures").fill(str(tmp_path / "published"))
     page.get_by_label("Dataset name", exact=True).click()
     expect(told).to_have_text(
         "This folder has Validation, train in it. They are used as the split."
     )
+    page.get_by_text("More options").click()
     page.get_by_label("Folders train, val, test", exact=True).select_option("off")
     expect(told).to_contain_text("They become categories.")
-    page.get_by_role("combobox", name="Training images").fill(str(tmp_path))
+    page.get_by_role("combobox", name="Training pictures").fill(str(tmp_path))
     page.get_by_label("Dataset name", exact=True).click()
     expect(told).to_be_hidden()

@@ -54,6 +54,7 @@ def test_the_form_shows_what_the_resizing_does(server: ServerProcess, page: Page
     example = page.get_by_role("img", name="The example picture, 256 pixels wide and 256 high")
     expect(example).to_be_visible()
     squashed = example.get_attribute("src")
+    page.get_by_text("More options").click()
     page.get_by_label("Resize transformation", exact=True).select_option("fill")
     expect(example).not_to_have_attribute("src", squashed or "")
     page.get_by_label("Width", exact=True).fill("64")
@@ -64,11 +65,11 @@ def test_a_dataset_is_made_while_its_bars_move(
     server: ServerProcess, page: Page, digits: Path
 ) -> None:
     page.goto(f"{server.url}/datasets/images/classification/new")
-    page.get_by_label("Image type", exact=True).select_option(label="Grayscale")
+    page.get_by_label("Picture type", exact=True).select_option(label="Grayscale")
     # Large pictures, so that there is time to watch.
     page.get_by_label("Width", exact=True).fill(str(SIDE))
     page.get_by_label("Height", exact=True).fill(str(SIDE))
-    folder = page.get_by_role("combobox", name="Training images")
+    folder = page.get_by_role("combobox", name="Training pictures")
     folder.press_sequentially(str(digits / "tra"))
     expect(page.get_by_role("option", name=f"{digits}/train")).to_be_visible()
     folder.press("ArrowDown")
@@ -103,6 +104,7 @@ def test_a_model_learns_while_its_graph_grows(server: ServerProcess, page: Page)
     expect(page.locator("[data-dataset-summary]")).to_contain_text("28x28")
     page.get_by_role("radio", name="LeNet", exact=True).check()
     page.get_by_label("Training epochs", exact=True).fill(str(EPOCHS))
+    page.get_by_text("More options").click()
     page.get_by_label("Random seed", exact=True).fill("1")
     page.get_by_label("Model name", exact=True).fill(MODEL_NAME)
     page.add_init_script(WATCH)
@@ -361,6 +363,7 @@ def test_a_network_is_customized_drawn_and_refused_when_wrong(
 
 def test_the_learning_rate_is_drawn_for_each_policy(server: ServerProcess, page: Page) -> None:
     page.goto(f"{server.url}/models/images/classification/new")
+    page.get_by_text("More options").click()
     graph = page.locator("[data-graph='lr_preview']")
     expect(graph.locator("canvas")).to_be_visible()
     for policy in page.get_by_label("Policy", exact=True).locator("option").all():

@@ -64,16 +64,7 @@ def open_dataset_form(page: Page) -> None:
 def fill_dataset_form(page: Page, pictures: Path) -> None:
     """Lists, explanations, numbers and a path that is completed."""
     keys = page.keyboard
-    tab_to(page, page.get_by_label("Image type", exact=True))
-    keys.type("Gray")
-    tab_to(page, page.get_by_role("button", name="About Width", exact=True))
-    expect(page.get_by_role("tooltip")).to_contain_text("LeNet wants 28")
-    keys.press("Escape")
-    expect(page.get_by_role("tooltip")).to_have_count(0)
-    for label in ("Width", "Height"):
-        tab_to(page, page.get_by_label(label, exact=True))
-        keys.type("28")
-    folder = page.get_by_role("combobox", name="Training images")
+    folder = page.get_by_role("combobox", name="Training pictures")
     tab_to(page, folder)
     keys.type(str(pictures)[:-2])
     expect(page.get_by_role("option", name=str(pictures))).to_be_visible()
@@ -83,6 +74,15 @@ def fill_dataset_form(page: Page, pictures: Path) -> None:
     # The folder's own folders are offered, more than fit into the list, which Tab must pass by.
     paths = page.get_by_role("listbox", name="Paths on the server")
     expect(paths.get_by_role("option")).to_have_count(10)
+    tab_to(page, page.get_by_label("Picture type", exact=True))
+    keys.type("Gray")
+    tab_to(page, page.get_by_role("button", name="About Width", exact=True))
+    expect(page.get_by_role("tooltip")).to_contain_text("LeNet wants 28")
+    keys.press("Escape")
+    expect(page.get_by_role("tooltip")).to_have_count(0)
+    for label in ("Width", "Height"):
+        tab_to(page, page.get_by_label(label, exact=True))
+        keys.type("28")
     tab_to(page, page.get_by_label("Dataset name", exact=True))
     keys.type("By keyboard")
     keys.press("Enter")
@@ -98,10 +98,10 @@ def train_lenet(page: Page) -> None:
     tab_to(page, page.get_by_role("radio", name="AlexNet"))
     keys.press("ArrowUp")
     expect(page.get_by_role("radio", name="LeNet", exact=True)).to_be_checked()
-    tab_to(page, page.get_by_label("Training epochs", exact=True))
-    keys.type("1")
     tab_to(page, page.get_by_label("Model name", exact=True))
     keys.type("By keyboard too")
+    tab_to(page, page.get_by_label("Training epochs", exact=True))
+    keys.type("1")
     keys.press("Enter")
     page.wait_for_url(re.compile(r"/models/\d"))
     badge = page.locator("#job-line [data-status-badge]")

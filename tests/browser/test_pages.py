@@ -222,6 +222,7 @@ def test_the_keyboard_reaches_the_content_first(server: ServerProcess, page: Pag
 
 def test_a_question_mark_explains_its_field_on_focus(server: ServerProcess, page: Page) -> None:
     page.goto(f"{server.url}/datasets/images/classification/new")
+    page.get_by_text("More options").click()
     page.get_by_role("button", name="About Resize transformation").focus()
     expect(page.get_by_role("tooltip")).to_contain_text("pictures of another shape")
 
@@ -235,6 +236,7 @@ def test_an_explanation_comes_by_finger_and_goes_by_escape(
     expect(tooltip).to_contain_text("30, the default")
     page.keyboard.press("Escape")
     expect(tooltip).to_have_count(0)
+    page.get_by_text("More options").click()
     page.mouse.move(0, 0)
     page.get_by_role("button", name="About Crop size").hover()
     expect(tooltip).to_contain_text("random squares")
@@ -257,15 +259,16 @@ def test_a_search_finds_jobs_while_typing(
 
 def test_fields_are_shown_when_they_apply(server: ServerProcess, page: Page) -> None:
     page.goto(f"{server.url}/datasets/images/classification/new")
+    page.get_by_text("More options").click()
     share = page.get_by_label("% for validation", exact=True)
-    folder = page.get_by_label("Validation images", exact=True)
+    folder = page.get_by_label("Validation pictures", exact=True)
     expect(share).to_be_visible()
     expect(folder.first).to_be_hidden()
-    page.get_by_label("Separate validation images folder", exact=True).check()
+    page.get_by_label("Separate folder of validation pictures", exact=True).check()
     expect(share).to_be_hidden()
     expect(folder.first).to_be_visible()
     page.get_by_role("radio", name="Use text files").check()
-    expect(page.get_by_label("Training images", exact=True).first).to_be_hidden()
+    expect(page.get_by_label("Training pictures", exact=True).first).to_be_hidden()
     expect(page.get_by_label("Labels", exact=True).first).to_be_visible()
 
 
@@ -275,10 +278,10 @@ def test_a_refused_form_keeps_what_was_typed_and_says_what_to_mend(
     expected_complaints.append("status of 400")
     page.goto(f"{server.url}/datasets/images/classification/new")
     page.get_by_label("Width", exact=True).fill("64")
-    page.get_by_role("combobox", name="Training images").fill("/nowhere/at/all")
+    page.get_by_role("combobox", name="Training pictures").fill("/nowhere/at/all")
     page.get_by_role("button", name="Create dataset").click()
     expect(page.get_by_role("alert")).to_contain_text("could not be created")
     expect(page.get_by_text("/nowhere/at/all", exact=False).first).to_be_visible()
     expect(page.get_by_label("Width", exact=True)).to_have_value("64")
-    expect(page.get_by_role("combobox", name="Training images")).to_be_focused()
+    expect(page.get_by_role("combobox", name="Training pictures")).to_be_focused()
     expect(page.get_by_label("Dataset name", exact=True)).to_have_attribute("aria-invalid", "true")

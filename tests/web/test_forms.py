@@ -8,6 +8,9 @@ import pytest
 from flask import Flask
 
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm as Form
+from digits.dataset.images.classification.settings import (
+    ImageClassificationDatasetSettings as Settings,
+)
 from digits.web.forms import number_text
 from tests.web.test_words import NEITHER, NO, YES
 
@@ -104,3 +107,31 @@ def test_numbers_are_shown_as_people_write_them(app: Flask, value: float, text: 
     with app.test_request_context():
         form = Form(formdata=None, data={"folder_pct_val": value}, meta={"csrf": False})
         assert f'value="{text}"' in form.folder_pct_val()
+
+
+@pytest.mark.parametrize(
+    ("values", "is_usual"),
+    [
+        ({}, True),
+        ({"dataset_name": "in front", "resize_width": "28"}, True),
+        ({"folder_pct_val": "25", "group_name": "", "seed": ""}, True),
+        ({"folder_pct_val": "24"}, False),
+        ({"folder_pct_val": "all"}, False),
+        ({"has_val_folder": "y"}, False),
+        ({"group_name": "mine"}, False),
+    ],
+)
+def test_options_that_were_not_touched_are_as_usual(
+    app: Flask, values: dict[str, str], is_usual: bool
+) -> None:
+    form = sent(app, data={**values, "textfile_shuffle": "y"})
+    form.validate()
+    assert form.is_usual(Form.MORE) is is_usual
+
+
+def test_settings_of_a_copy_are_as_usual_where_they_are_the_defaults(app: Flask) -> None:
+    with app.test_request_context():
+        form = Form(formdata=None, data=Settings().to_json(), meta={"csrf": False})
+        assert form.is_usual(Form.MORE)
+        form = Form(formdata=None, data=Settings(seed=7).to_json(), meta={"csrf": False})
+        assert not form.is_usual(Form.MORE)

@@ -69,11 +69,11 @@ def cannot_be_trained(made_for: MadeFor, dataset: Pictures, crop_size: int | Non
     """Why the network cannot be built for pictures that are too small."""
     if crop_size and crop_size < dataset.side:
         return (
-            f"{made_for.title} is made for {made_for.words}; a crop size of {crop_size} leaves it "
-            "too little. Leave the crop size empty, or choose a larger one."
+            f"{made_for.title} is made for {made_for.words}; a crop size of {crop_size} is too "
+            "small for it. Leave the crop size empty, or choose a larger one."
         )
     return (
-        f"{made_for.title} is made for {made_for.words}; those of the dataset have "
+        f"{made_for.title} is made for {made_for.words}; the dataset's are "
         f"{dataset.size}, which is too small for its layers. {_cure(made_for)}"
     )
 
@@ -85,7 +85,7 @@ def size_warning(made_for: MadeFor, dataset: Pictures, crop_size: int | None = N
     """
     if crop_size:
         return ""
-    begin = f"{made_for.title} is made for {made_for.words}; those of the dataset have"
+    begin = f"{made_for.title} is made for {made_for.words}; the dataset's are"
     if made_for.is_cropped and is_too_small(made_for, dataset):
         return f"{begin} {dataset.size}, so that it sees less than it could. {_cure(made_for)}"
     largest = max(dataset.width, dataset.height)

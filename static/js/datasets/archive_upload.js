@@ -1,9 +1,10 @@
 /** An archive for a new dataset: dropped anywhere on the form, and uploaded with a progress bar. */
 
-import { all, element, need } from "../web/dom.js";
-import { focusFirstError, valueOf } from "../forms/fields.js";
+import { setBusy } from "../web/busy.js";
+import { all, need } from "../web/dom.js";
+import { clearErrors, showErrors } from "../forms/errors.js";
+import { valueOf } from "../forms/fields.js";
 import { moveBar } from "../job/progress.js";
-import { toast } from "../web/toasts.js";
 
 /**
  * Take a file that is dropped on the form as its archive.
@@ -40,7 +41,7 @@ export function uploadWithProgress(form) {
     const input = /** @type {HTMLInputElement} */ (need("input[name='archive_file']", form));
     if (valueOf(form, "method") !== "archive" || !input.files?.length) return;
     event.preventDefault();
-    send(form);
+    if (!form.hasAttribute("aria-busy")) send(form);
   });
 }
 
@@ -52,12 +53,14 @@ function send(form) {
   /** @param {boolean} running */
   const show = (running) => {
     part.hidden = !running;
-    for (const button of buttons) button.disabled = running;
+    if (running) form.setAttribute("aria-busy", "true");
+    else form.removeAttribute("aria-busy");
+    for (const button of buttons) setBusy(button, running);
   };
   request.upload.addEventListener("progress", ({ loaded, total }) => {
     moveBar(part.querySelector("progress"), (100 * loaded) / total);
     need("[data-upload-words]", part).textContent =
-      loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} sent` : "Sent; the dataset is being made";
+      loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} sent` : "Sent; the dataset is being created";
   });
   request.addEventListener("load", () => {
     show(false);
@@ -65,10 +68,11 @@ function send(form) {
   });
   request.addEventListener("error", () => {
     show(false);
-    toast("The upload broke off. Is the server still running, and is the archive not too large?", "danger");
+    showErrors(form, { form: ["The upload was interrupted. Is the server still running? Send the form again."] });
   });
   request.open("POST", form.action);
   request.setRequestHeader("Accept", "application/json");
+  clearErrors(form);
   show(true);
   request.send(new FormData(form));
 }
@@ -89,38 +93,8 @@ function answered(form, request) {
   } else if (answer.errors) {
     showErrors(form, answer.errors);
   } else {
-    toast(answer.error?.message ?? answer.error ?? `Error ${request.status}`, "danger");
+    showErrors(form, { form: [answer.error?.message ?? answer.error ?? `Error ${request.status}`] });
   }
-}
-
-/**
- * Put the server's messages at their fields; those of no field are shown as a toast.
- * @param {HTMLFormElement} form
- * @param {Record<string, string[]>} errors
- */
-function showErrors(form, errors) {
-  for (const old of all(".field-error", form)) old.remove();
-  for (const old of all("[aria-invalid='true']", form)) {
-    old.removeAttribute("aria-invalid");
-    old.classList.remove("is-invalid");
-  }
-  for (const [name, messages] of Object.entries(errors)) {
-    const input = form.querySelector(`[name="${CSS.escape(name)}"]`);
-    const field = input?.closest(".field");
-    if (!input || !field) {
-      toast(messages.join(" "), "danger");
-      continue;
-    }
-    input.setAttribute("aria-invalid", "true");
-    input.classList.add("is-invalid");
-    const lines = messages.map((text, number) =>
-      element("p", { class: "field-error", id: `${name}-error${number || ""}` }, text),
-    );
-    field.append(...lines);
-    input.setAttribute("aria-describedby", `${name}-help ${name}-error`);
-    input.closest("details")?.setAttribute("open", "");
-  }
-  focusFirstError(form);
 }
 
 /** @param {number} bytes */

@@ -2,16 +2,19 @@
 
 import { takeDroppedArchive, uploadWithProgress } from "./archive_upload.js";
 import { need } from "../web/dom.js";
-import { focusFirstError, showFieldsThatApply } from "../forms/fields.js";
+import { focusFirstError, followErrorLinks } from "../forms/errors.js";
+import { showFieldsThatApply, unfoldChanged } from "../forms/fields.js";
 import { completePaths } from "../forms/path_autocomplete.js";
 import { tellOfSplitFolders } from "./split_folders.js";
 import { showResizeExample } from "./resize_example.js";
 
 const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
 showFieldsThatApply(form);
+unfoldChanged(form);
 completePaths(form);
 showResizeExample(form);
 tellOfSplitFolders(form);
 takeDroppedArchive(form);
 uploadWithProgress(form);
+followErrorLinks(form);
 focusFirstError(form);

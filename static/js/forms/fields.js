@@ -48,10 +48,22 @@ export function valuesOf(form, names) {
 }
 
 /**
- * Focus the first field with an error, so that the reader lands where something is to be mended.
+ * Open what is folded away where a field in it was changed: by the browser, which kept what was typed.
  * @param {HTMLFormElement} form
  */
-export function focusFirstError(form) {
-  const field = all("[aria-invalid='true']", form).find((input) => input.offsetParent !== null);
-  field?.focus();
+export function unfoldChanged(form) {
+  for (const fold of /** @type {HTMLDetailsElement[]} */ (all("details[data-more-options]", form))) {
+    fold.open ||= all("input, select, textarea", fold).some(isChanged);
+  }
+}
+
+/** @param {Element} field */
+function isChanged(field) {
+  if (field instanceof HTMLSelectElement) {
+    return [...field.options].some((option) => option.selected !== option.defaultSelected) && field.selectedIndex > 0;
+  }
+  if (field instanceof HTMLInputElement && ["checkbox", "radio"].includes(field.type)) {
+    return field.checked !== field.defaultChecked;
+  }
+  return (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) && field.value !== field.defaultValue;
 }

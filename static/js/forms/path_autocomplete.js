@@ -3,6 +3,10 @@
 import { afterQuiet, all, element } from "../web/dom.js";
 import { RequestFailed, request } from "../web/http.js";
 
+let pointerIsDown = false;
+document.addEventListener("pointerdown", () => (pointerIsDown = true), true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (pointerIsDown = false), true);
+
 /** @param {ParentNode} root */
 export function completePaths(root) {
   for (const input of all("input[data-path-field]", root)) {
@@ -30,7 +34,9 @@ class PathField {
     input.addEventListener("focus", () => input.setAttribute("autocomplete", "off"));
     input.addEventListener("blur", () => {
       input.removeAttribute("autocomplete");
-      this.close();
+      // What is pressed moves when the list goes: only after the click.
+      if (pointerIsDown) document.addEventListener("click", () => this.close(), { once: true });
+      else this.close();
     });
     // Not on click: that comes after the blur that closes the list.
     this.list.addEventListener("pointerdown", (event) => {

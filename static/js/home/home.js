@@ -25,7 +25,6 @@ foldGroups(document);
 prepareParts(foldGroups);
 filterInPlace();
 offerNotifications();
-offerSample();
 takeNote();
 offerUndoOfLastPage();
 document.addEventListener("digits:refreshed", takeNote);
@@ -82,15 +81,4 @@ function takeNote() {
 /** @param {string} id a job's */
 function pageOf(id) {
   return `${document.body.dataset.root ?? ""}/jobs/${encodeURIComponent(id)}`;
-}
-
-/** Making the sample takes a few seconds: the button says so, and is not pressed twice. */
-function offerSample() {
-  document.addEventListener("submit", (event) => {
-    const form = event.target instanceof HTMLFormElement ? event.target : null;
-    const button = form?.matches("[data-sample]") ? form.querySelector("button") : null;
-    if (!button) return;
-    button.disabled = true;
-    button.textContent = button.dataset.busy ?? button.textContent;
-  });
 }

@@ -1,9 +1,11 @@
 /** The form for a new model. */
 
 import { need } from "../web/dom.js";
-import { focusFirstError, showFieldsThatApply } from "../forms/fields.js";
+import { focusFirstError, followErrorLinks } from "../forms/errors.js";
+import { showFieldsThatApply, unfoldChanged } from "../forms/fields.js";
 import { watchGraphs } from "../graphs/graphs.js";
 import { showDatasetSummary } from "../datasets/summary.js";
+import { showEstimate } from "./estimate.js";
 import { markWhatDoesNotFit } from "./fit.js";
 import { showLearningRate } from "./lr_preview.js";
 import { editNetworks } from "./network_editor.js";
@@ -11,10 +13,13 @@ import { completePaths } from "../forms/path_autocomplete.js";
 
 const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
 showFieldsThatApply(form);
+unfoldChanged(form);
 completePaths(form);
 watchGraphs();
 showLearningRate(form);
 showDatasetSummary(form);
 markWhatDoesNotFit(form);
 editNetworks(form);
+showEstimate(form);
+followErrorLinks(form);
 focusFirstError(form);

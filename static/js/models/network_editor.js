@@ -1,10 +1,10 @@
-/** The text of a custom network: an editor, filled from another network, drawn as a graph. */
+/** The text of a custom network: an editor, filled from another network, with its mistakes marked. */
 
+import { busyWhile } from "../web/busy.js";
 import { all, element, need } from "../web/dom.js";
-import { showInDialog } from "../web/dialogs.js";
-import { valueOf } from "../forms/fields.js";
 import { RequestFailed, send } from "../web/http.js";
 import { withErrorsShown } from "../web/toasts.js";
+import { drawNetwork } from "./network_drawing.js";
 
 const LIBRARY = new URL("../../vendor/codemirror/", import.meta.url);
 
@@ -23,22 +23,38 @@ export function editNetworks(form) {
 
   for (const button of all("[data-customize]", form)) {
     button.addEventListener("click", () =>
-      withErrorsShown(async () => customize(form, button, (await open()) ?? text)),
+      withErrorsShown(() => busyWhile(button, async () => customize(form, button, (await open()) ?? text))),
     );
   }
   const button = need("[data-visualize]", form);
   button.addEventListener("click", () =>
-    withErrorsShown(async () => {
-      const opened = await editor;
-      opened?.save();
-      try {
-        await visualize(form, button, text.value);
-      } catch (error) {
-        if (error instanceof RequestFailed) markLines(opened, [error.message]);
-        throw error;
-      }
-    }),
+    withErrorsShown(() =>
+      busyWhile(button, async () => {
+        const opened = await editor;
+        opened?.save();
+        try {
+          tell(text, opened, await drawNetwork(form, button.dataset.visualize ?? ""));
+        } catch (error) {
+          if (!(error instanceof RequestFailed) || error.code !== 400) throw error;
+          tell(text, opened, [error.message]);
+        }
+      }),
+    ),
   );
+}
+
+/**
+ * Say below the editor what is wrong with the network, and mark the lines.
+ * @param {HTMLTextAreaElement} text
+ * @param {any} editor
+ * @param {string[]} problems
+ */
+function tell(text, editor, problems) {
+  const field = /** @type {HTMLElement} */ (text.closest(".field"));
+  for (const old of all(".field-error", field)) old.remove();
+  field.append(...problems.map((problem) => element("p", { class: "field-error" }, problem)));
+  markLines(editor, problems);
+  changed(text);
 }
 
 /**
@@ -54,61 +70,22 @@ async function customize(form, button, editor) {
   const { network, snapshot } = await answer.json();
   const tab = /** @type {HTMLInputElement} */ (need("input[name='method'][value='custom']", form));
   tab.checked = true;
-  tab.dispatchEvent(new Event("change", { bubbles: true }));
+  changed(tab);
   editor.setValue(network);
   editor.refresh();
   const path = /** @type {HTMLInputElement} */ (form.elements.namedItem("custom_network_snapshot"));
   path.value = snapshot ?? "";
+  editor.save?.();
+  changed(path);
   tab.focus();
 }
 
 /**
- * @param {HTMLFormElement} form
- * @param {HTMLElement} button
- * @param {string} network
+ * Tell the form's listeners of a value that a script has set.
+ * @param {HTMLElement} field
  */
-async function visualize(form, button, network) {
-  button.toggleAttribute("disabled", true);
-  try {
-    const body = new URLSearchParams({ custom_network: network, dataset: valueOf(form, "dataset"), format: "svg" });
-    const answer = await send(button.dataset.visualize ?? "", body);
-    const picture = element("div", { class: "network-picture", tabindex: "0" });
-    picture.innerHTML = await answer.text(); // the server's own fragment
-    const image = picture.querySelector("img");
-    const content = element("div", {}, ...(image ? [zoomButtons(picture, image)] : []), picture);
-    showInDialog("The network", content);
-  } finally {
-    button.toggleAttribute("disabled", false);
-  }
-}
-
-/**
- * Buttons that make a picture larger and smaller in its scrolling frame, and fit it in.
- * @param {HTMLElement} frame
- * @param {HTMLImageElement} image
- */
-function zoomButtons(frame, image) {
-  let zoom = 1;
-  /** @param {number} wanted */
-  const show = (wanted) => {
-    zoom = Math.min(8, Math.max(0.05, wanted));
-    image.width = Math.max(1, Math.round(image.naturalWidth * zoom));
-  };
-  const fit = () => show(Math.min(1, frame.clientWidth / (image.naturalWidth || 1)));
-  /** @type {[string, string, () => void][]} */
-  const actions = [
-    ["−", "Smaller", () => show(zoom / 1.4)],
-    ["+", "Larger", () => show(zoom * 1.4)],
-    ["Fit", "Fit the width", fit],
-    ["100%", "True size", () => show(1)],
-  ];
-  const buttons = actions.map(([words, label, act]) => {
-    const button = element("button", { type: "button", class: "btn btn-sm btn-outline-secondary", "aria-label": label }, words);
-    button.addEventListener("click", act);
-    return button;
-  });
-  image.decode().then(fit, () => undefined); // a picture that cannot be decoded shows its words
-  return element("div", { class: "page-tools zoom-tools" }, ...buttons);
+function changed(field) {
+  field.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 /**
@@ -139,7 +116,11 @@ async function openEditor(text) {
     extraKeys: { Tab: false, "Shift-Tab": false },
   });
   markLines(editor, all(`[id^="${text.id}-error"]`).map((error) => error.textContent ?? ""));
-  editor.on("change", () => markLines(editor, [])); // what was wrong may be mended now
+  editor.on("change", () => markLines(editor, [])); // what was wrong may be right now
+  editor.on("blur", () => {
+    editor.save();
+    changed(text);
+  });
   editor.getInputField().setAttribute("aria-label", "The network as prototxt");
   return editor;
 }

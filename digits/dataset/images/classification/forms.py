@@ -41,26 +41,26 @@ def _folder_fields(which: str, title: str) -> dict[str, Any]:
     """The three fields of one of the folders train, val and test."""
     return {
         f"folder_{which}": StringField(
-            f"{title} images",
+            f"{title} pictures",
             description="A folder on the server with one sub-folder per category, or the address "
             "of a web page that lists such folders.",
         ),
         f"folder_{which}_min_per_class": WholeNumberField(
-            "Minimum per class",
+            "Minimum per category",
             low=1,
             high=MOST_PER_CLASS,
             optional=True,
             default=Settings().source(which).min_per_class,
-            description="Categories with fewer pictures are left out. Two by default, so that "
-            "there is one to train with and one to check with.",
+            description="Categories with fewer pictures are left out. Two by default: one to "
+            "train with and one to validate with.",
         ),
         f"folder_{which}_max_per_class": WholeNumberField(
-            "Maximum per class",
+            "Maximum per category",
             low=1,
             high=MOST_PER_CLASS,
             optional=True,
-            description="Of larger categories a random choice is taken. Empty, the default: no "
-            "limit, for more pictures teach more.",
+            description="From larger categories this many are taken at random. Empty, the "
+            "default: no limit, because a network learns more from more pictures.",
         ),
     }
 
@@ -69,15 +69,15 @@ def _list_fields(which: str, title: str) -> dict[str, Any]:
     """The fields of one of the text files, uploaded or on the server."""
     return {
         f"textfile_{which}_images": FileField(
-            f"{title} images",
+            f"{title} pictures",
             description="A text file with a path or address and a label number on each line.",
         ),
         f"textfile_{which}_folder": StringField(
-            "Image folder",
+            "Folder of the pictures",
             description="Relative paths in the text file start here. Empty: they are absolute.",
         ),
         f"textfile_local_{which}_images": StringField(
-            f"{title} images", description="The text file's path on the server."
+            f"{title} pictures", description="The text file's path on the server."
         ),
     }
 
@@ -91,18 +91,18 @@ class ImageClassificationDatasetForm(JobForm):
     method = ChoiceField(
         "Source",
         choices=[
-            ("folder", "Use image folder"),
+            ("folder", "Use a folder"),
             ("archive", "Upload an archive"),
             ("textfile", "Use text files"),
         ],
         default=Settings.method,
         description="Where the pictures come from. A folder on the server, the default, is read "
-        "where it is; an archive comes from your computer; text files name each picture and its "
-        "label.",
+        "where it is; an archive comes from your computer; text files list each picture with "
+        "its label.",
     )
 
     resize_channels = ChoiceField(
-        "Image type",
+        "Picture type",
         choices=CHANNEL_CHOICES,
         default=Settings.resize_channels,
         description="Color, the default, suits photographs. Grayscale has one channel: right for "
@@ -125,7 +125,7 @@ class ImageClassificationDatasetForm(JobForm):
         "the picture and distorts it.",
     )
     encoding = ChoiceField(
-        "Image encoding",
+        "Picture encoding",
         choices=ENCODING_CHOICES,
         default=Settings.encoding,
         description="How pictures are stored. PNG, the default, is exact; JPEG is several times "
@@ -156,7 +156,7 @@ class ImageClassificationDatasetForm(JobForm):
         "% of broken pictures allowed", low=0, high=100, default=Settings.max_skipped_pct,
         description="Pictures that cannot be read are left out and listed. When more than this "
         "share of a set is broken, the dataset fails: something else must be wrong. 50 by default; "
-        "0: every picture must be sound.",
+        "0: every picture must be readable.",
     )  # fmt: skip
 
     archive_file = FileField(
@@ -173,8 +173,8 @@ class ImageClassificationDatasetForm(JobForm):
     )
     folder_pct_val = NumberField(
         "% for validation", low=0, high=100, default=Settings.folder_pct_val,
-        description="The share of each category that is kept to check the network with while it "
-        "learns. 25 by default: enough to measure with, and three quarters to learn from.",
+        description="The share of each category that is kept to validate the network with while it "
+        "learns. 25 by default: three quarters are left to learn from.",
     )  # fmt: skip
     folder_pct_test = NumberField(
         "% for testing", low=0, high=100, default=Settings.folder_pct_test,
@@ -182,25 +182,25 @@ class ImageClassificationDatasetForm(JobForm):
         "when you choose between models by their validation.",
     )  # fmt: skip
     has_val_folder = YesNoField(
-        "Separate validation images folder",
-        description="Tick it when validation pictures have a folder of their own. Off by default: "
-        "they are taken from the training folder.",
+        "Separate folder of validation pictures",
+        description="Select it if the validation pictures are in a folder of their own. Off by "
+        "default: they are taken from the training folder.",
     )
     has_test_folder = YesNoField(
-        "Separate test images folder",
-        description="Tick it when test pictures have a folder of their own. Off by default: they "
-        "are taken from the training folder.",
+        "Separate folder of test pictures",
+        description="Select it if the test pictures are in a folder of their own. Off by default: "
+        "they are taken from the training folder.",
     )
 
     textfile_use_local_files = YesNoField(
         "Use local paths on the server",
-        description="Tick it when the text files lie on the server. Off by default: they are "
+        description="Select it if the text files are on the server. Off by default: they are "
         "uploaded from your computer.",
     )
     textfile_use_val = YesNoField(
         "Validation set", default=Settings.textfile_use_val,
-        description="A second text file, to check the network with while it learns. On by default: "
-        "without it there is no accuracy.",
+        description="A second text file, to validate the network with while it learns. On by "
+        "default: without it there is no accuracy.",
     )  # fmt: skip
     textfile_use_test = YesNoField(
         "Test set",
@@ -215,6 +215,17 @@ class ImageClassificationDatasetForm(JobForm):
         description="On by default: networks learn badly from pictures that come category by "
         "category.",
     )  # fmt: skip
+
+    # What the page shows when it is asked for more.
+    MORE = (
+        *("folder_pct_val", "folder_pct_test", "split_folders", "has_val_folder"),
+        *("has_test_folder", "folder_val", "folder_test"),
+        *(f"folder_{w}_{m}_per_class" for w in ("train", "val", "test") for m in ("min", "max")),
+        *("textfile_use_test", "textfile_shuffle", "textfile_test_images"),
+        *("textfile_local_test_images", "textfile_test_folder"),
+        *("resize_mode", "encoding", "value_range", "backend", "seed", "max_skipped_pct"),
+        "group_name",
+    )
 
     # What a browser's file dialog offers for the archive.
     archive_extensions = ",".join([*ARCHIVE_EXTENSIONS, ".gz", ".bz2", ".xz"])
@@ -270,7 +281,7 @@ class ImageClassificationDatasetForm(JobForm):
             high = self[f"folder_{which}_max_per_class"].data
             if low is not None and high is not None and low > high:
                 self.add_error(
-                    f"folder_{which}_max_per_class", f"{high} is below the minimum, {low}."
+                    f"folder_{which}_max_per_class", f"{high} is less than the minimum, {low}."
                 )
         val = 0 if self.has_val_folder.data else self.folder_pct_val.data or 0
         test = 0 if self.has_test_folder.data else self.folder_pct_test.data or 0
@@ -283,11 +294,11 @@ class ImageClassificationDatasetForm(JobForm):
     def _check_archive(self) -> None:
         upload = self.archive_file.data
         if not _has_upload(upload):
-            self.add_error("archive_file", "An archive is needed here.")
+            self.add_error("archive_file", "Choose an archive.")
         elif not is_archive_name(upload.filename):
             self.add_error(
                 "archive_file",
-                f"{shown(upload.filename)} is not called like an archive that can be unpacked: "
+                f"{shown(upload.filename)} is not a supported archive. Use one of these: "
                 f"{', '.join(ARCHIVE_EXTENSIONS)}.",
             )
 
@@ -305,7 +316,7 @@ class ImageClassificationDatasetForm(JobForm):
             if local:
                 self._check_server_path(name, folder=False)
             elif not _has_upload(self[name].data):
-                self.add_error(name, "A text file is needed here.")
+                self.add_error(name, "Choose a text file.")
         for which in names:
             if (self[f"textfile_{which}_folder"].data or "").strip():
                 self._check_server_path(f"textfile_{which}_folder", folder=True, allow_url=True)
@@ -313,7 +324,9 @@ class ImageClassificationDatasetForm(JobForm):
     def _check_server_path(self, name: str, *, folder: bool, allow_url: bool = False) -> None:
         text = (self[name].data or "").strip()
         if not text:
-            self.add_error(name, f"The path of a {'folder' if folder else 'file'} is needed here.")
+            self.add_error(
+                name, f"Enter the path of a {'folder' if folder else 'file'} on the server."
+            )
             return
         if allow_url and is_url(text):
             self[name].data = text

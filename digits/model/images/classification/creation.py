@@ -7,22 +7,24 @@ made, only what does not depend on it can be checked; the rest is when the train
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, TaskFailed
-from digits.inference import InferenceError, Pool, WorkerDied, WorkerTimeout, check_network
-from digits.inference.operations import NetProblem
-from digits.inference.work.layer_lines import layer_lines
+from digits.inference import Pool
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
+from digits.model.images.classification.checking import (
+    CHECK_S,
+    NETWORK_FIELDS,
+    Checked,
+    check_whole,
+)
 from digits.model.images.classification.fitting import (
     SizeCheck,
     made_for_by_model,
@@ -31,7 +33,6 @@ from digits.model.images.classification.fitting import (
     seen_by,
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.net_sources import net_sources
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
@@ -45,32 +46,41 @@ from digits.model.network.text import (
     standard_network_text,
 )
 from digits.model.network.trainable import with_loss
-from digits.model.network.training import DatasetFacts, Networks, make_networks
-from digits.model.training.given_weights import Report, report_in_words, weights_report
+from digits.model.network.training import (
+    DatasetFacts,
+    NetworkOptions,
+    Networks,
+    make_networks,
+)
+from digits.model.training.given_weights import Report
 from digits.web.answers import in_thread
 
-log = logging.getLogger(__name__)
-
-# The field that a method's network stands in.
-NETWORK_FIELDS = {
-    "standard": "standard_networks",
-    "previous": "previous_networks",
-    "custom": "custom_network",
-}
 MANY_LABELS = 1_000_000
-# Reading and building a network, together: whoever sent the form waits for it.
-CHECK_S = 8.0
+LARGE = 10_000  # pixels: no crop is larger
 SHORTEST_CHECK_S = 1.0
-MOST_PROBLEMS = 10
 NOTHING_LOADED = (
-    "Nothing of the previous model's weights is used: all layers that have some begin afresh ({}), "
-    "so that the training starts from nothing. To keep a trained classifier, choose a dataset with "
+    "None of the previous model's weights are used: all layers that have some start from scratch "
+    "({}). To keep a trained classifier, choose a dataset with "
     "the same categories, in the same order."
 )
-TOO_SLOW = (
-    "The network could not be built within {:g} s to check it. Make it smaller; when the server is "
-    "busy, send the form again."
-)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model that can be made: checked as a whole, and not in the queue yet.
+
+    `text` is the network that is kept with it and `net` what is trained; `weights` is a file to
+    begin from, which the model takes into its folder where `keeps_weights`.  `parameters` of the
+    network are None where nobody could count them: while the dataset is being made, or the server
+    is busy.
+    """
+
+    settings: Settings
+    text: str
+    net: NetParameter
+    weights: Path | None
+    keeps_weights: bool
+    parameters: int | None
 
 
 def create_model(
@@ -88,6 +98,42 @@ def create_model(
     original: ImageClassificationModelJob | None = None,
 ) -> Job:
     """The job of the user `owner`, in `group`, that `settings` ask for, in the queue.
+
+    Elsewhere as `prepare_model` has it.
+    """
+    prepared = prepare_model(
+        scheduler, pool, settings, custom_network, caffe_root, uploaded, check_s,
+        python_layers=python_layers, original=original,
+    )  # fmt: skip
+
+    def write_network(job: Job) -> None:
+        job.write_text(ORIGINAL_FILE, prepared.text)
+        if prepared.weights is not None and prepared.keeps_weights:
+            in_thread(cast(ImageClassificationModelJob, job).keep_weights, prepared.weights)
+
+    return scheduler.add_job(
+        ImageClassificationModelJob,
+        name,
+        prepared.settings,
+        write_network,
+        owner=owner,
+        group=group,
+    )
+
+
+def prepare_model(
+    scheduler: Scheduler,
+    pool: Pool,
+    settings: Settings,
+    custom_network: str,
+    caffe_root: str,
+    uploaded: Path | None = None,
+    check_s: float = CHECK_S,
+    *,
+    python_layers: bool = False,
+    original: ImageClassificationModelJob | None = None,
+) -> Prepared:
+    """What a model is made of, checked as far as its dataset allows.
 
     `uploaded` are weights for a custom network, in a file that is needed no longer afterwards.  Of
     a copy, the network and the weights are those that lie with its `original`.
@@ -126,21 +172,13 @@ def create_model(
         raise FormError({"dataset": [str(error)]}) from error
     size = _size_check(scheduler, settings, net, dataset, is_copy=original is not None)
     size.require_smallest(field)
-    report = None
+    found = Checked()
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
-        report = check_whole(pool, networks, dataset, settings, text, weights, left_s, size)
-    warnings = _warnings(size, report)
-    settings = replace(settings, weights_report=report, warnings=warnings or None)
-
-    def write_network(job: Job) -> None:
-        job.write_text(ORIGINAL_FILE, kept_text)
-        if weights is not None and is_kept:
-            in_thread(cast(ImageClassificationModelJob, job).keep_weights, weights)
-
-    return scheduler.add_job(
-        ImageClassificationModelJob, name, settings, write_network, owner=owner, group=group
-    )
+        found = check_whole(pool, networks, dataset, settings, text, weights, left_s, size)
+    warnings = _warnings(size, found.report)
+    settings = replace(settings, weights_report=found.report, warnings=warnings or None)
+    return Prepared(settings, kept_text, net, weights, is_kept, found.parameters)
 
 
 def given_network(scheduler: Scheduler, settings: Settings, custom_network: str) -> str:
@@ -172,6 +210,15 @@ def kept_weights(original: ImageClassificationModelJob) -> Path | None:
     return weights and original.dir / weights
 
 
+def require_trainable(pool: Pool, text: str) -> None:
+    """NetworkError for a custom network that no dataset can train; sizes are not looked at."""
+    facts = DatasetFacts(
+        labels=MANY_LABELS, channels=3, height=LARGE, width=LARGE, train_db="train_db",
+        val_db="val_db", mean_file="mean.binaryproto",
+    )  # fmt: skip
+    make_networks(parse_given(pool, text), facts, NetworkOptions())
+
+
 def fitted_networks(
     net: NetParameter,
     dataset: ImageClassificationDatasetJob,
@@ -193,82 +240,6 @@ def fitted_networks(
     )
     # What the categories will be is not known yet, but for a dataset that has them already.
     return make_networks(net, facts, network_options(settings, facts, dataset.labels()))
-
-
-def check_whole(
-    pool: Pool,
-    networks: Networks,
-    dataset: ImageClassificationDatasetJob,
-    settings: Settings,
-    text: str,
-    weights: Path | None,
-    timeout_s: float = CHECK_S,
-    size: SizeCheck | None = None,
-) -> Report | None:
-    """Build the networks in a worker, and compare the weights; FormError with what is wrong.
-
-    `size` knows what the network is made for.  Answers what becomes of the weights; None without
-    any, or when nobody had time to check.
-    """
-    nets = net_sources(networks, dataset)
-    field = NETWORK_FIELDS[settings.method]
-    try:
-        result = check_network(pool, nets, weights, timeout_s)
-    except WorkerTimeout as error:
-        raise FormError({field: [TOO_SLOW.format(timeout_s)]}) from error
-    except WorkerDied as error:
-        message = f"The network could not be built to check it: {error}"
-        raise FormError({field: [message]}) from error
-    except InferenceError as error:
-        # The check is a service: a busy server must not keep a model from being made.
-        log.warning("a network goes unchecked: %s", error)
-        return None
-    report = weights_report(result.nets["train"]) if weights and "train" in result.nets else None
-    if result.problems and size is not None:
-        size.refuse(pool, result.problems, networks, field, timeout_s)
-    _refuse_problems(result.problems, report, settings, text, weights)
-    deploy = result.nets["deploy"]
-    _check_outputs(deploy.outputs, deploy.shapes, len(dataset.labels()), field)
-    return report
-
-
-def _refuse_problems(
-    problems: Sequence[NetProblem],
-    report: Report | None,
-    settings: Settings,
-    text: str,
-    weights: Path | None,
-) -> None:
-    """FormError with the problems that were found, each at its field, if there are any."""
-    weights_field = _weights_field(settings)
-    lines = layer_lines(text) if problems else {}
-    errors: dict[str, list[str]] = {}
-    for problem in _once_a_layer(problems)[:MOST_PROBLEMS]:
-        is_of_weights = problem.net == "weights"
-        about = weights_field if is_of_weights else NETWORK_FIELDS[settings.method]
-        line = lines.get(problem.layer or "")
-        message = f"Line {line}: {problem.message}" if line else problem.message
-        if message not in errors.setdefault(about, []):
-            errors[about].append(message)
-    # Of a previous network all layers may begin afresh, which is no slip.
-    is_previous = settings.method == "previous"
-    if report and weights and not errors and not report["loaded"] and not is_previous:
-        errors[weights_field] = [f"No layer of the network is in {weights.name}."]
-    if not errors:
-        return
-    # A file that could not be read at all has neither.
-    if report and weights_field in errors and (report["loaded"] or report["skipped"]):
-        errors[weights_field].append(report_in_words(report))
-    raise FormError(errors)
-
-
-def _once_a_layer(problems: Sequence[NetProblem]) -> list[NetProblem]:
-    """Of what is wrong with a layer in each phase, the first."""
-    found: dict[object, NetProblem] = {}
-    for problem in problems:
-        where = problem.layer if problem.net != "weights" else None
-        found.setdefault((where or problem.message, problem.net == "weights"), problem)
-    return list(found.values())
 
 
 def _trainable(
@@ -314,36 +285,6 @@ def _seen_by_previous(scheduler: Scheduler, settings: Settings) -> Pictures | No
     """The pictures that the weights of a previous model are for; None where none are taken."""
     takes_weights = settings.method == "previous" and settings.previous_snapshot
     return seen_by(_previous(scheduler, settings)) if takes_weights else None
-
-
-def _weights_field(settings: Settings) -> str:
-    """Where the weights were chosen."""
-    if settings.method == "previous":
-        return "previous_networks"
-    by_path = settings.custom_network_snapshot
-    return "custom_network_snapshot" if by_path else "custom_network_weights"
-
-
-def _check_outputs(
-    outputs: Any, shapes: Mapping[str, tuple[int, ...]], labels: int, field: str
-) -> None:
-    """The last output must have one value a label."""
-    if not outputs:
-        return
-    shape = shapes.get(outputs[-1], ())
-    count = 1
-    for size in shape[1:]:
-        count *= size
-    if count != labels:
-        raise FormError(
-            {
-                field: [
-                    f"The output {outputs[-1]!r} has the shape {' x '.join(map(str, shape))}, so "
-                    f"{count} values an image, but the dataset has {labels} labels. End the "
-                    "network with an InnerProduct layer or a global pooling before its loss."
-                ]
-            }
-        )
 
 
 def _previous_labels(scheduler: Scheduler, settings: Settings) -> tuple[str, ...] | None:

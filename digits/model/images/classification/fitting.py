@@ -38,7 +38,8 @@ HEAD_BYTES = 4096
 # Only a short network has nothing but its classifier.
 SHORT_BYTES = 16 * 1024
 NOTHING_KEPT = (
-    "Its classifier knows other categories, and nothing else of it has weights: they are of no use."
+    "Its classifier was trained for other categories, and no other layer has weights: nothing of "
+    "them can be used."
 )
 
 

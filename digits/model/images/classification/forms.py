@@ -13,7 +13,7 @@ from typing import Any
 
 from wtforms import StringField, TextAreaField, ValidationError
 
-from digits.model.forms import LearningRateForm, NumberListField, UploadField
+from digits.model.forms import POLICY_FIELDS, LearningRateForm, NumberListField, UploadField
 from digits.model.images.classification.fields import (
     ChoicesField,
     CommaListField,
@@ -63,7 +63,7 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     dataset = ChoiceField(
         "Dataset",
         validate_choice=False,
-        description="What the network learns from. One that is still being made is waited for.",
+        description="What the network learns from. The training waits until it is ready.",
     )
     method = ChoiceField(
         "Network",
@@ -81,20 +81,20 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
         default=Settings.standard_networks,
         description="LeNet suits small grey pictures and a CPU. AlexNet, the default, suits color "
-        "photographs; GoogLeNet is more accurate and slower. Both want a GPU.",
+        "photographs; GoogLeNet is more accurate and slower. Both need a GPU.",
     )
     previous_networks = ChoiceField(
         "Previous network",
         validate_choice=False,
         choices=[],
-        description="A model that was trained here. With the weights of one of its snapshots the "
-        "new one need not begin from nothing.",
+        description="A model that was trained here. The new one can start from the weights of one "
+        "of its snapshots.",
     )
     restart_outputs = YesNoField(
-        "Begin the classifier afresh", default=Settings.restart_outputs,
-        description="Off by default: what the model has learned to tell apart is kept when the "
-        "dataset has the same categories. On: only its features are kept. With other categories "
-        "the classifier always begins afresh.",
+        "Train the classifier from scratch", default=Settings.restart_outputs,
+        description="Off by default: the trained classifier is kept if the dataset has the same "
+        "categories. On: only its features are kept. With other categories the classifier always "
+        "starts from scratch.",
     )  # fmt: skip
     custom_network = TextAreaField(
         "Custom network",
@@ -103,12 +103,12 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     )
     add_loss = YesNoField(
         "Add a loss", default=Settings.add_loss,
-        description="For networks that are published for use alone (deploy.prototxt): a loss and "
-        "an accuracy take the place of the final Softmax. By default, none is added.",
+        description="For networks that are published without a loss (deploy.prototxt): a loss and "
+        "an accuracy replace the final Softmax. Off by default.",
     )  # fmt: skip
     custom_network_snapshot = StringField(
         "Pretrained weights",
-        description="The path of a .caffemodel on the server to start from. Empty: start afresh.",
+        description="The path of a .caffemodel on the server to start from. Empty: random weights.",
     )
     custom_network_weights = UploadField(
         "Upload pretrained weights",
@@ -117,14 +117,14 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
 
     train_epochs = WholeNumberField(
         "Training epochs", low=1, high=MOST_EPOCHS, default=Settings.train_epochs,
-        description="How often every training image is seen. 30, the default, is enough to see "
-        "how well a network does.",
+        description="How many times each training picture is seen. 30, the default, is enough to "
+        "see how well a network does.",
     )  # fmt: skip
     snapshot_interval = NumberField(
         "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS,
         default=Settings.snapshot_interval,
         description="Epochs between snapshots of the weights; fractions are allowed. 1 by default: "
-        "little is lost when something breaks. 0: only one, at the end.",
+        "little is lost if something fails. 0: only one, at the end.",
     )  # fmt: skip
     val_interval = NumberField(
         "Validation interval (in epochs)", low=0, high=MOST_EPOCHS,
@@ -138,23 +138,24 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     )  # fmt: skip
     batch_size = WholeNumberField(
         "Batch size", low=1, high=MAX_BATCH_SIZE, optional=True,
-        description="Images an iteration. Smaller batches need less memory. Empty: the network's.",
+        description="Pictures in each iteration. Smaller batches need less memory. Empty: as in "
+        "the network.",
     )  # fmt: skip
     solver_type = ChoiceField(
         "Solver type",
         choices=list(SOLVER_TITLES.items()),
         default=Settings.solver_type,
-        description="How weights are changed. SGD, the default, does well with every network here.",
+        description="How weights are changed. SGD, the default, works well for every network here.",
     )
 
     crop_size = WholeNumberField(
         "Crop size", low=1, high=LARGEST_CROP, optional=True,
         description="Training sees random squares of this many pixels, validation the middle. "
-        "Empty: as the network has it.",
+        "Empty: as in the network.",
     )  # fmt: skip
     use_mean = MeanField(
         "Subtract mean", default=Settings.use_mean,
-        description="Centers the pixels around zero, which networks learn from faster. Image, the "
+        description="Centers the pixels around zero, so that networks learn faster. Image, the "
         "default: the mean of all training pictures. Pixel: one value for each color.",
     )  # fmt: skip
 
@@ -173,7 +174,7 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         "Mirror",
         default=Settings.mirror,
         description="On: training sees half of the pictures mirrored, so that left and right make "
-        "no difference. Not for letters and digits. By default the network says.",
+        "no difference. Not for letters and digits. By default as in the network.",
     )
 
     select_gpu = ChoiceField(
@@ -193,8 +194,17 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     )
     select_gpu_count = WholeNumberField(
         "Number of GPUs", low=1, high=64, optional=True,
-        description="So many of those that are free. Empty: one, or those that are chosen.",
+        description="How many free GPUs are used. Empty: one, or those that are selected.",
     )  # fmt: skip
+
+    # What the page shows when it is asked for more.
+    MORE = (
+        *("crop_size", "use_mean", "mean_value", "scale", "mirror"),
+        *("select_gpu", "select_gpus", "select_gpu_count"),
+        *("snapshot_interval", "val_interval", "solver_type", "batch_size", "random_seed"),
+        *("group_name", "learning_rate", "lr_policy"),
+        *(name for names in POLICY_FIELDS.values() for name in names),
+    )
 
     # The epoch that a cloned model began from; None: what was sent says it.
     cloned_snapshot: float | None = None
@@ -266,7 +276,9 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         if not field.data:
             self.add_error(name, f"Choose a {what}.")
         elif field.data not in known:
-            self.add_error(name, f"There is no {what} {shown(str(field.data))} to choose.")
+            self.add_error(
+                name, f"There is no {what} {shown(str(field.data))}. Choose another one."
+            )
 
     def _check_previous_snapshot(self) -> None:
         if self.previous_networks.data not in self.previous:
@@ -278,13 +290,13 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
             epochs = ", ".join(f"{e:g}" for e in self.previous[self.previous_networks.data])
             self.add_error(
                 "previous_networks",
-                f"That model has no snapshot of epoch {shown(text)}. Choose 0 for the network "
+                f"This model has no snapshot of epoch {shown(text)}. Choose 0 for the network "
                 f"alone{', or one of ' + epochs if epochs else ''}.",
             )
 
     def _check_custom(self) -> None:
         if not (self.custom_network.data or "").strip():
-            self.add_error("custom_network", "Paste the prototxt text of a network here.")
+            self.add_error("custom_network", "Paste a network as prototxt text.")
         path = (self.custom_network_snapshot.data or "").strip()
         self.custom_network_snapshot.data = path
         if path:
@@ -301,11 +313,11 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         if path:
             self.add_error(
                 "custom_network_weights",
-                "Weights are given twice: as an upload, and as a path. Leave one of them out.",
+                "Weights are given twice, as an upload and as a path. Remove one of them.",
             )
         elif not upload.filename.endswith(WEIGHT_FILES):
             self.add_error(
-                "custom_network_weights", f"{shown(upload.filename)} is no .caffemodel file."
+                "custom_network_weights", f"{shown(upload.filename)} is not a .caffemodel file."
             )
 
     def _check_mean(self) -> None:
@@ -317,7 +329,7 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         elif self.use_mean.data == PIXEL_MEAN:
             self.add_error(
                 "mean_value",
-                "Mean values cannot be subtracted beside the mean pixel. Leave one of them out.",
+                "Mean values and the mean pixel cannot both be subtracted. Choose one of them.",
             )
 
     def _check_gpus(self) -> None:
@@ -338,8 +350,26 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
             self.add_error("select_gpu_count", f"The server has {len(self.gpus)} GPUs.")
 
 
+class EstimateForm(ImageClassificationModelForm):
+    """The same form while it is filled in: a name is not needed yet, and nothing is changed."""
+
+    needs_token = False
+
+    model_name = StringField("Model name")
+    timed = YesNoField("Time a few iterations", default=True)
+
+    @property
+    def wrong(self) -> dict[str, list[str]]:
+        """What is wrong with fields that hold something; the others are not filled in yet."""
+        return {
+            name: messages
+            for name, messages in self.all_errors.items()
+            if name not in self or self[name].data or self[name].raw_data not in ([], [""], None)
+        }
+
+
 def _weights_file(text: str) -> Path:
     path = server_path(text, folder=False)
     if not path.name.endswith(WEIGHT_FILES):
-        raise ValidationError(f"{text} is no .caffemodel file.")
+        raise ValidationError(f"{text} is not a .caffemodel file.")
     return path

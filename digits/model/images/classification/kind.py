@@ -14,6 +14,7 @@ KIND = JobKind(
     template="models/images/classification/show.html",
     form=ImageClassificationModelForm,
     new="classification_models.new",
+    network_problems=views.network_problems,
     menu=MenuEntry("Images", "Classification", "Image classification model", "diagram-3"),
     routes=(
         Routes(
@@ -22,6 +23,7 @@ KIND = JobKind(
                 "new": Route(Access.MAKE),
                 "create": Route(Access.MAKE, Body.FILES),
                 "fit": Route(Access.SEE),
+                "estimate": Route(Access.MAKE),
                 "large_graph": Route(Access.SEE),
                 # Trying a model changes nothing; where it becomes a job, the view asks for more.
                 "classify_one": Route(Access.SEE, Body.PICTURE),

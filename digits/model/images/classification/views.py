@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.errors import FormError, JobNotFound, StorageError
+from digits.errors import FormError, JobNotFound, StorageError, TaskFailed
 from digits.inference.errors import InferenceError
 from digits.jobs.job import Job
 from digits.jobs.status import Status
@@ -20,16 +21,29 @@ from digits.model.images.classification.cloning import (
     offer_previous_again,
     settings_of_copy,
 )
-from digits.model.images.classification.creation import create_model
+from digits.model.images.classification.creation import (
+    Prepared,
+    create_model,
+    prepare_model,
+    require_trainable,
+)
+from digits.model.images.classification.estimate import Estimate
+from digits.model.images.classification.estimate import estimate as estimate_of
 from digits.model.images.classification.evaluation import views as evaluation_views
 from digits.model.images.classification.fitting import previous_notes, standard_notes
-from digits.model.images.classification.forms import ImageClassificationModelForm
+from digits.model.images.classification.forms import (
+    EstimateForm,
+    ImageClassificationModelForm,
+)
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.try_out import views as inference_views
 from digits.model.job import PRETRAINED_FILE
+from digits.model.network.errors import NetworkError
+from digits.model.network.parsing import message_with_line
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.training.given_weights import kept_upload
+from digits.model.training.timing import Timings
 from digits.model.views import find_model
 from digits.web.answers import (
     created,
@@ -42,6 +56,7 @@ from digits.web.answers import (
 )
 from digits.web.cloning import job_to_clone
 from digits.web.error_pages import code_of
+from digits.web.kind import NetworkProblems
 from digits.web.logins import owner_name
 
 # The others put their routes into the first.
@@ -50,6 +65,8 @@ __all__ = ["blueprint", "evaluation_views", "inference_views"]
 FORM_PAGE = "models/images/classification/new.html"
 # Of thousands of jobs the form would weigh megabytes; a link names an older one.
 MOST_OFFERED = 200
+# Of this machine: kept as long as the server runs.
+TIMINGS = Timings()
 # What a link to the form may fill in: fields of one plain value.
 LINKED_FIELDS = (
     "dataset",
@@ -123,6 +140,84 @@ def fit() -> ResponseReturnValue:
             "standard_networks": standard_notes(dataset),
             "previous_networks": in_thread(previous_notes, previous, dataset),
         }
+    )
+
+
+@blueprint.post("/images/classification/estimate.json")
+@blueprint.post("/images/classification/estimate")
+def estimate() -> ResponseReturnValue:
+    """What the model of this form would take: room for its snapshots, and time; always JSON.
+
+    `errors`, by field, is what `create` would refuse of what is filled in; the numbers are null
+    where they are not known.  With `timed` off, the time is told if it was measured before.
+    """
+    form = EstimateForm.submitted()
+    offer_choices(form)
+    form.validate()
+    if wrong := form.wrong:
+        return _estimated(Estimate(), errors=wrong)
+    if form.all_errors:
+        return _estimated(Estimate())
+    try:
+        prepared = _prepared(form, form.settings())
+        found = estimate_of(
+            prepared,
+            cast(ImageClassificationDatasetJob, scheduler().job(prepared.settings.dataset)),
+            scheduler(),
+            TIMINGS,
+            services().policies.environment(),
+            timed=form.timed.data,
+        )
+    except FormError as error:
+        return _estimated(Estimate(), errors=error.errors)
+    except (TaskFailed, NetworkError) as error:
+        return _estimated(Estimate(), errors={"dataset": [str(error)]})
+    return _estimated(found, warnings=prepared.settings.warnings or ())
+
+
+def _estimated(
+    found: Estimate, errors: Mapping[str, list[str]] | None = None, warnings: Sequence[str] = ()
+) -> ResponseReturnValue:
+    told = [*warnings, *found.warnings]
+    return jsonify(
+        {**asdict(found), "words": found.words, "warnings": told, "errors": errors or {}}
+    )
+
+
+def network_problems(text: str) -> NetworkProblems:
+    """Why `create` would refuse the custom network `text` with the rest of this request's form."""
+    form = EstimateForm.submitted(also_known=("format",))
+    form.method.data, form.custom_network.data = "custom", text
+    offer_choices(form)
+    form.validate()
+    errors = form.wrong
+    warnings: tuple[str, ...] = ()
+    try:
+        if not form.dataset.data:
+            require_trainable(services().pool, text)
+        elif not errors:
+            warnings = _prepared(form, form.settings()).settings.warnings or ()
+    except FormError as error:
+        errors = error.errors
+    except NetworkError as error:
+        errors = {"custom_network": [message_with_line(error, text)]}
+    titles = {name: form[name].label.text for name in errors if name in form}
+    refused = [
+        message if name == "custom_network" else f"{titles.get(name, name)}: {message}"
+        for name, messages in errors.items()
+        for message in messages
+    ]
+    return NetworkProblems(refused, list(warnings))
+
+
+def _prepared(form: EstimateForm, settings: ImageClassificationModelSettings) -> Prepared:
+    return prepare_model(
+        scheduler(),
+        services().pool,
+        settings,
+        form.custom_network.data or "",
+        services().config.caffe_root,
+        python_layers=services().config.python_layers,
     )
 
 

@@ -184,7 +184,7 @@ def test_a_hostile_archive_is_refused_and_nothing_of_it_is_left(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "An archive is needed"),
+        ({}, "Choose an archive"),
         ({"archive_file": upload(b"Rar!", "pets.rar")}, ".zip"),
         ({"archive_file": upload(b"PK", "pets")}, ".zip"),
     ],

@@ -268,7 +268,7 @@ def test_uploads_that_are_no_weights_are_refused_and_nothing_is_left(
     before = set(models.store.jobs_dir.iterdir())
     cases: list[tuple[dict[str, Any], str]] = [
         (uploaded(junk), "mine.caffemodel"),
-        (uploaded(junk, "picture.png"), "no .caffemodel"),
+        (uploaded(junk, "picture.png"), "not a .caffemodel"),
         ({"custom_network_weights": "some text"}, "not a file"),
         (
             uploaded(junk) | {"custom_network_snapshot": str(trained.snapshots()[4])},
@@ -293,7 +293,7 @@ def test_weights_without_a_common_layer_are_refused(
 
 
 BAD_NETWORKS = {
-    "no text": ("", "Paste the prototxt"),
+    "no text": ("", "Paste a network"),
     "no prototxt": ("layer {", "Line 1"),
     "a misspelt field": (TINY.replace("num_output: 4", "num_outputs: 4"), "Line 7.*num_output"),
     "an unknown type": (TINY.replace('"ReLU"', '"Relu"'), "Line 9: .*'relu'.*Relu"),

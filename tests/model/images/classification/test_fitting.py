@@ -118,7 +118,7 @@ def test_a_custom_network_that_needs_larger_pictures_says_so_once(
     else:
         assert len(answer.json["errors"]["custom_network"]) == 1
         assert message.startswith(
-            "The network is made for pictures of 24 x 24; those of the dataset have 16 x 16, which "
+            "The network is made for pictures of 24 x 24; the dataset's are 16 x 16, which "
             "is too small for its layers. Make a dataset of 24 x 24"
         )
 
@@ -143,7 +143,7 @@ def test_a_network_that_sees_less_than_it_could_is_made_with_a_warning(
     assert answer.status_code == 200, answer.text
     models.abort_job(answer.json["id"])
     [warning] = answer.json["warnings"]
-    assert "made for pictures of 24 x 24; those of the dataset have 16 x 16" in warning
+    assert "made for pictures of 24 x 24; the dataset's are 16 x 16" in warning
     assert "so that it sees less than it could" in client.get(f"/models/{answer.json['id']}").text
 
 

@@ -77,7 +77,7 @@ def test_mean_values_stand_in_place_of_a_mean_that_is_left_out(
 ) -> None:
     assert sent(app, data={"mean_value": "128"}).use_mean.data is False
     answer = create(client, dataset.id, mean_value="128", use_mean="pixel", standard_networks=None)
-    assert "beside the mean pixel" in errors(answer)["mean_value"]
+    assert "cannot both be subtracted" in errors(answer)["mean_value"]
     answer = create(client, dataset.id, mean_value="128", use_mean="image")
     assert "beside the mean file" in errors(answer)["mean_value"]
 

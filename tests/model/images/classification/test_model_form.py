@@ -93,14 +93,14 @@ BAD_VALUES = [
     ("dataset", "20150421-140640-d697aa", "no dataset '20150421-140640-d697aa'"),
     ("method", "magic", "not a choice"),
     ("standard_networks", "resnet", "not a choice"),
-    ("train_epochs", "", "A number is needed"),
+    ("train_epochs", "", "Enter a number"),
     ("train_epochs", "0", "at least 1"),
     ("train_epochs", "-3", "at least 1"),
     ("train_epochs", "1.5", "not a whole number"),
     ("train_epochs", "nan", "not a whole number"),
     ("train_epochs", "9" * 30, "too large"),
     ("train_epochs", "many", "not a whole number"),
-    ("snapshot_interval", "", "A number is needed"),
+    ("snapshot_interval", "", "Enter a number"),
     ("snapshot_interval", "-1", "at least 0"),
     ("snapshot_interval", "nan", "not a finite number"),
     ("snapshot_interval", "1e300", "too large"),
@@ -113,7 +113,7 @@ BAD_VALUES = [
     ("batch_size", "1000000000", "at most 100000"),
     ("batch_size", "ten", "not a whole number"),
     ("solver_type", "NEWTON", "not a choice"),
-    ("learning_rate", "", "A number is needed"),
+    ("learning_rate", "", "Enter a number"),
     ("learning_rate", "0", "above 0"),
     ("learning_rate", "-0.01", "above 0"),
     ("learning_rate", "nan", "not a finite number"),
@@ -163,14 +163,14 @@ def test_bad_values_are_refused_at_their_field(
 
 POLICY_VALUES = [
     ("multistep", "lr_multistep_values", "", "at least one step"),
-    ("multistep", "lr_multistep_values", "50,50", "must grow"),
+    ("multistep", "lr_multistep_values", "50,50", "must increase"),
     ("multistep", "lr_multistep_values", "50,x", "'x' is not a number"),
     ("multistep", "lr_multistep_values", "0,50", "not a percentage"),
     ("multistep", "lr_multistep_values", "50,nan", "not a percentage"),
     ("multistep", "lr_multistep_values", ",".join(["1"] * 101), "too many"),
     ("multistep", "lr_multistep_gamma", "0", "above 0"),
     ("exp", "lr_exp_gamma", "-0.5", "above 0"),
-    ("exp", "lr_exp_gamma", "99", "grows beyond all numbers"),
+    ("exp", "lr_exp_gamma", "99", "becomes infinite"),
     ("inv", "lr_inv_gamma", "x", "not a number"),
     ("inv", "lr_inv_power", "-1", "at least 0"),
     ("poly", "lr_poly_power", "101", "at most 100"),
@@ -323,7 +323,7 @@ def test_a_models_page_leads_to_training_on_its_network(
     [
         ("/nonexistent/x.caffemodel", "There is no file"),
         ("relative.caffemodel", "not an absolute path"),
-        ("/etc/passwd", "no .caffemodel file"),
+        ("/etc/passwd", "not a .caffemodel file"),
         ("/tmp", "is not a file"),
     ],
 )
@@ -354,7 +354,7 @@ def test_a_json_body_takes_the_same_names(
     assert "at least 1" in errors(client.post(ROUTE, json=body))["train_epochs"]
     body = {"model_name": "x", "dataset": dataset.id, "lr_policy": "multistep"}
     body["lr_multistep_values"] = [50, 40]
-    assert "must grow" in errors(client.post(ROUTE, json=body))["lr_multistep_values"]
+    assert "must increase" in errors(client.post(ROUTE, json=body))["lr_multistep_values"]
 
 
 def test_percent_lists_are_numbers_that_grow() -> None:

@@ -125,9 +125,9 @@ def test_a_network_of_nothing_but_its_classifier_is_made_with_a_warning(
     answer: Any = create(client, others_named.id, **form, train_epochs="1")
     assert answer.status_code == 200, answer.text
     [warning] = answer.json["warnings"]
-    assert "all layers that have some begin afresh (ip, ip_retrain)" in warning
+    assert "all layers that have some start from scratch (ip, ip_retrain)" in warning
     page = client.get(f"/models/{answer.json['id']}").text
-    assert "begin afresh (ip, ip_retrain)" in page
+    assert "start from scratch (ip, ip_retrain)" in page
     assert client.get(f"/models/{answer.json['id']}.json").json["warnings"] == [warning]
     wait_for_status(models, answer.json["id"], Status.DONE)
 

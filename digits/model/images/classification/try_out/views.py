@@ -40,6 +40,7 @@ from digits.model.images.classification.try_out.results import Accuracy, ManyRes
 from digits.web.answers import answer, created, scheduler, services, wants_json
 from digits.web.forms import one_line_of
 from digits.web.logins import may_make, owner_name
+from digits.web.tried import note_tried
 from digits.web.words import shown
 
 FOLDER = "models/images/classification"
@@ -71,6 +72,7 @@ def classify_one() -> ResponseReturnValue:
     except BadPicture as error:
         field = picture_field() if text_of(picture_field()) else "image_file"
         raise FormError({field: [f"{name} cannot be read as a picture: {error}"]}) from error
+    note_tried(chosen.job)
     return answer(
         f"{FOLDER}/try_out/classify_one.html",
         classified.to_json(),
@@ -131,6 +133,7 @@ def classify_many() -> ResponseReturnValue:
     chosen = chosen_snapshot()
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
+    note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
         return _created_evaluation(chosen, pictures, limit, EvaluationSettings.top_n, "evaluation")
     accuracy = Accuracy.of(chosen.labels)
@@ -160,6 +163,7 @@ def top_n() -> ResponseReturnValue:
     n = number_of("top_n", MOST_TOP_N) or EvaluationSettings.top_n
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
+    note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
         return _created_evaluation(chosen, pictures, limit, n, "evaluation_top_n")
     grids = asking.best_of_each_class(

@@ -1,0 +1,157 @@
+"""Forms show first what matters, say what is wrong with a way to it, and are not sent twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.test_pages import check_by_axe
+from tests.model.requests import TINY, dataset_form
+from tests.pictures import make_class_folders
+from tests.server_process import ServerProcess
+
+NEW_MODEL = "/models/images/classification/new"
+NEW_DATASET = "/datasets/images/classification/new"
+# From the top of the page: its head has the skip link, home, New, help and the theme.
+MOST_TABS_TO_A_FILE = 10
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_class_folders(tmp_path_factory.mktemp("pictures"), classes=3, pictures=12, mode="L")
+
+
+@pytest.fixture(scope="module")
+def dataset_id(server: ServerProcess, pictures: Path) -> str:
+    answer = server.post("/datasets/images/classification.json", data=dataset_form(pictures))
+    job_id = str(answer.json()["id"])
+    server.wait_for_status(job_id, "Done")
+    return job_id
+
+
+def write_network(page: Page, text: str) -> None:
+    """Into the editor of custom networks."""
+    page.get_by_text("Custom network", exact=True).first.click()
+    editor = page.locator(".CodeMirror")
+    expect(editor).to_be_visible()
+    editor.evaluate("(element, text) => element.CodeMirror.setValue(text)", text)
+
+
+def test_what_matters_comes_first_and_the_rest_when_asked_for(
+    server: ServerProcess, page: Page, dataset_id: str
+) -> None:
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
+    for label in ("Dataset", "Model name", "Training epochs"):
+        expect(page.get_by_label(label, exact=True)).to_be_visible()
+    expect(page.get_by_label("Base learning rate")).to_be_hidden()
+    page.get_by_text("More options").click()
+    expect(page.get_by_label("Base learning rate", exact=True)).to_be_visible()
+    expect(page.locator("[data-graph='lr_preview'] canvas")).to_be_visible()
+    # Something there is not the default.
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}&learning_rate=0.5")
+    expect(page.get_by_label("Base learning rate", exact=True)).to_have_value("0.5")
+    expect(page.get_by_label("Base learning rate", exact=True)).to_be_visible()
+
+
+def test_errors_are_a_list_that_leads_to_folded_fields(
+    server: ServerProcess, page: Page, dataset_id: str, expected_complaints: list[str]
+) -> None:
+    expected_complaints.append("status of 400")
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
+    page.get_by_text("More options").click()
+    page.get_by_label("Batch size", exact=True).fill("0")
+    page.get_by_label("Training epochs", exact=True).fill("0")
+    page.get_by_text("More options").click()
+    page.get_by_role("button", name="Create model").click()
+    summary = page.get_by_role("alert")
+    expect(summary).to_contain_text("Fix the fields marked in red.")
+    expect(summary.get_by_role("listitem")).to_have_count(3)
+    check_by_axe(page)
+    page.get_by_text("More options").click()
+    expect(page.get_by_label("Batch size", exact=True)).to_be_hidden()
+    summary.get_by_role("link", name="Batch size").click()
+    expect(page.get_by_label("Batch size", exact=True)).to_be_focused()
+    summary.get_by_role("link", name="Model name").click()
+    expect(page.get_by_label("Model name", exact=True)).to_be_focused()
+
+
+def test_before_a_model_is_made_its_room_and_its_faults_are_told(
+    server: ServerProcess, page: Page, dataset_id: str
+) -> None:
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
+    told = page.locator("[data-estimate]")
+    # AlexNet is chosen at first.
+    expect(told).to_contain_text("This model cannot be created")
+    expect(told).to_contain_text("AlexNet is made for pictures of 256 x 256")
+    write_network(page, TINY)
+    page.get_by_label("Training epochs", exact=True).fill("7")
+    page.get_by_label("Model name", exact=True).click()
+    expect(told).to_contain_text("7 snapshots of ")
+    expect(told).to_contain_text(re.compile("An epoch takes about .* here"))
+    expect(told).not_to_have_attribute("aria-busy", "true")
+
+
+def test_a_network_that_would_be_refused_is_drawn_with_the_reason_beside_it(
+    server: ServerProcess, page: Page, dataset_id: str
+) -> None:
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
+    write_network(page, TINY.replace('"ReLU" bottom: "conv"', '"ReLU" bottom: "cnov"'))
+    page.get_by_role("button", name="Visualize").click()
+    dialog = page.get_by_role("dialog", name="The network")
+    expect(dialog.get_by_role("img")).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_contain_text("Line 9: layer 'relu'")
+    check_by_axe(page)
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator(".line-with-error")).to_contain_text("relu")
+    expect(page.locator(".field-error")).to_contain_text(["Line 9: layer 'relu'"])
+
+
+def test_a_button_is_busy_at_once_and_the_form_goes_once(
+    server: ServerProcess, page: Page, pictures: Path
+) -> None:
+    page.goto(server.url + NEW_DATASET)
+    page.get_by_role("combobox", name="Training pictures").fill(str(pictures))
+    page.get_by_label("Dataset name", exact=True).fill("Sent once")
+    held: list[Route] = []
+    page.route("**/datasets/images/classification", held.append)
+    create = page.get_by_role("button", name="Create dataset")
+    create.click(no_wait_after=True)
+    busy = page.get_by_role("button", name="Creating the dataset…")
+    expect(busy).to_have_attribute("aria-disabled", "true")
+    busy.click(no_wait_after=True, force=True)
+    page.get_by_label("Dataset name", exact=True).press("Enter", no_wait_after=True)
+    expect(busy).to_be_visible()
+    assert len(held) == 1
+    held[0].continue_()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sent once")
+
+
+def test_a_file_for_a_dataset_is_chosen_after_few_tabs(server: ServerProcess, page: Page) -> None:
+    page.goto(server.url + NEW_DATASET)
+    page.get_by_role("radio", name="Upload an archive").check()
+    page.locator("body").press("Home")
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(MOST_TABS_TO_A_FILE):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == "archive_file":
+            return
+    raise AssertionError("the file is not reached")
+
+
+def test_paths_that_are_offered_lie_over_no_button(
+    server: ServerProcess, page: Page, pictures: Path
+) -> None:
+    page.goto(server.url + NEW_DATASET)
+    page.get_by_label("Dataset name", exact=True).fill("Beside the list")
+    folder = page.get_by_role("combobox", name="Training pictures")
+    folder.press_sequentially(f"{pictures}/")
+    expect(page.get_by_role("listbox", name="Paths on the server")).to_be_visible()
+    folder.press("Backspace")
+    expect(page.get_by_role("listbox", name="Paths on the server")).to_be_visible()
+    # One click, though the list goes when the field is left.
+    page.get_by_role("button", name="Create dataset").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Beside the list")
