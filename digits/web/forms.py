@@ -170,6 +170,14 @@ class DigitsForm(FlaskForm):  # type: ignore[misc]
                 else:
                     self.form_errors.append(message)
 
+    def fill_in(self, texts: Mapping[str, str]) -> None:
+        """Take what a link says of some fields; what a field cannot take leaves its default."""
+        for name, text in texts.items():
+            try:
+                self[name].process_formdata([text])
+            except ValueError:
+                self[name].data = self[name].default
+
     def is_usual(self, names: Iterable[str]) -> bool:
         """Whether all of these fields hold their defaults, and nothing is wrong with them."""
         fields = [self[name] for name in names]

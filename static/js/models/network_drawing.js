@@ -66,7 +66,7 @@ function zoomButtons(frame, image) {
     ["−", "Smaller", () => show(zoom / 1.4)],
     ["+", "Larger", () => show(zoom * 1.4)],
     ["Fit", "Fit the width", fit],
-    ["100%", "True size", () => show(1)],
+    ["100%", "100%: true size", () => show(1)],
   ];
   const buttons = actions.map(([words, label, act]) => {
     const button = element("button", { type: "button", class: "btn btn-sm btn-outline-secondary", "aria-label": label }, words);

@@ -116,11 +116,11 @@ async function openEditor(text) {
     extraKeys: { Tab: false, "Shift-Tab": false },
   });
   markLines(editor, all(`[id^="${text.id}-error"]`).map((error) => error.textContent ?? ""));
-  editor.on("change", () => markLines(editor, [])); // what was wrong may be right now
-  editor.on("blur", () => {
+  editor.on("change", () => {
+    markLines(editor, []); // what was wrong may be right now
     editor.save();
-    changed(text);
   });
+  editor.on("blur", () => changed(text));
   editor.getInputField().setAttribute("aria-label", "The network as prototxt");
   return editor;
 }

@@ -7,8 +7,8 @@ const LEAVES_THE_PAGE = /\/download(\.[a-z0-9.]+)?(\?|$)/;
 
 /** Mark the button of every form that is posted as a page. */
 export function markSentForms() {
-  // Here, after the form's own scripts: what they send themselves is theirs.
-  document.addEventListener("submit", (event) => {
+  // Last of all: what other scripts send themselves is theirs.
+  window.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || event.defaultPrevented) return;
     const button = event.submitter instanceof HTMLButtonElement ? event.submitter : form.querySelector("button:not([type='button'])");

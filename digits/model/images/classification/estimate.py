@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from digits.base.formatting import about, file_size
 from digits.caffe.proto.caffe_pb2 import SolverParameter
@@ -34,7 +33,8 @@ from digits.model.training.timing import Times, Timings, Training
 FLOAT_BYTES = 4
 # How often the solver keeps something as large as the weights; once unless named here.
 HISTORIES = {"AdaDelta": 2, "Adam": 2}
-UNKNOWN_YET = "How large and how long it will be is known when the dataset is ready."
+UNKNOWN_YET = "What the model will take can be told when the dataset is ready."
+NO_TIME = "How long an epoch takes could not be measured."
 UNCHECKED = "The server is too busy to check the network now."
 # Paths in files for no job's folder are absolute.
 NOWHERE = Path("/nowhere/new")
@@ -54,14 +54,13 @@ class Estimate:
     iterations: int | None = None
     epoch_s: float | None = None
     training_s: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    # Why something is not known.
+    note: str = ""
 
     @property
     def words(self) -> list[str]:
         """The same in sentences; none where nothing is known."""
-        return [text for text in (self._room(), self._time()) if text]
+        return [text for text in (self._room(), self._time(), self.note) if text]
 
     @property
     def warnings(self) -> list[str]:
@@ -106,14 +105,16 @@ def estimate(
     Raises NetworkError, FormError, and TaskFailed when the dataset lacks something.
     """
     if dataset.status is not Status.DONE:
-        return Estimate()
+        return Estimate(note=UNKNOWN_YET)
     files = make_files(prepared.net, dataset, NOWHERE, prepared.settings)
     found = _with_room(_lengths(files), prepared.parameters, files.solver, scheduler)
     training = _training(files, prepared.settings, dataset, scheduler)
     if training is None:
         return found
     times = timings.times(training, environment) if timed else timings.kept(training)
-    return found if times is None else _with_times(found, files, times)
+    if times is None:
+        return replace(found, note=found.note or NO_TIME) if timed else found
+    return _with_times(found, files, times)
 
 
 def snapshot_count(solver: SolverParameter) -> int:
@@ -136,7 +137,7 @@ def _with_room(
     found: Estimate, parameters: int | None, solver: SolverParameter, scheduler: Scheduler
 ) -> Estimate:
     if parameters is None or found.snapshots is None:
-        return found
+        return replace(found, note=UNCHECKED)
     one = FLOAT_BYTES * parameters
     state = one * HISTORIES.get(solver.type, 1)
     return replace(

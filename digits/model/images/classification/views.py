@@ -95,6 +95,7 @@ def new() -> ResponseReturnValue:
     linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
     values = {**_cloned_values(), **linked}
     form = ImageClassificationModelForm(data=values)
+    form.fill_in(linked)
     offer_choices(form)
     chosen = {f"{values.get('previous_networks')}-snapshot": values.get("previous_snapshot")}
     return _form_page(form, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.estimate import Estimate, snapshot_count
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.training.timing import Timings, Training
-from tests.model.requests import TINY, create, errors, token
+from tests.model.requests import TINY, create, dataset_form, errors, token
 
 ROUTE = "/models/images/classification/estimate"
 CUSTOM = {"method": "custom", "custom_network": TINY, "batch_size": "9"}
@@ -193,3 +194,16 @@ def test_times_of_a_network_that_cannot_be_run_are_not_known() -> None:
     timings = Timings()
     assert timings.times(training, {}) is None
     assert timings.kept(training) is None
+
+
+def test_of_a_dataset_that_is_not_ready_nothing_is_known_yet(
+    client: FlaskClient, models: Scheduler, pictures: Path, would_start: list[list[str]]
+) -> None:
+    answer = client.post(
+        "/datasets/images/classification.json",
+        data=dataset_form(pictures, dataset_name="Not ready"),
+    )
+    found = estimate(client, answer.json["id"], **CUSTOM)
+    assert found["note"] in found["words"]
+    assert "when the dataset is ready" in found["note"]
+    assert (found["errors"], found["snapshots"]) == ({}, None)

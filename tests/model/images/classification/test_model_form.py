@@ -360,3 +360,18 @@ def test_a_json_body_takes_the_same_names(
 def test_percent_lists_are_numbers_that_grow() -> None:
     assert parse_percents("50, 85.5") == (50.0, 85.5)
     assert parse_percents("100") == (100.0,)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("learning_rate=0.5", 'name="learning_rate" step="any" type="number" value="0.5"'),
+        ("learning_rate=fast&random_seed=x&train_epochs=9e9&batch_size=", "More options"),
+        ("lr_policy=no&solver_type=%00&method=", "More options"),
+    ],
+)
+def test_a_link_fills_in_what_fields_can_take(client: FlaskClient, query: str, shown: str) -> None:
+    # A rate in a link was answered with 500.
+    answer = client.get(f"/models/images/classification/new?{query}")
+    assert answer.status_code == 200
+    assert shown in answer.text
