@@ -86,6 +86,11 @@ class FormError(DigitsError):
         """The same for a page, on which fields have no such names."""
         return " ".join(f"{_title(name)}: {' '.join(texts)}" for name, texts in self.errors.items())
 
+    @property
+    def lines(self) -> list[str]:
+        """The same, a line for each message, for a list."""
+        return [f"{_title(name)}: {text}" for name, texts in self.errors.items() for text in texts]
+
 
 def _title(field: str) -> str:
     text = field.replace("_", " ").replace(" url", " URL")

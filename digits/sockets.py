@@ -113,7 +113,7 @@ class Listeners:
             "word": job.status_word,
             "running": job.status.is_active,
             "name": job.name,
-            "html": self._render("job/status_history.html", history=job.history),
+            "html": self._render("job/status_history.html", of=job),
         }
         self._home(job.id, Update.STATUS, **data)
         self._job(job.id, Update.STATUS, **data, error=job.error)
@@ -129,7 +129,7 @@ class Listeners:
             word=task.status_word,
             show=task.status in (Status.RUNNING, Status.ERROR),
             running=task.status.is_active,
-            html=self._render("job/status_history.html", history=task.history),
+            html=self._render("job/status_history.html", of=task),
             error=task.error,
             message=task.message,
         )

@@ -104,7 +104,7 @@ def train_model(page: Page, server: ServerProcess, folder: Path) -> None:
 
 
 def classify(page: Page, picture: Path, folder: Path) -> None:
-    page.get_by_label("Upload image", exact=True).set_input_files(picture)
+    page.get_by_label("Upload picture", exact=True).set_input_files(picture)
     page.get_by_role("button", name="Classify one").click()
     result = page.locator("[data-classification]")
     expect(result).to_be_visible()

@@ -15,7 +15,6 @@ from digits.errors import BinUnusable, NotInBin
 from digits.jobs.bin import GOING, Bin, folders_in
 from digits.jobs.bin_entry import DAY_S, BinEntry, to_milliseconds
 from digits.jobs.contents import count_contents
-from digits.jobs.long_logs import Aside, here
 from digits.jobs.removal import erase
 
 log = logging.getLogger(__name__)

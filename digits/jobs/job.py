@@ -17,7 +17,6 @@ from digits.base.aside import Aside
 from digits.base.atomic import SyncCall, write_text
 from digits.errors import FormError, JobUnreadable
 from digits.jobs.contents import count_contents
-from digits.jobs.long_logs import Aside
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import Minimum, quoted, require, require_id, require_shown
 from digits.jobs.results import Results
@@ -106,6 +105,14 @@ class Job:
         """Whether something is left to do that nobody does."""
         unfinished = any(task.status is not Status.DONE for task in self.tasks)
         return unfinished and not self.status.is_active
+
+    @property
+    def resume_may_help(self) -> bool:
+        """Whether resuming it may end better than the last attempt did.
+
+        A task that failed at its own input fails again; one that goes on from where it was may not.
+        """
+        return self.can_resume and self.status is not Status.ERROR
 
     @property
     def can_pause(self) -> bool:

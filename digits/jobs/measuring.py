@@ -16,7 +16,6 @@ from digits.base.aside import Aside
 from digits.errors import JobNotFound
 from digits.jobs import signals
 from digits.jobs.job import Job
-from digits.jobs.long_logs import Aside
 from digits.jobs.results import Results
 from digits.jobs.signals import Update
 from digits.jobs.table import JobTable

@@ -23,7 +23,6 @@ from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.jobs.job import Job
-from digits.jobs.long_logs import Aside
 from digits.jobs.settings import JobSettings
 from digits.jobs.status import Status
 from digits.jobs.task import Task
@@ -35,6 +34,8 @@ from digits.model.results import ModelResults
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
+from digits.model.training.snapshot_choices import BEST
+from digits.model.training.snapshot_table import best_snapshot
 
 ORIGINAL_FILE = "original.prototxt"
 TRAIN_VAL_FILE = "train_val.prototxt"
@@ -122,6 +123,11 @@ class ModelJob(Job):
             return text  # what is wrong is said where the text is read
         return text if net is given else network_to_text(net)
 
+    @property
+    def resume_may_help(self) -> bool:
+        """Also after a failure, where the training goes on from a snapshot and has not diverged."""
+        return self.can_resume and (super().resume_may_help or self.train_task.may_go_on)
+
     def snapshots(self) -> dict[float | int, Path]:
         """The weights by epoch, oldest first."""
         return self.train_task.snapshots()
@@ -129,6 +135,7 @@ class ModelJob(Job):
     def snapshot(self, epoch: str | None) -> tuple[float | int, Path]:
         """The snapshot of an epoch, as text; the last one when it is empty or -1.
 
+        "best" is the one that did best in validation, or the last where nothing was measured.
         Raises FormError at `snapshot_epoch` when there is none.
         """
         snapshots = self.snapshots()
@@ -136,6 +143,10 @@ class ModelJob(Job):
             raise _no_snapshot("This model has no snapshot yet. Wait for its first one.")
         if epoch is None or epoch.strip() in ("", LAST_SNAPSHOT):
             return list(snapshots.items())[-1]
+        if epoch.strip() == BEST:
+            self.read_logs()
+            best = best_snapshot(self.train_task.snapshot_table())
+            return self.snapshot(f"{best.epoch!r}" if best else None)
         with contextlib.suppress(ValueError):
             for known, path in snapshots.items():
                 if float(epoch) == known:

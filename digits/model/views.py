@@ -24,7 +24,9 @@ from digits.model.job import LAST_SNAPSHOT, ModelJob
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
 from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_network_text
+from digits.model.tiles import tiles_of
 from digits.model.training.charts import preview_chart
+from digits.model.training.snapshot_choices import BEST, snapshot_choices
 from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
 from digits.web.submitted import require_fields, single_value
@@ -44,6 +46,8 @@ def show(job_id: str) -> ResponseReturnValue:
       `plan` (None before the training's files are written);
     - `snapshots`, [[epoch, "Epoch #1"], ...], oldest first;
     - `snapshot_table`, a SnapshotFacts for each of them, and `prunable`, how many of them can go;
+    - `snapshot_choices`, what a list offers of them, a SnapshotChoice each, the newest first;
+    - `tiles`, the figures that matter first, and `tab`, the part of the page that is asked for;
     - `files`, [(title, name in the job's folder), ...] of those that exist;
     - `extensions`, the kinds of archives to download;
     - `parts`, the jobs that belong to it, such as evaluations, the newest first;
@@ -51,6 +55,7 @@ def show(job_id: str) -> ResponseReturnValue:
     """
     job = find_model(job_id)
     job.read_logs()
+    table = job.train_task.snapshot_table()
     data = {
         **job_summary(job),
         "type": job.title,
@@ -65,7 +70,10 @@ def show(job_id: str) -> ResponseReturnValue:
         data,
         job=job,
         snapshots=job.train_task.update_data(Update.SNAPSHOTS),
-        snapshot_table=job.train_task.snapshot_table(),
+        snapshot_table=table,
+        snapshot_choices=snapshot_choices(table),
+        tiles=tiles_of(job),
+        tab=request.args.get("tab", ""),
         prunable=len(job.prunable_epochs()),
         files=[(title, name) for title, name in FILES if (job.dir / name).is_file()],
         extensions=list(archives.KINDS),
@@ -132,8 +140,8 @@ def delete_snapshot(job_id: str, epoch: str) -> ResponseReturnValue:
     """Remove the snapshot of an epoch; 403 while the training needs it, or another model does."""
     job = find_model(job_id)
     job.read_logs(whole=True)
-    if epoch.strip() == LAST_SNAPSHOT:
-        message = "Name the epoch whose snapshot is to be deleted, not just the last one."
+    if epoch.strip() in (LAST_SNAPSHOT, BEST):
+        message = "Name the epoch whose snapshot is to be deleted, not just the last or best one."
         raise FormError({"snapshot_epoch": [message]})
     return _delete_snapshots(job, [job.snapshot(epoch)[0]])
 

@@ -86,8 +86,13 @@ PAGES: dict[int, ErrorPage] = {
 OTHER = ErrorPage("Something went wrong", "Go back, load the page again, and try once more.")
 
 
-def error_answer(code: int, message: str, trace: str = "") -> ResponseReturnValue:
-    """An error in the shape that was asked for: a page in the layout, or JSON."""
+def error_answer(
+    code: int, message: str, trace: str = "", refused: errors.FormError | None = None
+) -> ResponseReturnValue:
+    """An error in the shape that was asked for: a page in the layout, or JSON.
+
+    The page of a form that was `refused` lists what is wrong with it.
+    """
     if wants_json():
         return jsonify({"error": {"code": code, "message": message}}), code
     if request_ctx.url_adapter is None:
@@ -101,6 +106,7 @@ def error_answer(code: int, message: str, trace: str = "") -> ResponseReturnValu
         title=shown.title,
         advice=shown.advice,
         message=message,
+        refused=refused,
         trace=trace,
         came_from_form=came_from_form,
     )
@@ -112,7 +118,9 @@ def add_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(errors.FormError)
     def form_error(error: errors.FormError) -> ResponseReturnValue:
-        return form_errors(error.errors) if wants_json() else error_answer(400, error.words)
+        if wants_json():
+            return form_errors(error.errors)
+        return error_answer(400, error.words, refused=error)
 
     @app.errorhandler(errors.DigitsError)
     def digits_error(error: errors.DigitsError) -> ResponseReturnValue:

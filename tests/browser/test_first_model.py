@@ -124,12 +124,16 @@ def test_a_model_learns_while_its_graph_grows(server: ServerProcess, page: Page)
     expect(page).to_have_title(f"{MODEL_NAME} · DIGITS")
     expect(page.get_by_label("Snapshot", exact=True)).to_have_value(str(EPOCHS))
     snapshots = page.get_by_label("Snapshot", exact=True).locator("option")
-    expect(snapshots).to_have_text([f"Epoch #{epoch}" for epoch in range(EPOCHS, 0, -1)])
+    each = [re.compile(rf"^Epoch #{epoch} · \d+\.\d\d%") for epoch in range(EPOCHS, 0, -1)]
+    expect(snapshots).to_have_text([re.compile(r"^Best: epoch \d, \d+\.\d\d%$"), *each])
+    expect(snapshots.nth(1)).to_contain_text("last")
+    page.get_by_role("link", name="Settings", exact=True).click()
     expect(page.locator("[data-graph='lr_graph'] canvas")).to_be_visible()
 
 
 def test_the_graph_tells_its_values_under_the_pointer(server: ServerProcess, page: Page) -> None:
     open_job(server, page, MODEL_NAME)
+    page.get_by_role("link", name="Settings", exact=True).click()
     for kind, words in (("combined_graph", "accuracy (val)"), ("lr_graph", "Learning Rate")):
         page.locator(f"[data-graph='{kind}'] .u-over").hover(position={"x": 300, "y": 60})
         values = page.locator(f"[data-graph='{kind}'] .graph-tooltip")
@@ -142,7 +146,7 @@ def test_an_uploaded_picture_is_named(server: ServerProcess, page: Page, digits:
     named_right = 0
     pictures = sorted((digits / "held_out").iterdir())
     for picture in pictures:
-        page.get_by_label("Upload image", exact=True).set_input_files(picture)
+        page.get_by_label("Upload picture", exact=True).set_input_files(picture)
         page.get_by_role("button", name="Classify one").click()
         expect(page.locator("[data-classification] [data-name]")).to_have_text(picture.name)
         best = page.get_by_role("list", name="Predictions").get_by_role("listitem").first
@@ -156,7 +160,7 @@ def test_a_file_that_is_no_picture_is_refused_in_words(
     expected_complaints.append("status of 400")
     (tmp_path / "letter.png").write_text("Dear network,")
     open_job(server, page, MODEL_NAME)
-    page.get_by_label("Upload image", exact=True).set_input_files(tmp_path / "letter.png")
+    page.get_by_label("Upload picture", exact=True).set_input_files(tmp_path / "letter.png")
     with page.expect_response(re.compile("classify_one")) as refused:
         page.get_by_role("button", name="Classify one").click()
     assert refused.value.status == 400
@@ -167,7 +171,7 @@ def test_all_layers_are_shown_when_asked_for(
     server: ServerProcess, page: Page, digits: Path
 ) -> None:
     open_job(server, page, MODEL_NAME)
-    page.get_by_label("Upload image", exact=True).set_input_files(
+    page.get_by_label("Upload picture", exact=True).set_input_files(
         sorted((digits / "held_out").iterdir())[0]
     )
     page.get_by_label(re.compile("Show visualizations")).check()
@@ -184,15 +188,19 @@ def test_a_list_of_pictures_gives_accuracy_and_confusion(
     lines = [f"{picture.name} {picture.name.split('-')[0]}" for picture in pictures]
     (tmp_path / "list.txt").write_text("\n".join([*lines, "missing.png 3"]))
     open_job(server, page, MODEL_NAME)
-    page.get_by_label("Upload image list", exact=True).set_input_files(tmp_path / "list.txt")
-    page.get_by_label(re.compile("Image folder")).fill(str(digits / "held_out"))
+    open_many(page)
+    page.get_by_label("Upload picture list", exact=True).set_input_files(tmp_path / "list.txt")
+    page.get_by_label(re.compile("Picture folder")).fill(str(digits / "held_out"))
     page.get_by_role("button", name="Classify many").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"{len(pictures)} images classified")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        f"{len(pictures)} pictures classified"
+    )
     expect(page.get_by_role("region", name="Confusion matrix")).to_be_visible()
     expect(page.locator("body")).to_contain_text("missing.png")
     page.go_back()
     page.wait_for_load_state()
-    page.get_by_label("Upload image list", exact=True).set_input_files(tmp_path / "list.txt")
+    open_many(page)
+    page.get_by_label("Upload picture list", exact=True).set_input_files(tmp_path / "list.txt")
     page.get_by_label("Top N per category", exact=True).fill("2")
     page.get_by_role("button", name="Top N per category").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Top 2 per category")
@@ -247,7 +255,7 @@ def test_layers_are_drawn_when_they_come_into_view(
     page.set_viewport_size({"width": 1000, "height": 400})
     open_job(server, page, MODEL_NAME)
     picture = sorted((digits / "held_out").iterdir())[0]
-    page.get_by_label("Upload image", exact=True).set_input_files(picture)
+    page.get_by_label("Upload picture", exact=True).set_input_files(picture)
     page.get_by_label(re.compile("Show visualizations")).check()
     page.get_by_role("button", name="Classify one").click()
     expect(page.get_by_text("parameters in all")).to_be_visible()
@@ -262,6 +270,7 @@ def test_a_database_is_classified_by_a_job_whose_page_leads_to_the_pictures(
     server: ServerProcess, page: Page
 ) -> None:
     open_job(server, page, MODEL_NAME)
+    open_many(page)
     page.get_by_label("or a database of the dataset").select_option("val")
     page.get_by_role("button", name="Classify many").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"val database by {MODEL_NAME}")
@@ -274,7 +283,7 @@ def test_a_database_is_classified_by_a_job_whose_page_leads_to_the_pictures(
     expect(rows).to_have_count(count)
     expect(rows.first.get_by_role("cell").nth(1)).to_have_text("3")
     expect(rows.first.locator("img")).to_have_js_property("naturalWidth", 28)
-    expect(page.get_by_label("True class", exact=True)).to_have_value("3")
+    expect(page.get_by_label("True category", exact=True)).to_have_value("3")
     page.get_by_role("link", name="All", exact=True).click()
     page.get_by_role("link", name="Confidence").click()
     expect(page.get_by_role("columnheader", name="Confidence")).to_have_attribute(
@@ -302,7 +311,8 @@ def test_a_short_lists_pictures_are_chosen_and_saved_on_its_page(
     lines = [f"{picture} {label}" for picture, label in zip(pictures, labels, strict=True)]
     (tmp_path / "list.txt").write_text("\n".join([*lines, "/missing.png"]))
     open_job(server, page, MODEL_NAME)
-    page.get_by_label("Upload image list", exact=True).set_input_files(tmp_path / "list.txt")
+    open_many(page)
+    page.get_by_label("Upload picture list", exact=True).set_input_files(tmp_path / "list.txt")
     page.get_by_role("button", name="Classify many").click()
     rows = page.locator("[data-rows] tr")
     expect(rows).to_have_count(len(pictures) + 1)
@@ -315,7 +325,7 @@ def test_a_short_lists_pictures_are_chosen_and_saved_on_its_page(
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("There is no such file")
     page.get_by_role("link", name="All", exact=True).click()
-    page.get_by_label("Part of an image’s name").fill(pictures[0].name)
+    page.get_by_label("Part of a picture’s name").fill(pictures[0].name)
     expect(rows).to_have_count(1)
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
@@ -427,6 +437,11 @@ def open_job(server: ServerProcess, page: Page, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
     page.wait_for_load_state()  # its scripts have run
+
+
+def open_many(page: Page) -> None:
+    """Show the part of the form that takes many pictures."""
+    page.locator("#many-pictures").evaluate("part => { part.open = true; }")
 
 
 def assert_no_serious_problem(page: Page) -> None:

@@ -134,7 +134,7 @@ def test_before_deleting_the_page_says_what_goes_and_who_needs_it(
 def test_all_settings_stand_on_the_page_and_defaults_are_marked(
     server: ServerProcess, page: Page, training: str
 ) -> None:
-    page.goto(f"{server.url}/models/{training}")
+    page.goto(f"{server.url}/models/{training}?tab=settings")
     page.get_by_text(re.compile(r"All \d+ settings")).click()
     settings = page.locator(".settings")
     expect(settings).to_contain_text(re.compile(r"Training epochs\s*5000"))
@@ -144,7 +144,7 @@ def test_all_settings_stand_on_the_page_and_defaults_are_marked(
 def test_a_log_follows_the_training_until_the_reader_looks_elsewhere(
     server: ServerProcess, page: Page, training: str
 ) -> None:
-    page.goto(f"{server.url}/models/{training}")
+    page.goto(f"{server.url}/models/{training}?tab=log")
     page.get_by_role("link", name="Log of Training").click()
     lines = page.get_by_role("log")
     follow = page.get_by_role("switch", name="Follow")

@@ -109,7 +109,7 @@ def train_lenet(page: Page) -> None:
 
 
 def classify(page: Page, picture: Path) -> None:
-    tab_to(page, page.get_by_label("or image URL or path on the server"))
+    tab_to(page, page.get_by_label("or URL of a picture, or path on the server"))
     page.keyboard.type(str(picture))
     page.keyboard.press("Escape")  # closes the list of paths
     tab_to(page, page.get_by_role("button", name="Classify one"))

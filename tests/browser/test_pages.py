@@ -102,7 +102,7 @@ def test_axe_finds_nothing_where_a_picture_was_classified(
 ) -> None:
     page.goto(f"{server.url}/models/{jobs['model']}")
     picture = next((digits / "held_out").iterdir())
-    page.get_by_label("Upload image", exact=True).set_input_files(picture)
+    page.get_by_label("Upload picture", exact=True).set_input_files(picture)
     page.get_by_role("button", name="Classify one").click()
     expect(page.locator("[data-classification]")).to_be_visible()
     check_by_axe(page)

@@ -12,7 +12,6 @@ from digits.base.aside import Aside
 from digits.jobs import signals
 from digits.jobs.job import Job
 from digits.jobs.launcher import LocalLauncher
-from digits.jobs.long_logs import Aside
 from digits.jobs.resources import Resources
 from digits.jobs.results import Results
 from digits.jobs.scheduler import Scheduler

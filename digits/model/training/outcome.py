@@ -1,4 +1,8 @@
-"""What a training has come to: its best measures, and how long it took."""
+"""What a training has come to: its best measures, and how long it took.
+
+The validation before the first iteration measures what was there before the training: it counts for
+nothing here, as there is no snapshot of it (`snapshot_table.py`).
+"""
 
 from __future__ import annotations
 
@@ -55,11 +59,11 @@ def _best(
     plan: TrainingPlan,
     choose: Callable[[list[float]], float],
 ) -> Best | None:
-    """The first of the best finite values of a column."""
+    """The first of the best finite values of a column, after the beginning of the training."""
     if name is None:
         return None
     pairs = zip(table.iterations, table.columns[name], strict=True)
-    found = {at: value for at, value in pairs if value is not None and math.isfinite(value)}
+    found = {at: value for at, value in pairs if at and value is not None and math.isfinite(value)}
     if not found:
         return None
     value = choose(list(found.values()))

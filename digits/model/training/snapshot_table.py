@@ -66,6 +66,13 @@ def snapshot_table(
     return _marked(rows)
 
 
+def best_snapshot(table: Sequence[SnapshotFacts]) -> SnapshotFacts | None:
+    """The one with the best accuracy; without accuracies the one with the lowest loss."""
+    ranked = [row for row in table if row.has_best_accuracy]
+    ranked += [row for row in table if row.has_lowest_loss]
+    return ranked[0] if ranked else None
+
+
 def _marked(rows: Sequence[SnapshotFacts]) -> list[SnapshotFacts]:
     accuracies = [row.accuracy for row in rows if row.accuracy is not None]
     losses = [row.loss for row in rows if row.loss is not None]

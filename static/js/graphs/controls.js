@@ -9,11 +9,12 @@ import { element } from "../web/dom.js";
  * @property {"epoch" | "iteration" | "time"} axis what x counts; time is seconds of training
  * @property {boolean} log whether losses stand on a logarithmic axis
  * @property {number} smoothing 0 for none, up to 1: the share of the past in each point
+ * @property {boolean} whole whether the x axis has room for all planned epochs, or ends where the data do
  */
 
 /** @returns {View} */
 export function plainView() {
-  return { axis: "epoch", log: false, smoothing: 0 };
+  return { axis: "epoch", log: false, smoothing: 0, whole: false };
 }
 
 /**
@@ -32,21 +33,24 @@ export function viewControls(view, changed) {
     )
   );
   const log = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", class: "form-check-input" }));
+  const whole = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", class: "form-check-input" }));
   const smoothing = /** @type {HTMLInputElement} */ (
     element("input", { type: "range", min: "0", max: "0.98", step: "0.02", value: "0", class: "form-range" })
   );
   const update = () => {
     view.axis = /** @type {View["axis"]} */ (axis.value);
     view.log = log.checked;
+    view.whole = whole.checked;
     view.smoothing = Number(smoothing.value);
     changed();
   };
-  for (const control of [axis, log, smoothing]) control.addEventListener("input", update);
+  for (const control of [axis, log, whole, smoothing]) control.addEventListener("input", update);
   return element(
     "div",
     { class: "graph-controls" },
     axis,
     element("label", {}, log, " Log scale"),
+    element("label", { "data-graph-whole": "" }, whole, " Whole training"),
     element("label", {}, "Smoothing ", smoothing),
   );
 }

@@ -78,6 +78,14 @@ export class Graph {
     this.plot = before;
     this.chart.setData(alignedColumns(this.plot.series));
     this.words.textContent = words(this.plot);
+    this.offerWhole();
+  }
+
+  /** The switch to the whole training is there while something of it is still to come. */
+  offerWhole() {
+    const { range, planned = 0 } = /** @type {import("./kinds.js").Plot} */ (this.plot).x;
+    const isMore = this.view.whole || planned > range[1] * 1.001;
+    for (const control of all("[data-graph-whole]", this.figure)) control.hidden = !isMore;
   }
 
   /** What is to be drawn, as the reader wants to see it. */
@@ -112,6 +120,7 @@ export class Graph {
     this.legend.replaceWith(names);
     this.legend = names;
     this.words.textContent = words(plot);
+    this.offerWhole();
   }
 
   size() {

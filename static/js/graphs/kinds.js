@@ -14,6 +14,7 @@ import { number } from "../web/numbers.js";
  * @property {[number, number]} range
  * @property {(x: number) => string} tick the words at a place on the axis
  * @property {(x: number) => string} title the words for a place, alone
+ * @property {number} [planned] where the planned training ends, when that is known
  * @property {number[]} [steps] what lies between two ticks
  * @property {number} [slantedRoom] pixels for labels that would not fit side by side
  *
@@ -36,11 +37,11 @@ const KINDS = {
   distribution,
   combined_graph: (data, settings, view) => {
     const series = seriesOf(data);
-    return { ...PLAIN, series, x: X_AXES[view.axis](series, settings, data), yLabel: data.y_label ?? "Loss", log: view.log, zooms: true, legend: true };
+    return { ...PLAIN, series, x: fitted(X_AXES[view.axis](series, settings, data), view), yLabel: data.y_label ?? "Loss", log: view.log, zooms: true, legend: true };
   },
-  lr_graph: (data, settings) => {
+  lr_graph: (data, settings, view) => {
     const series = seriesOf(data);
-    return { ...PLAIN, series, x: X_AXES.epoch(series, settings, data), yLabel: "Learning rate", zooms: true };
+    return { ...PLAIN, series, x: fitted(X_AXES.epoch(series, settings, data), view), yLabel: "Learning rate", zooms: true };
   },
   lr_preview: (data) => ({
     ...PLAIN,
@@ -54,18 +55,39 @@ const KINDS = {
 const X_AXES = {
   epoch: (series, settings) => ({
     label: "Epoch",
-    range: [0, Number(settings.graphEpochs) || lastOf(series)],
+    range: [0, lastOf(series)],
+    planned: Number(settings.graphEpochs),
     tick: number,
     title: (x) => `Epoch ${number(x)}`,
   }),
   iteration: (series, settings, data) => ({
     label: "Iteration",
-    range: [0, Number(settings.graphEpochs) * Number(data.epoch_iterations) || lastOf(series)],
+    range: [0, lastOf(series)],
+    planned: Number(settings.graphEpochs) * plannedLength(data),
     tick: number,
     title: (x) => `Iteration ${Math.round(x)}`,
   }),
   time: (series) => ({ label: "Time of training", range: [0, lastOf(series)], tick: clock, title: clock, steps: CLOCK_STEPS }),
 };
+
+/**
+ * An axis that ends where the data do: a young, paused or failed training would be a sliver of the whole.
+ * @param {Axis} axis
+ * @param {View} view
+ * @returns {Axis}
+ */
+function fitted(axis, view) {
+  const [start, last] = axis.range;
+  return view.whole && axis.planned ? { ...axis, range: [start, Math.max(last, axis.planned)] } : axis;
+}
+
+/**
+ * The most iterations that an epoch of the graph's trainings has.
+ * @param {GraphData} data
+ */
+function plannedLength({ epoch_iterations: length = 0 }) {
+  return typeof length === "number" ? length : Math.max(0, ...Object.values(length));
+}
 
 /**
  * @param {string} kind
@@ -94,7 +116,7 @@ function distribution(data) {
     series: series.map((each, index) => ({ ...each, x: each.x.map((x) => x + (index - (series.length - 1) / 2) * width) })),
     bars: true,
     legend: series.length > 1,
-    yLabel: "Images",
+    yLabel: "Pictures",
     x: {
       label: "",
       range: [-0.5, Math.max(1, categories.length) - 0.5],

@@ -28,21 +28,51 @@ export class Tooltip {
     if (!rows.length) return;
     const title = element("th", { colspan: "2", scope: "colgroup" }, plot.x.title(u.data[0][idx]));
     this.box.replaceChildren(element("table", {}, element("tr", {}, title), ...rows));
-    this.place(u, left);
+    this.place(u, left, curvesAt(u, plot, idxs));
   }
 
   /**
-   * Beside the cursor, on the side that has more room.
+   * Beside the cursor, on the side that has more room; above or below the curves, where they leave the most.
    * @param {any} u
    * @param {number} left
+   * @param {number[]} curves where the curves are there, in pixels from the top
    */
-  place(u, left) {
-    const { offsetLeft, offsetTop, clientWidth } = u.over;
+  place(u, left, curves) {
+    const { offsetLeft, offsetTop, clientWidth, clientHeight } = u.over;
     const isRight = left > clientWidth / 2;
     const x = offsetLeft + left + (isRight ? -DISTANCE_PX - this.box.offsetWidth : DISTANCE_PX);
     this.box.style.left = `${Math.max(0, x)}px`;
-    this.box.style.top = `${offsetTop + 8}px`;
+    const lowest = Math.max(8, clientHeight - this.box.offsetHeight - 8);
+    this.box.style.top = `${offsetTop + freest(curves, this.box.offsetHeight, lowest)}px`;
   }
+}
+
+/**
+ * The heights of the curves' points at the cursor.
+ * @param {any} u
+ * @param {Plot} plot
+ * @param {(number | null)[]} indices
+ * @returns {number[]}
+ */
+function curvesAt(u, plot, indices) {
+  return plot.series.flatMap(({ axis }, place) => {
+    const row = indices[place + 1];
+    const value = row === null || row === undefined ? undefined : u.data[place + 1][row];
+    if (value === undefined || value === null || !u.series[place + 1].show) return [];
+    return [u.valToPos(value, axis)];
+  });
+}
+
+/**
+ * Where a box hides the fewest curves: at the top, at the bottom, or between.
+ * @param {number[]} curves
+ * @param {number} height
+ * @param {number} lowest
+ */
+function freest(curves, height, lowest) {
+  const places = [8, lowest, lowest / 2, lowest / 4, (3 * lowest) / 4];
+  const hidden = places.map((top) => curves.filter((y) => y > top - 6 && y < top + height + 6).length);
+  return places[hidden.indexOf(Math.min(...hidden))];
 }
 
 /**

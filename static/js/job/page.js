@@ -54,7 +54,7 @@ function jobUpdate(update) {
     for (const badge of all("[data-job-badge] [data-status-badge]")) {
       showStatus(badge, update.word, update.css);
     }
-    jobStatus(update.status);
+    jobStatus(update.word);
     putHistory(document.querySelector("[data-job-history]"), update.html);
     for (const button of all("[data-abort]")) button.hidden = !update.running;
     refreshSoon(); // files, pictures and figures that are there now
@@ -78,7 +78,7 @@ function taskUpdate(update) {
     paces.set(update.task, update.data);
     if (task) showPace(task, update.data);
   } else if (update.update === "snapshots") {
-    showSnapshots(update.data);
+    showSnapshots();
   } else if (update.update === "log") {
     refreshSoon(); // curves and figures are there now
   } else {

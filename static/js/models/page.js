@@ -1,10 +1,13 @@
-/** A model's page: a job's page with forms to try the model out. */
+/** A model's page: a job's page with tabs, and a form to try the model out. */
 
 import { classifyHere } from "../try_out/classify.js";
 import { need } from "../web/dom.js";
 import "../job/page.js";
 import { refresh } from "../web/refresh.js";
+import { copyLines } from "./copy_lines.js";
+import { showLog } from "./log_tab.js";
 import { handleSnapshotActions } from "./snapshots.js";
+import { watchTabs } from "./tabs.js";
 import { completePaths } from "../forms/path_autocomplete.js";
 
 // Results change all the time while it learns, and have no messages of their own.
@@ -16,4 +19,6 @@ setInterval(() => {
 
 completePaths(document);
 handleSnapshotActions();
+copyLines();
 classifyHere(/** @type {HTMLFormElement} */ (need("form[data-try-out]")));
+watchTabs((name) => name === "log" && showLog());

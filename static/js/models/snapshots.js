@@ -1,48 +1,57 @@
 /** The snapshots of a model's page: the lists to choose from, and the table where they can be deleted. */
 
-import { afterQuiet, all, element } from "../web/dom.js";
+import { afterQuiet, all } from "../web/dom.js";
 import { confirm } from "../web/dialogs.js";
 import { send } from "../web/http.js";
 import { refresh } from "../web/refresh.js";
 import { toast, withErrorsShown } from "../web/toasts.js";
 
-// A fast training makes several a second; the table need not follow each.
+// A fast training makes several a second; the page need not follow each.
 const refreshSoon = afterQuiet(refresh, 1000);
 
-/**
- * Offer these snapshots in every list. Who had the newest chosen gets the new newest; another
- * choice stays.
- * @param {[number | string, string][]} snapshots epoch and words, oldest first
- */
-export function showSnapshots(snapshots) {
-  for (const list of all("select[data-snapshots]")) {
-    const select = /** @type {HTMLSelectElement} */ (list);
-    const newest = select.options[0]?.value ?? "";
-    const chosen = select.value;
-    const options = snapshots.map(([epoch, words]) => element("option", { value: String(epoch) }, words));
-    select.replaceChildren(...options.reverse());
-    if (chosen !== newest) select.value = chosen;
-    if (select.selectedIndex < 0) select.selectedIndex = 0; // the chosen one has been deleted
-  }
-  refreshSoon(); // the table, with measures and sizes
-  for (const part of all("[data-needs-snapshot]")) part.hidden = snapshots.length === 0;
-  for (const part of all("[data-until-snapshot]")) part.hidden = snapshots.length > 0;
+/** There are more snapshots, or fewer: their table and lists come with the page. */
+export function showSnapshots() {
+  refreshSoon();
 }
 
 /** Listen for the buttons of the table, also of those that come with a refreshed page. */
 export function handleSnapshotActions() {
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
-    if (button?.dataset.deleteSnapshot) withErrorsShown(() => remove(button));
-    if (button?.dataset.prune) withErrorsShown(() => prune(button));
+    if (button?.dataset.deleteSnapshot) withErrorsShown(() => remove(button), button);
+    if (button?.dataset.prune) withErrorsShown(() => prune(button), button);
   });
+  document.addEventListener("digits:refreshed", (event) => {
+    const fresh = /** @type {CustomEvent<Document>} */ (event).detail;
+    for (const list of all("select[data-snapshots]")) {
+      const next = fresh.getElementById(list.id);
+      if (next instanceof HTMLSelectElement) takeChoices(/** @type {HTMLSelectElement} */ (list), next);
+    }
+  });
+}
+
+/**
+ * Offer the snapshots of a refreshed page. Who had the last one chosen gets the new last one; another
+ * choice stays.
+ * @param {HTMLSelectElement} list
+ * @param {HTMLSelectElement} next
+ */
+function takeChoices(list, next) {
+  const isLast = list.selectedOptions[0]?.defaultSelected ?? true;
+  const chosen = list.value;
+  if (list.innerHTML !== next.innerHTML) {
+    list.replaceChildren(...next.children);
+    if (!isLast && [...list.options].some(({ value }) => value === chosen)) list.value = chosen;
+  }
+  for (const part of all("[data-needs-snapshot]")) part.hidden = list.options.length === 0;
+  for (const part of all("[data-until-snapshot]")) part.hidden = list.options.length > 0;
 }
 
 /** @param {HTMLButtonElement} button */
 async function remove(button) {
   const sure = await confirm({
     title: `Delete the snapshot of epoch ${button.dataset.epoch}?`,
-    text: "Its weights are removed from the disk. Nothing brings them back but training again.",
+    text: "Its weights are removed from the disk. Only training again can make them once more.",
     yes: "Delete",
   });
   if (!sure) return;

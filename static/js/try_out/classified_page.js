@@ -26,7 +26,7 @@ function show(choice) {
   const chosen = rows.filter((row) => isChosen(row, choice));
   chosen.sort((a, b) => sign * (key(a) - key(b)) || KEYS.number(a) - KEYS.number(b));
   body.replaceChildren(...chosen);
-  need("[data-shown-count]").textContent = `${chosen.length} of ${rows.length} images`;
+  need("[data-shown-count]").textContent = `${chosen.length} of ${rows.length} pictures`;
   markSorted(choice);
 }
 

@@ -5,12 +5,26 @@ export class RequestFailed extends Error {
    * @param {string} message
    * @param {number} code the HTTP status; 0 when the server was not reached
    * @param {number} [retryAfter_s] when the server says to try again; 0 when it does not
+   * @param {Fields | null} [fields] the messages of a refused form, by field
    */
-  constructor(message, code, retryAfter_s = 0) {
+  constructor(message, code, retryAfter_s = 0, fields = null) {
     super(message);
     this.code = code;
     this.retryAfter_s = retryAfter_s;
+    this.fields = fields;
   }
+}
+
+/** @typedef {Record<string, string[]>} Fields */
+
+/**
+ * What an error says, a line each.
+ * @param {unknown} error
+ * @returns {string[]}
+ */
+export function messagesOf(error) {
+  if (error instanceof RequestFailed && error.fields) return Object.values(error.fields).flat();
+  return [error instanceof Error ? error.message : String(error)];
 }
 
 /**
@@ -30,7 +44,8 @@ export async function request(url, options = {}) {
   }
   if (!response.ok) {
     const retryAfter_s = Number(response.headers.get("Retry-After")) || 0;
-    throw new RequestFailed(await errorMessage(response), response.status, retryAfter_s);
+    const { message, fields } = await errorOf(response);
+    throw new RequestFailed(message, response.status, retryAfter_s, fields);
   }
   return response;
 }
@@ -48,26 +63,29 @@ export function send(url, body, method = "POST", signal = undefined) {
 }
 
 /**
+ * What a failed response says; of a refused form also by field.
  * @param {Response} response
- * @returns {Promise<string>}
+ * @returns {Promise<{message: string, fields: Fields | null}>}
  */
-async function errorMessage(response) {
+async function errorOf(response) {
   const text = await response.text();
   const kind = response.headers.get("Content-Type") ?? "";
-  if (kind.startsWith("application/json")) return jsonMessage(JSON.parse(text));
-  if (kind.startsWith("text/html")) {
-    const page = new DOMParser().parseFromString(text, "text/html");
-    return page.querySelector("[data-error-message]")?.textContent ?? `Error ${response.status}`;
-  }
-  return text || `Error ${response.status}`;
+  if (kind.startsWith("application/json")) return jsonError(JSON.parse(text));
+  const plain = { message: text || `Error ${response.status}`, fields: null };
+  if (!kind.startsWith("text/html")) return plain;
+  const shown = new DOMParser().parseFromString(text, "text/html").querySelector("[data-error-message]");
+  const fields = shown instanceof HTMLElement && shown.dataset.errorFields;
+  return {
+    message: shown?.textContent?.trim() ?? `Error ${response.status}`,
+    fields: fields ? JSON.parse(fields) : null,
+  };
 }
 
 /**
- * The words of `{"error": {"message"}}`, `{"error": "..."}` or `{"errors": {field: [...]}}`.
+ * Of `{"error": {"message"}}`, `{"error": "..."}` or `{"errors": {field: [...]}}`.
  * @param {any} answer
- * @returns {string}
  */
-function jsonMessage(answer) {
-  if (answer.errors) return Object.values(answer.errors).flat().join(" ");
-  return answer.error?.message ?? answer.error ?? "The server refused this.";
+function jsonError(answer) {
+  if (answer.errors) return { message: Object.values(answer.errors).flat().join(" "), fields: answer.errors };
+  return { message: answer.error?.message ?? answer.error ?? "The server refused this.", fields: null };
 }

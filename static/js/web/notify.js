@@ -4,7 +4,7 @@ import { all } from "./dom.js";
 import { toast } from "./toasts.js";
 
 const KEY = "digits-notify";
-const ENDINGS = { Done: "is done", Aborted: "was aborted", Error: "has failed" };
+const ENDINGS = { Done: "is done", Paused: "is paused", Aborted: "was aborted", Error: "has failed" };
 
 // Jobs whose end was told: a message and the page fetched after it may both say so.
 const told = new Set();

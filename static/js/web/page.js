@@ -4,12 +4,14 @@ import { markSentForms } from "./busy.js";
 import { all } from "./dom.js";
 import { handleHelp } from "./help.js";
 import { keepWhatIsTyped } from "../forms/kept_form.js";
+import { keepPixelsHonest } from "./pixels.js";
 import { keepMomentsUpToDate, writeMoments } from "./times.js";
 
 writeMoments(document);
 keepMomentsUpToDate();
 handleHelp();
 markSentForms();
+keepPixelsHonest();
 // Before the scripts of the form itself, which look at its values.
 for (const form of all("form[data-new-job]")) keepWhatIsTyped(/** @type {HTMLFormElement} */ (form));
 // From an error to the form that was sent: the browser still has what was typed.

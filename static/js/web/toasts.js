@@ -1,6 +1,8 @@
-/** Short messages in the corner of the page. */
+/** Short messages in the corner of the page, which take clicks at their button alone; errors stand at what caused them (errors.js). */
 
 import { element, need } from "./dom.js";
+import { showError, shownErrors } from "./errors.js";
+import { messagesOf } from "./http.js";
 
 // What can be undone stays a little longer than what is only told.
 const DELAY_MS = 5000;
@@ -8,33 +10,24 @@ const ACTION_DELAY_MS = 15000;
 
 /**
  * @param {string} message
- * @param {"info" | "danger"} [kind]
+ * @param {"info" | "danger"} [kind] an error stands at what has the focus
  * @param {{label: string, run: () => Promise<void>}} [action] a button in it
  */
 export function toast(message, kind = "info", action = undefined) {
-  const close = element("button", {
-    class: "btn-close me-2 m-auto",
-    type: "button",
-    "data-bs-dismiss": "toast",
-    "aria-label": "Close",
-  });
-  const box = element(
-    "div",
-    { class: `toast toast-${kind}`, role: kind === "danger" ? "alert" : "status" },
-    element("div", { class: "d-flex" }, element("div", { class: "toast-body" }, message), close),
-  );
-  const shown = new window.bootstrap.Toast(box, {
-    autohide: kind !== "danger",
-    delay: action ? ACTION_DELAY_MS : DELAY_MS,
-  });
+  if (kind === "danger") {
+    showError([message], document.activeElement);
+    return;
+  }
+  const line = element("div", { class: "d-flex" }, element("div", { class: "toast-body" }, message));
+  const box = element("div", { class: "toast", role: "status" }, line);
+  const shown = new window.bootstrap.Toast(box, { delay: action ? ACTION_DELAY_MS : DELAY_MS });
   if (action) {
-    const button = element("button", { class: "btn btn-sm btn-outline-secondary", type: "button" }, action.label);
+    const button = element("button", { class: "btn btn-sm btn-outline-secondary m-auto", type: "button" }, action.label);
     button.addEventListener("click", () => {
       shown.hide();
       withErrorsShown(action.run);
     });
-    close.before(button);
-    button.classList.add("m-auto");
+    line.append(button);
   }
   need("[data-toasts]").append(box);
   box.addEventListener("hidden.bs.toast", () => box.remove());
@@ -42,13 +35,16 @@ export function toast(message, kind = "info", action = undefined) {
 }
 
 /**
- * Run `work` and show what went wrong.
+ * Run `work` and show what went wrong, until it goes right.
  * @param {() => Promise<void>} work
+ * @param {Element | null} [at] what was pressed or chosen; its errors of earlier tries go
  */
-export async function withErrorsShown(work) {
+export async function withErrorsShown(work, at = document.activeElement) {
+  const earlier = shownErrors(at);
   try {
     await work();
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), "danger");
+    showError(messagesOf(error), at);
   }
+  for (const box of earlier) box.remove();
 }

@@ -15,6 +15,7 @@ from digits.errors import FormError, JobNotFound, StorageError, TaskFailed
 from digits.inference.errors import InferenceError
 from digits.jobs.job import Job
 from digits.jobs.status import Status
+from digits.model.images.classification import page as page_parts
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.cloning import (
     form_of_copy,
@@ -60,7 +61,7 @@ from digits.web.kind import NetworkProblems
 from digits.web.logins import owner_name
 
 # The others put their routes into the first.
-__all__ = ["blueprint", "evaluation_views", "inference_views"]
+__all__ = ["blueprint", "evaluation_views", "inference_views", "page_parts"]
 
 FORM_PAGE = "models/images/classification/new.html"
 # Of thousands of jobs the form would weigh megabytes; a link names an older one.

@@ -44,7 +44,7 @@ _LINES_BETWEEN_PAUSES = 1000
 FIELDS = (
     "job_id", "snapshot_epoch", "show_visualizations", "image_file", "image_url", "image_path",
     "image_list", "image_folder", "num_test_images", "database", "top_n", "as_job", "group_name",
-    "picture", "layer", "tops", "params", "class_index",
+    "picture", "layer", "tops", "params", "class_index", "check",
 )  # fmt: skip
 # The picture's address or path: ours, and what DIGITS 3 to 6 call it.
 PICTURE_FIELDS = ("image_url", "image_path")

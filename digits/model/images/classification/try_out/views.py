@@ -1,6 +1,8 @@
 """Try a trained model out: one picture, many, the best of each class.
 
-All take `?job_id=` and the form field `snapshot_epoch` (default: the last snapshot).
+All take `?job_id=` and the form field `snapshot_epoch` (default: the last snapshot; `best`: the one
+that did best in validation).  Those that answer a page take `check` as well: then they only look
+whether they could do what is sent, and answer 204 or what is wrong.
 """
 
 from __future__ import annotations
@@ -60,18 +62,21 @@ def classify_one() -> ResponseReturnValue:
     `labels`.
     """
     chosen = chosen_snapshot()
+    is_check = is_wanted("check")
     name, source = one_picture()
     try:
         classified = asking.try_picture(
             services().pool,
             chosen.network,
             source,
-            look_inside=is_asked_for("show_visualizations"),
+            look_inside=is_asked_for("show_visualizations") and not is_check,
             with_original=not wants_json(),
         )
     except BadPicture as error:
         field = picture_field() if text_of(picture_field()) else "image_file"
         raise FormError({field: [f"{name} cannot be read as a picture: {error}"]}) from error
+    if is_check:
+        return "", 204
     note_tried(chosen.job)
     return answer(
         f"{FOLDER}/try_out/classify_one.html",
@@ -133,6 +138,8 @@ def classify_many() -> ResponseReturnValue:
     chosen = chosen_snapshot()
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
+    if is_wanted("check"):
+        return _checked(pictures)
     note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
         return _created_evaluation(chosen, pictures, limit, EvaluationSettings.top_n, "evaluation")
@@ -163,6 +170,8 @@ def top_n() -> ResponseReturnValue:
     n = number_of("top_n", MOST_TOP_N) or EvaluationSettings.top_n
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
+    if is_wanted("check"):
+        return _checked(pictures)
     note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
         return _created_evaluation(chosen, pictures, limit, n, "evaluation_top_n")
@@ -194,14 +203,25 @@ def _at_once_or_not(pictures: UploadedList | EvaluationSource) -> UploadedList |
     return pictures.as_source() if as_job or too_long else pictures
 
 
+def _checked(pictures: UploadedList | EvaluationSource) -> ResponseReturnValue:
+    """The answer to a request that only asks whether it could be done."""
+    if not isinstance(pictures, UploadedList):
+        _require_job_allowed()
+    return "", 204
+
+
+def _require_job_allowed() -> None:
+    if not may_make():
+        raise JobRefused(
+            "So many pictures are classified by a job of their own, which you may not make. Ask an "
+            "admin, or send a shorter list."
+        )
+
+
 def _created_evaluation(
     chosen: Chosen, source: EvaluationSource, limit: int | None, n: int, page: str
 ) -> ResponseReturnValue:
-    if not may_make():
-        raise JobRefused(
-            "So many images are classified by a job of their own, which you may not make. Ask an "
-            "admin, or send a shorter list."
-        )
+    _require_job_allowed()
     asked = EvaluationRequest(
         chosen.job,
         chosen.epoch,

@@ -1,0 +1,33 @@
+"""What the page of a classification model asks for while it is drawn."""
+
+from __future__ import annotations
+
+from flask import url_for
+
+from digits.jobs import log_reader
+from digits.jobs.task import Task
+from digits.model.images.classification.blueprint import blueprint
+from digits.model.images.classification.try_out.ready_lines import classify_lines
+from digits.model.job import ModelJob
+from digits.web.answers import in_thread
+
+# Of a log that is shown without the script that follows it.
+LAST_LINES = 40
+
+
+@blueprint.app_template_global()
+def ready_lines_of(job: ModelJob) -> list[tuple[str, str]]:
+    """(title, lines) that use the model from a shell and from Python, by this server."""
+    # Both routes have one endpoint, and this is the one of the page.
+    page = url_for("classification_models.classify_one", _external=True)
+    return classify_lines(f"{page.removesuffix('.json')}.json?job_id={job.id}")
+
+
+@blueprint.app_template_global()
+def log_end(task: Task) -> list[str]:
+    """The last lines of a task's log; none where there is no log yet."""
+    try:
+        part = in_thread(log_reader.last_lines, task.log_path, LAST_LINES, growing=False)
+    except FileNotFoundError:
+        return []
+    return [line.text for line in part.lines]
