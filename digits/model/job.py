@@ -34,7 +34,7 @@ from digits.model.results import ModelResults
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
-from digits.model.training.snapshot_choices import BEST
+from digits.model.training.snapshot_choices import BEST, snapshot_words
 from digits.model.training.snapshot_table import best_snapshot
 
 ORIGINAL_FILE = "original.prototxt"
@@ -255,9 +255,12 @@ class ModelJob(Job):
 
     def _snapshot_facts(self) -> dict[str, Any]:
         table = self.train_task.snapshot_table()
+        best = best_snapshot(table)
         return {
             "snapshots": [row.epoch for row in table],
-            "snapshot_details": [row.to_json() for row in table],
+            "snapshot_details": [
+                {**row.to_json(), "words": snapshot_words(row, best)} for row in table
+            ],
             "best_accuracy_epoch": next((r.epoch for r in table if r.has_best_accuracy), None),
             "lowest_loss_epoch": next((r.epoch for r in table if r.has_lowest_loss), None),
         }

@@ -307,7 +307,7 @@ class PictureList(Sequence[LabelledEntry]):
                 f"{categories}, for {categories} categories. Subtract 1 from each."
             )
         if errors:
-            raise ToolError(" ".join(errors))
+            raise ToolError("\n".join(errors))
         if not self._offsets:
             raise ToolError(f"{self.path} names no picture; it must have `path label` a line.")
 

@@ -66,7 +66,8 @@ class ProgramDigest:
                 self.summary = text
                 self.progress, self.eta_s = 1.0, 0.0
             case Failed(text):
-                self.failure = text
+                # Programs write one line; of a bad list it tells several, with the break escaped.
+                self.failure = text.replace("\\n", "\n")
         return event
 
     def _take_progress(self, progress: Progress) -> None:

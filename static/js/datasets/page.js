@@ -1,5 +1,6 @@
 /** A dataset's page, beyond what all jobs have: sample pictures, fetched once they are there. */
 
+import { foldLongLists } from "../web/fold.js";
 import { RequestFailed, request } from "../web/http.js";
 
 /** The server's fragments by their address: a refresh of the page empties their places. */
@@ -16,7 +17,9 @@ async function showSamples() {
   const html = await fetched.get(url);
   // Meanwhile the place may have been replaced.
   const shown = document.querySelector("[data-samples]");
-  if (shown) shown.innerHTML = html; // the server's own fragment
+  if (!shown) return;
+  shown.innerHTML = html; // the server's own fragment
+  foldLongLists(shown);
 }
 
 /**

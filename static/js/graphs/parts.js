@@ -30,11 +30,13 @@ export function legend(plot, reading, toggled) {
 }
 
 /**
- * The graph as a sentence a curve.
+ * The graph as a sentence about its x axis, and one a curve.
  * @param {Plot} plot
  */
 export function words(plot) {
-  return plot.series.map((series) => (plot.bars ? barWords(series, plot) : curveWords(series, plot))).join(" ");
+  const { range, title } = plot.x;
+  const place = plot.bars ? [] : [`From ${title(range[0])} to ${title(range[1])}.`];
+  return [...place, ...plot.series.map((series) => (plot.bars ? barWords(series, plot) : curveWords(series, plot)))].join(" ");
 }
 
 /**

@@ -64,12 +64,12 @@ function curvesAt(u, plot, indices) {
 }
 
 /**
- * Where a box hides the fewest curves: at the top, at the bottom, or between.
+ * Where a box hides the fewest curves: at the top, at the bottom, or between; pixels from the top.
  * @param {number[]} curves
  * @param {number} height
  * @param {number} lowest
  */
-function freest(curves, height, lowest) {
+export function freest(curves, height, lowest) {
   const places = [8, lowest, lowest / 2, lowest / 4, (3 * lowest) / 4];
   const hidden = places.map((top) => curves.filter((y) => y > top - 6 && y < top + height + 6).length);
   return places[hidden.indexOf(Math.min(...hidden))];

@@ -9,6 +9,7 @@ import { showEstimate } from "./estimate.js";
 import { markWhatDoesNotFit } from "./fit.js";
 import { showLearningRate } from "./lr_preview.js";
 import { editNetworks } from "./network_editor.js";
+import { nameSnapshots } from "./previous_snapshots.js";
 import { completePaths } from "../forms/path_autocomplete.js";
 
 const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
@@ -22,4 +23,5 @@ markWhatDoesNotFit(form);
 editNetworks(form);
 showEstimate(form);
 followErrorLinks(form);
+nameSnapshots(form);
 focusFirstError(form);

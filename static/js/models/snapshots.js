@@ -37,14 +37,23 @@ export function handleSnapshotActions() {
  * @param {HTMLSelectElement} next
  */
 function takeChoices(list, next) {
-  const isLast = list.selectedOptions[0]?.defaultSelected ?? true;
   const chosen = list.value;
+  const isLast = chosen === lastOf(list);
   if (list.innerHTML !== next.innerHTML) {
     list.replaceChildren(...next.children);
-    if (!isLast && [...list.options].some(({ value }) => value === chosen)) list.value = chosen;
+    const isThere = [...list.options].some(({ value }) => value === chosen);
+    list.value = isThere && !isLast ? chosen : lastOf(list);
   }
   for (const part of all("[data-needs-snapshot]")) part.hidden = list.options.length === 0;
   for (const part of all("[data-until-snapshot]")) part.hidden = list.options.length > 0;
+}
+
+/**
+ * What the option of the last snapshot stands for; empty while there is none.
+ * @param {HTMLSelectElement} list
+ */
+function lastOf(list) {
+  return /** @type {HTMLOptionElement | null} */ (list.querySelector("option[data-last]"))?.value ?? "";
 }
 
 /** @param {HTMLButtonElement} button */

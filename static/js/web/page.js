@@ -2,6 +2,7 @@
 
 import { markSentForms } from "./busy.js";
 import { all } from "./dom.js";
+import { foldLongLists } from "./fold.js";
 import { handleHelp } from "./help.js";
 import { keepWhatIsTyped } from "../forms/kept_form.js";
 import { keepPixelsHonest } from "./pixels.js";
@@ -11,6 +12,7 @@ writeMoments(document);
 keepMomentsUpToDate();
 handleHelp();
 markSentForms();
+foldLongLists();
 keepPixelsHonest();
 // Before the scripts of the form itself, which look at its values.
 for (const form of all("form[data-new-job]")) keepWhatIsTyped(/** @type {HTMLFormElement} */ (form));

@@ -25,3 +25,15 @@ function choose(picture) {
   const factor = (picture.clientWidth * devicePixelRatio) / (picture.naturalWidth || Infinity);
   picture.classList.toggle("hard-pixels", factor >= LEAST_FACTOR || factor === 1);
 }
+
+/**
+ * Draw the pictures of a refreshed part as they are drawn in the one shown.
+ * @param {Element} shown
+ * @param {Element} next
+ */
+export function keepPixelsAlike(shown, next) {
+  for (const picture of shown.querySelectorAll("img.hard-pixels")) {
+    const address = CSS.escape(picture.getAttribute("src") ?? "");
+    next.querySelector(`img[src="${address}"]`)?.classList.add("hard-pixels");
+  }
+}

@@ -4,7 +4,9 @@
     this way: the server's page is the one source of the present state. */
 
 import { all, element } from "./dom.js";
+import { foldLongLists } from "./fold.js";
 import { RequestFailed, request } from "./http.js";
+import { keepPixelsAlike } from "./pixels.js";
 import { writeMoments } from "./times.js";
 
 // How long to leave a server alone that is still starting, when it does not say.
@@ -63,8 +65,10 @@ function put(fresh) {
   for (const shown of all("[data-live]")) {
     const next = fresh.getElementById(shown.id);
     if (next === null) continue;
-    // As the one shown, or they would never be equal; and its times are of another moment.
+    // As in the one shown, or they would never be equal; and its times are of another moment.
     for (const prepare of preparations) prepare(next);
+    foldLongLists(next);
+    keepPixelsAlike(shown, next);
     writeMoments(shown);
     if (next.isEqualNode(shown)) continue;
     keepState(shown, next);

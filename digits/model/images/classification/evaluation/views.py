@@ -117,13 +117,14 @@ def evaluation_top_n(job_id: str) -> ResponseReturnValue:
 
     The template (`evaluation/top_n.html`) gets `job`, `model`, `classes`, [(label,
     [GridPicture, ...]), ...], `left_out`, how many more classes there are, `n`, and
-    `is_probability`, whether scores are percentages.
+    `is_probability`, whether scores are percentages.  The query's `n` shows fewer than were kept.
     """
     job = find_evaluation(job_id)
     job.read_logs()
     results = job.results()
     classes = results.best_of_each_class() or []
-    n = job.settings.top_n
+    n = min(_number("n") or job.settings.top_n, job.settings.top_n)
+    classes = [(label, best[:n]) for label, best in classes]
     shown = [
         (label, [_grid_picture(job, each) for each in best])
         for label, best in classes[: max(1, MOST_GRID_PICTURES // n)]

@@ -22,6 +22,7 @@ from digits.inference import (
     classify_many,
     top_n,
 )
+from digits.inference.best import BestOfClasses, Ranked
 from digits.inference.evaluation import THUMBNAIL_SIDE
 from digits.inference.opening import Opener
 from digits.model.images.classification.job import ImageClassificationModelJob
@@ -150,16 +151,19 @@ def classified_rows(
     entries: tuple[Iterator[Entry], Iterator[Entry]],
     opener: Opener,
     accuracy: Accuracy,
+    best: BestOfClasses | None = None,
     *,
     drawn: bool,
 ) -> Generator[Row]:
     """The pictures of a list one by one; `accuracy` counts them; `drawn`: with thumbnails.
 
+    `best` is told of each.
+
     `entries` is the list twice: nothing of it is held but what is being classified.
     """
     side = THUMBNAIL_SIDE if drawn else 0
     pictures = opener.open_all(entries[0])
-    classified = classify_many(pool, network, pictures, thumbnail_side=side)
+    classified = classify_many(pool, network, pictures, thumbnail_side=side, best=best)
     percent = network.is_probability
     for row, thumbnail in rows_of(classified, entries[1], opener.reasons, accuracy, percent):
         yield replace(row, thumbnail=_address(thumbnail)) if thumbnail else row
@@ -194,6 +198,32 @@ class Grids:
             "unreadable": dict(self.unreadable),
             **unit(self.is_probability),
         }
+
+
+def grids_of(
+    labels: Sequence[str],
+    best: Sequence[Sequence[Ranked]],
+    rows: Sequence[Row],
+    is_probability: bool,
+    n: int,
+) -> Grids:
+    """The best of each class among pictures that have just been classified, with thumbnails."""
+    shown = list(zip(labels, best, strict=True))[: max(1, MOST_GRID_PICTURES // n)]
+    grids = [
+        (
+            label,
+            [
+                GridPicture(
+                    rows[ranked.number].name,
+                    shown_score(ranked.confidence, is_probability),
+                    rows[ranked.number].thumbnail,
+                )
+                for ranked in ranking
+            ],
+        )
+        for label, ranking in shown
+    ]
+    return Grids(grids, [], len(rows), len(labels) - len(grids), is_probability)
 
 
 def best_of_each_class(

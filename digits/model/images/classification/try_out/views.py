@@ -12,11 +12,12 @@ import binascii
 import itertools
 from collections.abc import Generator
 
-from flask import Response, jsonify, url_for
+from flask import Response, jsonify, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.errors import FormError, JobRefused
 from digits.inference import BadPicture, ExplainClass
+from digits.inference.best import BestOfClasses
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.evaluation.creation import (
     EvaluationRequest,
@@ -24,6 +25,7 @@ from digits.model.images.classification.evaluation.creation import (
     create_evaluation,
 )
 from digits.model.images.classification.evaluation.reading import Choice
+from digits.model.images.classification.evaluation.reuse import same_evaluation
 from digits.model.images.classification.evaluation.settings import EvaluationSettings
 from digits.model.images.classification.try_out import asking
 from digits.model.images.classification.try_out.requests import (
@@ -39,7 +41,7 @@ from digits.model.images.classification.try_out.requests import (
     text_of,
 )
 from digits.model.images.classification.try_out.results import Accuracy, ManyResult, Row, json_parts
-from digits.web.answers import answer, created, scheduler, services, wants_json
+from digits.web.answers import answer, created, in_thread, scheduler, services, wants_json
 from digits.web.forms import one_line_of
 from digits.web.logins import may_make, owner_name
 from digits.web.tried import note_tried
@@ -129,32 +131,40 @@ def explain() -> ResponseReturnValue:
 def classify_many() -> ResponseReturnValue:
     """Classify the pictures of `image_list`, of `image_folder`, or of a `database` of the dataset.
 
-    Relative paths of a list start at `image_folder`.  Takes `num_test_images` as well (empty: all).
+    Relative paths of a list start at `image_folder`.  Takes `num_test_images` as well (empty: all),
+    and `top_n`, how many pictures of each class are kept as its best.
     A list is answered at once: as JSON in any case, as a page up to `inference_direct_images`; all
     else becomes a job of its own, as does a list with `as_job`.  The template
-    (`try_out/classify_many.html`) gets `job`, `epoch`, `result`, a ManyResult, and `choice`, a
-    Choice.
+    (`try_out/classify_many.html`) gets `job`, `epoch`, `result`, a ManyResult, `choice`, a Choice,
+    `n`, and `grids`, the best pictures of each class, a Grids.
     """
     chosen = chosen_snapshot()
+    n = number_of("top_n", MOST_TOP_N) or EvaluationSettings.top_n
     limit = number_of("num_test_images", None)
     pictures = _at_once_or_not(chosen_pictures(chosen, limit))
     if is_wanted("check"):
         return _checked(pictures)
     note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
-        return _created_evaluation(chosen, pictures, limit, EvaluationSettings.top_n, "evaluation")
+        return _created_evaluation(chosen, pictures, limit, n, "evaluation")
     accuracy = Accuracy.of(chosen.labels)
     if pictures.count > services().config.inference_direct_images:
         return _streamed(chosen, pictures.kept(), accuracy)
-    rows = list(_rows(chosen, pictures, accuracy, drawn=not wants_json()))
-    result = ManyResult(accuracy, rows, chosen.network.is_probability)
-    return answer(
+    is_probability = chosen.network.is_probability
+    if wants_json():
+        rows = list(_rows(chosen, pictures, accuracy, drawn=False))
+        return jsonify(ManyResult(accuracy, rows, is_probability).to_json())
+    labels = services().pool.facts(chosen.network).labels
+    best = BestOfClasses(len(labels), n)
+    rows = list(_rows(chosen, pictures, accuracy, best, drawn=True))
+    return render_template(
         f"{FOLDER}/try_out/classify_many.html",
-        result.to_json(),
         job=chosen.job,
         epoch=chosen.epoch,
-        result=result,
+        result=ManyResult(accuracy, rows, is_probability),
         choice=Choice(),
+        n=n,
+        grids=asking.grids_of(labels, best.ranked(), rows, is_probability, n),
     )
 
 
@@ -163,7 +173,8 @@ def classify_many() -> ResponseReturnValue:
 def top_n() -> ResponseReturnValue:
     """For each class the `top_n` pictures with the highest confidence in it.
 
-    The pictures, and what becomes a job, are as for `classify_many`.  The template
+    The pictures, and what becomes a job, are as for `classify_many`; what a job has classified
+    already is not classified again.  The template
     (`try_out/top_n.html`) gets `job`, `epoch`, `n` and `grids`, a Grids.
     """
     chosen = chosen_snapshot()
@@ -174,7 +185,7 @@ def top_n() -> ResponseReturnValue:
         return _checked(pictures)
     note_tried(chosen.job)
     if not isinstance(pictures, UploadedList):
-        return _created_evaluation(chosen, pictures, limit, n, "evaluation_top_n")
+        return _best_of_evaluation(chosen, pictures, limit, n)
     grids = asking.best_of_each_class(
         services().pool,
         chosen.network,
@@ -218,11 +229,30 @@ def _require_job_allowed() -> None:
         )
 
 
+def _best_of_evaluation(
+    chosen: Chosen, source: EvaluationSource, limit: int | None, n: int
+) -> ResponseReturnValue:
+    """The best of each class of the job that has classified these pictures, or of a new one."""
+    asked = _asked(chosen, source, limit, n)
+    job = in_thread(same_evaluation, scheduler().parts(chosen.job.id), asked)
+    if job is None:
+        return _created_evaluation(chosen, source, limit, n, "evaluation_top_n")
+    return created(job, url_for("classification_models.evaluation_top_n", job_id=job.id, n=n))
+
+
 def _created_evaluation(
     chosen: Chosen, source: EvaluationSource, limit: int | None, n: int, page: str
 ) -> ResponseReturnValue:
     _require_job_allowed()
-    asked = EvaluationRequest(
+    asked = _asked(chosen, source, limit, n)
+    job = create_evaluation(scheduler(), services().config, services().paths, asked)
+    return created(job, url_for(f"classification_models.{page}", job_id=job.id))
+
+
+def _asked(
+    chosen: Chosen, source: EvaluationSource, limit: int | None, n: int
+) -> EvaluationRequest:
+    return EvaluationRequest(
         chosen.job,
         chosen.epoch,
         chosen.network,
@@ -232,16 +262,25 @@ def _created_evaluation(
         owner_name(),
         one_line_of("group_name"),
     )
-    job = create_evaluation(scheduler(), services().config, services().paths, asked)
-    return created(job, url_for(f"classification_models.{page}", job_id=job.id))
 
 
 def _rows(
-    chosen: Chosen, pictures: UploadedList, accuracy: Accuracy, *, drawn: bool
+    chosen: Chosen,
+    pictures: UploadedList,
+    accuracy: Accuracy,
+    best: BestOfClasses | None = None,
+    *,
+    drawn: bool,
 ) -> Generator[Row]:
     first, second = itertools.tee(pictures.entries())
     return asking.classified_rows(
-        services().pool, chosen.network, (first, second), pictures.opener, accuracy, drawn=drawn
+        services().pool,
+        chosen.network,
+        (first, second),
+        pictures.opener,
+        accuracy,
+        best,
+        drawn=drawn,
     )
 
 

@@ -256,7 +256,7 @@ def test_a_folder_without_pictures_fails_in_words(asking: Asking, tmp_path: Path
     status = asking.client.get(f"/jobs/{answer.json['id']}/status").json
     assert status["error"] == f"There is no picture in {tmp_path}. Choose another folder."
     assert status["type"] == "Image Classification Evaluation"
-    assert "No image has been classified yet" in asking.get(answer.json["id"]).text
+    assert "No picture has been classified yet" in asking.get(answer.json["id"]).text
 
 
 @pytest.mark.parametrize(
