@@ -325,3 +325,27 @@ def test_the_values_under_the_pointer_keep_clear_of_the_curves(
         [curves],
     )
     assert str(place) == top
+
+
+def test_half_ticked_boxes_and_drawings_take_the_colours_of_the_theme(
+    server: ServerProcess, page: Page
+) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(server.url)
+    looks = page.evaluate(
+        """() => {
+          const box = document.createElement("input");
+          Object.assign(box, { type: "checkbox", className: "form-check-input" });
+          const drawing = document.createElement("div");
+          drawing.className = "network-picture";
+          document.querySelector("main").append(box, drawing);
+          const ticked = box.cloneNode();
+          ticked.checked = true;
+          box.indeterminate = true;
+          box.after(ticked);
+          const colour = (element) => getComputedStyle(element).backgroundColor;
+          return [colour(box) === colour(ticked), getComputedStyle(drawing).filter];
+        }"""
+    )
+    assert looks[0]
+    assert "invert(0.9)" in looks[1]

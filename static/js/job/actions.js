@@ -13,9 +13,9 @@ import { toast, withErrorsShown } from "../web/toasts.js";
 export function handleJobActions() {
   document.addEventListener("click", (event) => {
     const button = event.target instanceof Element ? event.target.closest("button") : null;
-    if (button?.dataset.press) withErrorsShown(() => press(button));
-    if (button?.dataset.abort) withErrorsShown(() => abort(button));
-    if (button?.dataset.delete) withErrorsShown(() => remove(button));
+    if (button?.dataset.press) withErrorsShown(() => press(button), button);
+    if (button?.dataset.abort) withErrorsShown(() => abort(button), button);
+    if (button?.dataset.delete) withErrorsShown(() => remove(button), button);
   });
   for (const form of all("form[data-rename]")) {
     handleRename(/** @type {HTMLFormElement} */ (form));

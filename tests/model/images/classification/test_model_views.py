@@ -159,6 +159,20 @@ def test_an_epoch_is_chosen_by_argument_or_form(
         assert info["snapshot file"] == info["weights"]
 
 
+def test_the_best_snapshot_is_chosen_by_its_name_and_the_last_by_none(
+    client: FlaskClient, trained: ImageClassificationModelJob
+) -> None:
+    details = client.get(f"/models/{trained.id}.json").json
+    marked = [each for each in details["snapshot_details"] if "best" in each["words"]]
+    assert [each["epoch"] for each in marked] == [details["best_accuracy_epoch"]]
+    for query, epoch in (("?epoch=best", details["best_accuracy_epoch"]), ("", 4)):
+        answer = client.get(f"/models/{trained.id}/download.zip{query}")
+        with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+            assert json.loads(archive.read("info.json"))["epoch"] == epoch
+    refused = client.delete(f"/models/{trained.id}/snapshots/best")
+    assert "Name the epoch" in errors(refused)["snapshot_epoch"]
+
+
 @pytest.mark.parametrize(
     ("path", "field"),
     [

@@ -120,6 +120,35 @@ def test_the_best_of_each_class_are_those_of_a_list(
     assert "thumbnails" in asking.get(evaluated, "/top_n").text
 
 
+def test_the_best_of_what_a_job_has_classified_are_taken_from_it(
+    asking: Asking, folder: Path
+) -> None:
+    done = asking.evaluate(database="val", top_n="4")
+    again = asking.post("top_n.json", database="val", top_n="3").json
+    assert again["id"] == done
+    best = asking.get(done, "/top_n.json?n=3").json["top_n"]
+    assert {len(rows) for rows in best.values()} == {3}
+    for other in (
+        {"database": "val", "top_n": "5"},  # more than were kept
+        {"database": "val", "top_n": "4", "num_test_images": "2"},
+        {"database": "val", "top_n": "4", "snapshot_epoch": "1"},
+        {"database": "train", "top_n": "4"},
+    ):
+        assert asking.post("top_n.json", **other).json["id"] != done, other
+
+
+def test_a_list_is_not_classified_twice_by_jobs_and_a_folder_is(
+    asking: Asking, folder: Path
+) -> None:
+    lines = listed(folder)
+    done = asking.evaluate(image_list=lines, as_job="y")
+    assert asking.post("top_n.json", image_list=lines, as_job="y").json["id"] == done
+    fewer = lines.rpartition(b"\n")[0]
+    assert asking.post("top_n.json", image_list=fewer, as_job="y").json["id"] != done
+    first = asking.evaluate(image_folder=str(folder))
+    assert asking.post("top_n.json", image_folder=str(folder)).json["id"] != first
+
+
 def test_the_files_are_for_spreadsheets_too(asking: Asking, evaluated: str, folder: Path) -> None:
     with asking.client.get(f"/files/{evaluated}/classifications.csv") as answer:
         rows = list(csv.DictReader(io.StringIO(answer.text)))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import math
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +20,7 @@ from flask.testing import FlaskClient
 
 from digits.caffe.proto import caffe_pb2
 from digits.inference import Prediction
+from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.results import Accuracy
 from tests.model.requests import errors
@@ -114,6 +118,37 @@ def test_bad_requests_are_refused_at_their_field(
     ask: Any, form: dict[str, Any], field: str, message: str
 ) -> None:
     assert message in errors(ask("classify_one", **form))[field]
+
+
+@pytest.mark.parametrize("route", ["classify_one", "classify_many", "top_n"])
+def test_a_check_says_whether_it_could_be_done_and_does_nothing(
+    ask: Any, models: Scheduler, pictures: Path, route: str
+) -> None:
+    before = len(models.jobs)
+    first = next(pictures.rglob("*.png"))
+    good = {
+        "classify_one": {"image_file": first.read_bytes(), "show_visualizations": "y"},
+        "classify_many": {"image_list": str(first).encode()},
+        "top_n": {"image_folder": str(pictures)},
+    }[route]
+    answer = ask(route, check="yes", **good)
+    assert (answer.status_code, answer.data) == (204, b"")
+    bad = {"image_url": "/etc/passwd"} if route == "classify_one" else {"image_folder": "/none"}
+    assert set(errors(ask(route, check="yes", **bad))) == set(bad)
+    assert len(models.jobs) == before
+
+
+def test_several_errors_of_a_form_are_a_list_on_its_page_and_told_by_field(
+    client: FlaskClient,
+) -> None:
+    form = {"nonsense": "1", "rubbish": "2"}
+    page = client.post(f"{ROUTE}/classify_one?job_id=x", data=form).text
+    shown = re.search(r'<ul class="error-lines".*?</ul>', page, re.DOTALL)
+    assert shown
+    assert shown[0].count("<li>") == 2
+    fields = re.search(r'data-error-fields="([^"]*)"', page)
+    assert fields
+    assert set(json.loads(html.unescape(fields[1]))) == set(form)
 
 
 def test_weights_of_a_diverged_training_are_refused(
