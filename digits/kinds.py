@@ -17,6 +17,7 @@ from digits.dataset.job import DatasetJob
 from digits.errors import KindRefused
 from digits.model.images.classification.evaluation.kind import KIND as CLASSIFICATION_EVALUATION
 from digits.model.images.classification.kind import KIND as CLASSIFICATION_MODEL
+from digits.model.images.classification.upload.kind import KIND as UPLOADED_CLASSIFICATION_MODEL
 from digits.model.job import ModelJob
 from digits.web.kind import JobKind, Kinds
 from digits.web.kind_checks import check_kinds
@@ -24,7 +25,12 @@ from digits.web.kind_checks import check_kinds
 log = logging.getLogger(__name__)
 
 GROUP = "digits.kinds"
-BUILT_IN = (CLASSIFICATION_DATASET, CLASSIFICATION_MODEL, CLASSIFICATION_EVALUATION)
+BUILT_IN = (
+    CLASSIFICATION_DATASET,
+    CLASSIFICATION_MODEL,
+    UPLOADED_CLASSIFICATION_MODEL,
+    CLASSIFICATION_EVALUATION,
+)
 # Their jobs' classes, for programs that need no others.
 JOB_TYPES = tuple(kind.job_type for kind in BUILT_IN)
 # The pages that show jobs of any kind, if they are such jobs.

@@ -177,7 +177,7 @@ def _add_blueprints(app: Flask, kinds: Kinds) -> None:
         app.register_blueprint(views.blueprint, url_prefix="/models")
     for kind in kinds:
         for part in kind.routes:
-            app.register_blueprint(part.blueprint, url_prefix=kind.prefix)
+            app.register_blueprint(part.blueprint, url_prefix=part.prefix or kind.prefix)
 
 
 def _add_template_names(app: Flask, config: Config, kinds: Kinds) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from digits.base.progress import LINE_FORMAT, TIME_FORMAT, log, printable
 from digits.errors import DigitsError
 
 EXIT_ERROR = 1
+# Tables of contents and dictionaries of archives can be made to need any amount of memory.
+MEMORY_BYTES = 4 << 30
 
 
 class Stopped(BaseException):
@@ -67,6 +70,13 @@ def parser_for(module_doc: str | None, program: str) -> argparse.ArgumentParser:
         description=module_doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def limit_memory(most_bytes: int = MEMORY_BYTES) -> None:
+    """Let this program take no more memory than that, or than it was allowed before."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = most_bytes if most == resource.RLIM_INFINITY else min(most_bytes, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 @contextlib.contextmanager

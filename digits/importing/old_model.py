@@ -29,6 +29,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.job import ORIGINAL_FILE
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
+from digits.model.network.training import as_given
 from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.snapshots import newest_state, snapshot_weights
@@ -166,7 +167,7 @@ def _write_files(
     if (old.folder / ORIGINAL_FILE).is_file():
         take_over(old.folder / ORIGINAL_FILE, target / ORIGINAL_FILE)
     else:
-        write_text(target / ORIGINAL_FILE, prototxt.to_text(_without_paths(net)))
+        write_text(target / ORIGINAL_FILE, prototxt.to_text(as_given(net)))
     for path in old.folder.glob(f"{SNAPSHOT_PREFIX}_iter_*"):
         take_over(path, target / path.name)
     if (old.folder / LOG_NAME).is_file():
@@ -200,15 +201,3 @@ def _solver_here(solver: SolverParameter, use_gpu: bool) -> SolverParameter:
     here.net, here.snapshot_prefix = TRAIN_VAL_FILE, SNAPSHOT_PREFIX
     here.solver_mode = SolverParameter.GPU if use_gpu else SolverParameter.CPU
     return here
-
-
-def _without_paths(net: NetParameter) -> NetParameter:
-    """The network as one would have given it to the form."""
-    given = NetParameter()
-    given.CopyFrom(net)
-    for layer in given.layer:
-        if layer.type == "Data":
-            layer.data_param.ClearField("source")
-            layer.data_param.ClearField("backend")
-            layer.transform_param.ClearField("mean_file")
-    return given

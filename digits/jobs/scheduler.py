@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from digits.errors import JobNotRunning, JobRefused, StorageError
@@ -38,6 +38,8 @@ from digits.jobs.task import Task
 
 log = logging.getLogger(__name__)
 
+# From a new job to one that has nothing left to do.
+_ALL_STEPS = (Status.WAITING, Status.RUNNING, Status.DONE)
 # How often jobs that could not be saved are tried again.
 SAVE_AGAIN_S = 2.0
 
@@ -249,11 +251,14 @@ class Scheduler:
         fill: Callable[[Job], None] | None = None,
         owner: str = "",
         group: str = "",
+        *,
+        is_done: bool = False,
     ) -> Job:
         """Make a job of the user `owner` and its folder, and put it into the queue.
 
         `fill` may write files into the folder before the tasks are made; whatever it raises goes
-        to the caller, and nothing of the job is left.  Raises StorageError when there is no room.
+        to the caller, and nothing of the job is left.  With `is_done`, nothing is left to do: all
+        that the tasks would make has been put there.  Raises StorageError when there is no room.
         """
         job = self.store.create(job_type, name, settings)
         job.owner, job.group = owner, group
@@ -264,7 +269,7 @@ class Scheduler:
                 if fill is not None:
                     fill(job)
                 job.tasks = job.create_tasks()
-            self._publish(job)
+            self._publish(job, _ALL_STEPS if is_done else _ALL_STEPS[:1])
         except BaseException:
             self._remove_folder(job)
             raise
@@ -272,11 +277,12 @@ class Scheduler:
             self._jobs.in_between.discard(job.id)
         return job
 
-    def _publish(self, job: Job) -> None:
+    def _publish(self, job: Job, steps: Sequence[Status]) -> None:
         with self._lock:
-            for task in job.tasks:
-                task.history.move_to(Status.WAITING)
-            job.history.move_to(Status.WAITING)
+            for status in steps:
+                for task in job.tasks:
+                    task.history.move_to(status)
+                job.history.move_to(status)
             job.place = self._jobs.next_place
             self.store.save(job)
             self._jobs.append(job)

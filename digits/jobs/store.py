@@ -41,6 +41,8 @@ FORMAT_VERSION = 1
 JOB_FILE = "job.json"
 # A folder that is being deleted: renamed first, so that a half-deleted job is never a job.
 _DELETED = re.compile(r"\.deleted-\d{8}-\d{6}-[0-9a-f]+-[0-9a-f]{6}")
+# What is unpacked or checked before it becomes a job; nothing of it outlives its request.
+UPLOAD_PREFIX = ".upload-"
 # How long what was found out about the disk is believed.
 PROBE_INTERVAL_S = 2.0
 
@@ -84,7 +86,7 @@ class JobStore:
         self.folders_read = self.folders_found = 0
 
     def open(self) -> None:
-        """Make and lock the directory, and end deletions that were cut off.
+        """Make and lock the directory, and end deletions and uploads that were cut off.
 
         Raises StorageError when it cannot be made, or another server has it.
         """
@@ -95,6 +97,9 @@ class JobStore:
             # Only what `take_away` named: its deletion was asked for and confirmed.
             if _DELETED.fullmatch(leftover.name):
                 log.info("%s: ending its deletion", leftover)
+                self.erase(leftover)
+            elif leftover.name.startswith(UPLOAD_PREFIX):
+                log.info("%s: removing what is left of an upload", leftover)
                 self.erase(leftover)
         if self.bin.keeps and (problem := self.bin.problem) is not None:
             log.warning("the bin %s cannot be used: %s", self.bin.folder, problem)

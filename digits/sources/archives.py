@@ -8,6 +8,8 @@ or when it unpacks to far more than pictures do.
 from __future__ import annotations
 
 import lzma
+import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Self
 
 from digits.errors import ToolError
 
@@ -30,6 +32,8 @@ LEAST_BYTES_A_FILE = 64
 # Below this no archive is a bomb of files, however small it is.
 HARMLESS_FILES = 10_000
 _BLOCK_BYTES = 1 << 20
+# Of the disk's free space; the rest is left to others, whatever an archive holds.
+_USABLE_SHARE = 0.9
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BROKEN = (
     tarfile.TarError,
@@ -94,9 +98,17 @@ class Budget:
     """How many bytes an archive may still unpack to, and how many files and folders.
 
     `free_files` is how many more the disk can name (inodes); None where it knows no limit.
+    Messages call what should be in the archive `what`.
     """
 
-    def __init__(self, archive_bytes: int, free_bytes: int, free_files: int | None = None) -> None:
+    def __init__(
+        self,
+        archive_bytes: int,
+        free_bytes: int,
+        free_files: int | None = None,
+        what: str = "pictures",
+    ) -> None:
+        self._what = what
         self._most = min(max(HARMLESS_BYTES, archive_bytes * MAX_RATIO), free_bytes)
         self._free = free_bytes
         self._used = 0
@@ -104,6 +116,14 @@ class Budget:
         self._most_files = max(HARMLESS_FILES, archive_bytes // LEAST_BYTES_A_FILE)
         self._files = 0
         self._folders: set[PurePosixPath] = set()
+
+    @classmethod
+    def of_disk(cls, archive_bytes: int, folder: Path, what: str) -> Self:
+        """That of an archive which is unpacked where `folder` is; OSError."""
+        state = os.statvfs(folder)
+        free_files = int(state.f_favail * _USABLE_SHARE) if state.f_files else None
+        free_bytes = int(shutil.disk_usage(folder).free * _USABLE_SHARE)
+        return cls(archive_bytes, free_bytes, free_files, what)
 
     def add(self, name: PurePosixPath) -> None:
         """Count a file and the folders that it needs; ToolError when there are too many."""
@@ -113,7 +133,7 @@ class Budget:
         if self._files > self._most_files:
             raise ToolError(
                 f"The archive unpacks to more than {self._most_files:,} files and folders; "
-                f"pictures do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
+                f"{self._what} do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
             )
         if self._free_files is not None and self._files > self._free_files:
             raise ToolError(
@@ -131,7 +151,7 @@ class Budget:
                     + (
                         "there is no room for that on the disk."
                         if self._most == self._free
-                        else f"pictures do not shrink to less than 1/{MAX_RATIO}."
+                        else f"{self._what} do not shrink to less than 1/{MAX_RATIO}."
                     )
                 )
             target.write(block)

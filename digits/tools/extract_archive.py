@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import shutil
 from pathlib import Path
 
-from digits.base.program import parser_for, run_program
+from digits.base.program import limit_memory, parser_for, run_program
 from digits.base.progress import ProgressMeter, log, log_skipped
 from digits.errors import ToolError
 from digits.sources.archives import Budget, Member, archive_errors, members
@@ -26,12 +24,8 @@ from digits.sources.folders import has_picture_extension, is_ignored, starts_lik
 from digits.sources.picture_list import cannot_be_listed
 from digits.tools.building import building
 
-# Of the disk's free space; the rest is left to others, whatever an archive holds.
-_USABLE_SHARE = 0.9
 _WRAPPER = ".wrapper"
 _MEGABYTE = 1_000_000
-# Tables of contents and dictionaries can be made to need any amount of memory.
-_MEMORY_BYTES = 4 << 30
 
 
 def extract(archive: Path, out_dir: Path, name: str = "", *, replace: bool = False) -> str:
@@ -48,8 +42,7 @@ def extract(archive: Path, out_dir: Path, name: str = "", *, replace: bool = Fal
     meter = ProgressMeter("MB", -(-size // _MEGABYTE))
     pictures = 0
     with building(out_dir, lambda _: replace) as folder:
-        free = int(shutil.disk_usage(folder).free * _USABLE_SHARE)
-        budget = Budget(size, free, _free_files(folder))
+        budget = Budget.of_disk(size, folder, "pictures")
         with archive_errors(name):
             for member in members(archive):
                 meter.add(max(0, member.offset // _MEGABYTE - meter.done))
@@ -58,12 +51,6 @@ def extract(archive: Path, out_dir: Path, name: str = "", *, replace: bool = Fal
             raise ToolError(f"There is no picture in {name}.")
         _unwrap(folder)
     return f"{pictures} pictures in {out_dir}."
-
-
-def _free_files(folder: Path) -> int | None:
-    """How many files may still be made where `folder` is; None where the disk sets no limit."""
-    state = os.statvfs(folder)
-    return int(state.f_favail * _USABLE_SHARE) if state.f_files else None
 
 
 def _extract_member(member: Member, folder: Path, budget: Budget) -> bool:
@@ -120,9 +107,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     given = _arguments()
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = _MEMORY_BYTES if most == resource.RLIM_INFINITY else min(_MEMORY_BYTES, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    limit_memory()
 
     def program() -> str:
         if given.remove and not given.archive.exists() and given.out_dir.is_dir():

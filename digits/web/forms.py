@@ -361,7 +361,7 @@ class JobForm(DigitsForm):
 
     needs_token = True
     # Another job's id: its settings are taken in place of what is sent (each kind's views).
-    also_known = ("clone",)
+    also_known: ClassVar[Collection[str]] = ("clone",)
 
     group_name = StringField(
         "Group",

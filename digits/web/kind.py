@@ -45,10 +45,14 @@ class Route:
 
 @dataclass(frozen=True)
 class Routes:
-    """A blueprint, and what each of its views asks: a row for every view, by its name."""
+    """A blueprint, and what each of its views asks: a row for every view, by its name.
+
+    Its addresses begin with `prefix`; empty: with what those of the kind's category begin with.
+    """
 
     blueprint: Blueprint
     rows: Mapping[str, Route]
+    prefix: str = ""
 
     def by_endpoint(self) -> dict[str, Route]:
         """The rows by the names that `url_for` takes."""

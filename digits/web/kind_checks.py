@@ -67,7 +67,7 @@ def _app_of(kinds: Sequence[JobKind], known: Sequence[JobKind]) -> Flask:
     taken = {endpoint.partition(".")[0] for endpoint in POLICIES}
     for kind in known:
         for part in kind.routes:
-            app.register_blueprint(part.blueprint, url_prefix=kind.prefix)
+            app.register_blueprint(part.blueprint, url_prefix=part.prefix or kind.prefix)
             taken.add(part.blueprint.name)
     for kind in kinds:
         for part in kind.routes:
@@ -76,7 +76,7 @@ def _app_of(kinds: Sequence[JobKind], known: Sequence[JobKind]) -> Flask:
                     f"there is a blueprint {part.blueprint.name!r} already. Give that of "
                     f"{kind.name} another name."
                 )
-            app.register_blueprint(part.blueprint, url_prefix=kind.prefix)
+            app.register_blueprint(part.blueprint, url_prefix=part.prefix or kind.prefix)
             taken.add(part.blueprint.name)
     return app
 

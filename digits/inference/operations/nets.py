@@ -77,13 +77,19 @@ class SkippedWeights:
 
 @dataclass(frozen=True)
 class NetCheck:
-    """A net that was built: its shapes, its size, and what became of the weights given."""
+    """A net that was built: its shapes, its size, and what became of the weights given.
+
+    `unfit_weights` are those of layers that have other shapes in the file; each is a problem, too.
+    `untold_layers` have parameters, and the file has none for them.
+    """
 
     shapes: Mapping[str, Shape]
     outputs: tuple[str, ...]
     param_count: int
     loaded_layers: tuple[str, ...] = ()
     skipped_weights: tuple[SkippedWeights, ...] = ()
+    unfit_weights: tuple[SkippedWeights, ...] = ()
+    untold_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

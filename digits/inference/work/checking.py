@@ -25,12 +25,11 @@ from digits.inference.operations import (
     NetCheck,
     NetProblem,
     NetSource,
-    SkippedWeights,
 )
 from digits.inference.work.layer_lines import layer_lines
 from digits.inference.work.net_texts import filtered, parse, without_files
 from digits.inference.work.state import State
-from digits.inference.work.weights_check import compare_weights
+from digits.inference.work.weights_check import CURE, compare_weights
 
 _PLACE = re.compile(r"(?P<source>.*?):(?P<line>\d+):\d+: (?P<problem>.*)", re.DOTALL)
 _LAYER = re.compile(r"layer '(?P<name>[^']*)'")
@@ -50,8 +49,7 @@ def check_nets(state: State, request: CheckNets) -> CheckResult:
             continue
         found = _facts(net, parts)
         if weights is not None:
-            loaded, skipped, misfits = _compared(parts, weights, source.text)
-            found = replace(found, loaded_layers=loaded, skipped_weights=skipped)
+            found, misfits = _compared(found, parts, weights, source.text)
             problems += misfits
             weights = None
         nets[source.name] = found
@@ -95,21 +93,28 @@ def _facts(net: caffe_pb2.NetParameter, parts: Parts) -> NetCheck:
 
 
 def _compared(
-    parts: Parts, path: Path, text: str
-) -> tuple[tuple[str, ...], tuple[SkippedWeights, ...], list[NetProblem]]:
-    """Which layers take weights of a file, which do not; and what training would end with."""
+    found: NetCheck, parts: Parts, path: Path, text: str
+) -> tuple[NetCheck, list[NetProblem]]:
+    """With which layers take weights of a file, which do not; and what training would end with."""
     try:
         comparison = compare_weights(parts, path)
     except CaffeError as error:
         # An upload's place is nobody's business.
         message = str(error).replace(str(path), path.name)
-        return (), (), [NetProblem(message, net="weights")]
+        return found, [NetProblem(message, net="weights")]
     lines = layer_lines(text)
     misfits = [
-        NetProblem(misfit.reason, misfit.layer, lines.get(misfit.layer), "weights")
+        NetProblem(f"{misfit.reason}. {CURE}", misfit.layer, lines.get(misfit.layer), "weights")
         for misfit in comparison.misfits
     ]
-    return comparison.loaded, comparison.skipped, misfits
+    told = replace(
+        found,
+        loaded_layers=comparison.loaded,
+        skipped_weights=comparison.skipped,
+        unfit_weights=comparison.misfits,
+        untold_layers=comparison.untold,
+    )
+    return told, misfits
 
 
 def _located(error: CaffeError, text: str, net: str) -> NetProblem:

@@ -19,15 +19,21 @@ from digits.caffe.nets.weights_hdf5 import check_self_contained, is_hdf5
 from digits.inference.operations import SkippedWeights
 
 Shape = tuple[int, ...]
+# What to do about weights that do not fit, where the network is to be trained.
+CURE = "Rename the layer to let it learn from scratch."
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Names of layers that take weights; what is left aside; what does not fit."""
+    """Names of layers that take weights; what is left aside; what does not fit.
+
+    `untold` are the layers of the net that the file says nothing of.
+    """
 
     loaded: tuple[str, ...]
     skipped: tuple[SkippedWeights, ...]
     misfits: tuple[SkippedWeights, ...]
+    untold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,29 +61,28 @@ def compare_weights(parts: Parts, path: Path) -> Comparison:
         elif layer.blobs:
             loaded.append(layer.name)
     known = {layer.name for layer in stored}
+    untold = [node.name for node in parts.nodes if node.params and node.name not in known]
     skipped += [
-        SkippedWeights(node.name, "the file has no weights for it, so it learns from scratch")
-        for node in parts.nodes
-        if node.params and node.name not in known
+        SkippedWeights(name, "the file has no weights for it, so it learns from scratch")
+        for name in untold
     ]
-    return Comparison(tuple(loaded), tuple(skipped), tuple(misfits))
+    return Comparison(tuple(loaded), tuple(skipped), tuple(misfits), tuple(untold))
 
 
 def _misfit(node: Node, layer: _Stored) -> str:
-    cure = "Rename the layer to let it learn from scratch."
     # HDF5 files leave out what another layer owns.
     expected = {use.index for use in node.params if use.owner < 0} | set(layer.blobs)
     if expected != set(layer.blobs) or len(layer.blobs) > len(node.params):
         return (
             f"the weights have {len(layer.blobs)} parameters for layer {layer.name!r}, the "
-            f"network has {len(node.params)}. {cure}"
+            f"network has {len(node.params)}"
         )
     for index, blob in layer.blobs.items():
         shape = node.params[index].shape
         if not blob.fits(shape):
             return (
                 f"parameter {index} of layer {layer.name!r} has the shape {_text(blob.shape)} in "
-                f"the weights, {_text(shape)} in the network. {cure}"
+                f"the weights, {_text(shape)} in the network"
             )
     return ""
 

@@ -16,7 +16,12 @@ from collections.abc import Iterable, Sequence
 from digits.caffe.errors import NetError
 from digits.caffe.nets import rules
 from digits.caffe.proto import caffe_pb2
-from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, NetState
+from digits.caffe.proto.caffe_pb2 import (
+    LayerParameter,
+    NetParameter,
+    NetState,
+    TransformationParameter,
+)
 from digits.model.network.errors import NetworkError
 
 TRAIN = NetState(phase=caffe_pb2.TRAIN, stage=["train"])
@@ -161,6 +166,14 @@ def input_side(net: NetParameter) -> int:
     ]
     dims = list(shapes[0].dim) if shapes else list(net.input_dim)
     return int(dims[2]) if len(dims) == 4 and dims[2] == dims[3] > 0 else 0
+
+
+def transform_in_test(net: NetParameter) -> TransformationParameter:
+    """What the data layer of a training does to pictures when the network is tested."""
+    data = [layer for layer in net.layer if layer.type == "Data"]
+    in_test = [layer for layer in data if is_included(layer, VAL)]
+    # HDF5Data layers transform nothing.
+    return next((layer.transform_param for layer in in_test or data), TransformationParameter())
 
 
 def label_blobs(net: NetParameter) -> set[str]:

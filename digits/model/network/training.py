@@ -126,6 +126,18 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
     )
 
 
+def as_given(train_val: NetParameter) -> NetParameter:
+    """The network of a training as one would have given it to the form: without its dataset."""
+    given = NetParameter()
+    given.CopyFrom(train_val)
+    for layer in given.layer:
+        if layer.type == "Data":
+            layer.data_param.ClearField("source")
+            layer.data_param.ClearField("backend")
+            layer.transform_param.ClearField("mean_file")
+    return given
+
+
 def _check(net: NetParameter, python_layers: bool) -> None:
     for layer in net.layer:
         _check_reach(layer, python_layers)

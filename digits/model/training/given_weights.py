@@ -17,6 +17,7 @@ from werkzeug.utils import secure_filename
 
 from digits.errors import StorageError
 from digits.inference.operations import NetCheck
+from digits.jobs.store import UPLOAD_PREFIX
 from digits.web.uploads import keep
 
 MOST_NAMED = 20
@@ -36,7 +37,7 @@ def kept_upload(upload: FileStorage | None, jobs_dir: Path) -> Iterator[Path | N
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(
-                tempfile.TemporaryDirectory(dir=jobs_dir, prefix=".upload-")
+                tempfile.TemporaryDirectory(dir=jobs_dir, prefix=UPLOAD_PREFIX)
             )
             path = Path(folder) / (secure_filename(upload.filename or "") or "weights.caffemodel")
             keep(upload, path)

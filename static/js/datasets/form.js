@@ -1,6 +1,6 @@
 /** The form for a new dataset. */
 
-import { takeDroppedArchive, uploadWithProgress } from "./archive_upload.js";
+import { takeDroppedArchive, uploadWithProgress } from "../forms/archive_upload.js";
 import { need } from "../web/dom.js";
 import { focusFirstError, followErrorLinks } from "../forms/errors.js";
 import { showFieldsThatApply, unfoldChanged } from "../forms/fields.js";
@@ -14,7 +14,8 @@ unfoldChanged(form);
 completePaths(form);
 showResizeExample(form);
 tellOfSplitFolders(form);
-takeDroppedArchive(form);
-uploadWithProgress(form);
+const archive = { field: "archive_file", method: "archive", sent: "Sent; the dataset is being made", place: "../" };
+takeDroppedArchive(form, archive);
+uploadWithProgress(form, archive);
 followErrorLinks(form);
 focusFirstError(form);

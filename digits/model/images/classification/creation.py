@@ -292,7 +292,7 @@ def _previous_labels(scheduler: Scheduler, settings: Settings) -> tuple[str, ...
     if settings.method != "previous":
         return None
     try:
-        return tuple(_previous(scheduler, settings).image_dataset.labels()) or None
+        return tuple(_previous(scheduler, settings).pictures.labels()) or None
     except TaskFailed:
         return None
 

@@ -29,21 +29,21 @@ def archive_members(
     job: ImageClassificationModelJob, epoch: float | int, weights: Path
 ) -> list[Member]:
     """What goes into the archive of a snapshot; a mean file only where a mean is subtracted."""
-    dataset = job.image_dataset
+    pictures = job.pictures
     transform = job.transformation()
     files: dict[str, Path | bytes] = {
         "info.json": (json.dumps(model_info(job, epoch, weights), indent=1) + "\n").encode(),
         DEPLOY_FILE: _deploy(job, transform.scale),
         TRAIN_VAL_FILE: job.dir / TRAIN_VAL_FILE,
         SOLVER_FILE: job.dir / SOLVER_FILE,
-        LABELS_FILE: "".join(f"{label}\n" for label in dataset.labels()).encode(),
+        LABELS_FILE: "".join(f"{label}\n" for label in pictures.labels()).encode(),
         weights.name: weights,
         "classify.py": Path(classify_script.__file__),
     }
     if transform.HasField("mean_file"):
-        files[MEAN_FILE] = dataset.mean_path
+        files[MEAN_FILE] = pictures.mean_path
     elif transform.mean_value:
-        shape = (dataset.channels, dataset.height, dataset.width)
+        shape = (pictures.channels, pictures.height, pictures.width)
         files[MEAN_FILE] = mean_of_values(transform.mean_value, *shape)
     return [Member(name, content) for name, content in files.items()]
 
@@ -63,7 +63,7 @@ def model_info(
     job: ImageClassificationModelJob, epoch: float | int, weights: Path
 ) -> dict[str, Any]:
     """What `info.json` says: where the model is from, and how its pictures are prepared."""
-    dataset = job.image_dataset
+    pictures, dataset = job.pictures, job.dataset
     transform, output = job.transformation(), job.output()
     caffe_root = job.settings.caffe_root
     mean_file = MEAN_FILE if _subtracts(transform) else None
@@ -75,12 +75,12 @@ def model_info(
         "epoch": epoch,
         "weights": weights.name,
         "image": {
-            "width": dataset.width,
-            "height": dataset.height,
-            "channels": dataset.channels,
-            "type": "COLOR" if dataset.channels == 3 else "GRAYSCALE",
-            "resize_mode": dataset.resize_mode,
-            "value_range": list(dataset.value_range),
+            "width": pictures.width,
+            "height": pictures.height,
+            "channels": pictures.channels,
+            "type": "COLOR" if pictures.channels == 3 else "GRAYSCALE",
+            "resize_mode": pictures.resize_mode,
+            "value_range": list(pictures.value_range),
         },
         "transform": {
             "crop_size": transform.crop_size or None,
@@ -93,7 +93,7 @@ def model_info(
         "trained_by": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},
-        "dataset": {"id": dataset.id, "name": dataset.name},
+        "dataset": {"id": dataset.id, "name": dataset.name} if dataset else None,
     }
 
 

@@ -19,6 +19,7 @@ from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import InferenceError, NetSource, Pool, check_network
 from digits.inference.operations import NetProblem
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.picture_facts import PictureFacts
 from digits.model.job import DEPLOY_FILE, ORIGINAL_FILE
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
@@ -43,9 +44,9 @@ NOTHING_KEPT = (
 )
 
 
-def pictures_of(dataset: ImageClassificationDatasetJob) -> Pictures:
-    """The pictures of a dataset, whether it is there yet or not."""
-    return Pictures(dataset.width, dataset.height, dataset.channels)
+def pictures_of(facts: PictureFacts) -> Pictures:
+    """The pictures of a dataset, whether it is there yet or not, or of a model."""
+    return Pictures(facts.width, facts.height, facts.channels)
 
 
 def seen_by(model: ImageClassificationModelJob) -> Pictures | None:
@@ -65,7 +66,7 @@ def made_for_by_model(model: ImageClassificationModelJob) -> MadeFor | None:
     if seen is None:
         return None
     try:
-        image_side = pictures_of(model.image_dataset).side
+        image_side = pictures_of(model.pictures).side
     except TaskFailed:
         image_side = seen.side
     title = f"The network of {model.name}"
@@ -177,7 +178,7 @@ def _other_size(model: ImageClassificationModelJob, dataset: ImageClassification
 
 def _nothing_kept(model: ImageClassificationModelJob, labels: Sequence[str]) -> str:
     try:
-        if not labels or model.image_dataset.labels() == list(labels):
+        if not labels or model.pictures.labels() == list(labels):
             return ""
         path = model.dir / ORIGINAL_FILE
         status = path.stat()

@@ -22,6 +22,7 @@ from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.images.classification.net_sources import source_to_draw
+from digits.model.images.classification.picture_facts import PictureFacts
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
 from digits.model.images.classification.training_files import TrainingFiles, hdf5_lists, make_files
@@ -50,6 +51,11 @@ class ImageClassificationModelJob(ModelJob):
         if not isinstance(dataset, ImageClassificationDatasetJob):
             raise TaskFailed(f"{dataset.name} is no dataset for image classification.")
         return dataset
+
+    @property
+    def pictures(self) -> PictureFacts:
+        """How its pictures are made, and what it tells apart; TaskFailed when nobody knows."""
+        return self.image_dataset
 
     def require_input(self) -> None:
         dataset = self.image_dataset
@@ -142,7 +148,4 @@ def _output(path: Path, changed_ns: int, name: str) -> Output:
 def _transformation(path: Path, changed_ns: int) -> TransformationParameter:
     """Of the network in a file as it was at a moment."""
     net = prototxt.parse_text(path.read_text(), NetParameter())
-    data = [layer for layer in net.layer if layer.type == "Data"]
-    in_test = [layer for layer in data if graph.is_included(layer, graph.VAL)]
-    # HDF5Data layers transform nothing.
-    return next((layer.transform_param for layer in in_test or data), TransformationParameter())
+    return graph.transform_in_test(net)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import digits
-from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob
+from digits.dataset.images.classification.job import MEAN_FILE
+from digits.errors import TaskFailed
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.job import DEPLOY_FILE, FRAMEWORK, ORIGINAL_FILE, TRAIN_VAL_FILE
 from digits.model.tasks.train import SOLVER_FILE
@@ -43,7 +44,7 @@ def later_facts(job: ImageClassificationModelJob, weights: Path | None) -> dict[
         "caffe version": settings.caffe_version if settings.caffe_root else digits.__version__,
         "digits version": digits.__version__,
         "python layer file": None,
-        **_of_dataset(job),
+        **_of_pictures(job),
     }
 
 
@@ -54,11 +55,12 @@ def mean_subtraction(job: ImageClassificationModelJob) -> str:
     return PIXEL_MEAN if job.settings.use_mean or job.settings.mean_value else "none"
 
 
-def _of_dataset(job: ImageClassificationModelJob) -> dict[str, Any]:
-    dataset = job.dataset
-    if not isinstance(dataset, ImageClassificationDatasetJob):  # it is gone
+def _of_pictures(job: ImageClassificationModelJob) -> dict[str, Any]:
+    try:
+        pictures = job.pictures
+    except TaskFailed:  # the dataset is gone
         return {"image dimensions": None, "image resize mode": None}
     return {
-        "image dimensions": [dataset.height, dataset.width, dataset.channels],
-        "image resize mode": dataset.resize_mode,
+        "image dimensions": [pictures.height, pictures.width, pictures.channels],
+        "image resize mode": pictures.resize_mode,
     }

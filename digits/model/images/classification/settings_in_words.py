@@ -44,20 +44,37 @@ def settings_in_words(
         ("Images", _images(job)),
         ("Network", _network(settings, names)),
         ("Starts from", _weights(job, settings)),
-        ("Training epochs", _number(settings.train_epochs)),
-        ("Snapshots", _interval(settings.snapshot_interval, "at the end only")),
-        ("Validation", _interval(settings.val_interval, "never")),
+        *_intervals_in_words(settings),
         ("Batch size", _batch_size(job, settings)),
-        ("Solver", SOLVER_TITLES.get(settings.solver_type, "")),
-        ("Learning rate", _number(settings.learning_rate)),
-        ("Policy", _policy(settings)),
+        *_rate_in_words(settings),
         ("Crop size", _number(settings.crop_size) or OF_THE_NETWORK),
-        ("Mean", _mean(settings)),
+        ("Mean", mean_in_words(settings)),
         ("Scale", _number(settings.scale) or OF_THE_NETWORK),
         ("Mirror", settings.mirror or OF_THE_NETWORK),
         ("Random seed", _number(settings.random_seed) or "drawn at random"),
         ("Devices", _devices(settings)),
         ("Trained by", _program(settings)),
+    ]
+
+
+def solver_in_words(settings: Settings) -> list[tuple[str, str]]:
+    """What a solver tells of a training, under the same titles."""
+    return [*_intervals_in_words(settings), *_rate_in_words(settings)]
+
+
+def _intervals_in_words(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        ("Training epochs", _number(settings.train_epochs)),
+        ("Snapshots", _interval(settings.snapshot_interval, "at the end only")),
+        ("Validation", _interval(settings.val_interval, "never")),
+    ]
+
+
+def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:
+    return [
+        ("Solver", SOLVER_TITLES.get(settings.solver_type, "")),
+        ("Learning rate", _number(settings.learning_rate)),
+        ("Policy", _policy(settings)),
     ]
 
 
@@ -74,8 +91,12 @@ def _images(job: ImageClassificationModelJob) -> str:
     dataset = job.dataset
     if not isinstance(dataset, ImageClassificationDatasetJob):
         return ""
-    kind = "color" if dataset.channels == 3 else "grayscale"
-    return f"{dataset.width} × {dataset.height}, {kind}"
+    return images_in_words(dataset.width, dataset.height, dataset.channels)
+
+
+def images_in_words(width: int, height: int, channels: int) -> str:
+    """The pictures that a network learned from."""
+    return f"{width} × {height}, {'color' if channels == 3 else 'grayscale'}"
 
 
 def _network(settings: Settings, names: Mapping[str, str]) -> str:
@@ -114,7 +135,8 @@ def _policy(settings: Settings) -> str:
     return ": ".join(filter(None, [POLICY_TITLES.get(policy, policy), details]))
 
 
-def _mean(settings: Settings) -> str:
+def mean_in_words(settings: Settings) -> str:
+    """Which mean is subtracted."""
     if values := settings.mean_value:
         return "values " + ", ".join(f"{value:g}" for value in values)
     if settings.use_mean == PIXEL_MEAN:

@@ -275,6 +275,12 @@ def _created(job: Job) -> ResponseReturnValue:
 
 def _copied_job(sent: ImageClassificationModelForm, original: ImageClassificationModelJob) -> Job:
     """A copy of `original`, in the queue; FormError when it cannot be made again."""
+    if not original.required_jobs():
+        message = (
+            f"{original.name} was uploaded, and there is nothing to train it on again. Choose a "
+            "dataset, and start from it (method=previous, previous_networks)."
+        )
+        raise FormError({"clone": [message]})
     form = form_of_copy(sent, original)
     offer_choices(form)
     offer_previous_again(form, original)

@@ -44,20 +44,20 @@ ORIGINAL_SIDE = 480
 
 def network_of(job: ImageClassificationModelJob, weights: Path) -> Network:
     """The network of a snapshot, and how its pictures are made.  Raises BadNetwork, TaskFailed."""
-    dataset = job.image_dataset
+    pictures = job.pictures
     transform, output = job.transformation(), job.output()
     return Network(
         deploy=job.dir / DEPLOY_FILE,
         weights=weights,
-        height=dataset.height,
-        width=dataset.width,
-        channels=dataset.channels,
-        labels=dataset.labels_path,
-        mean=dataset.mean_path if transform.HasField("mean_file") else None,
+        height=pictures.height,
+        width=pictures.width,
+        channels=pictures.channels,
+        labels=pictures.labels_path,
+        mean=pictures.mean_path if transform.HasField("mean_file") else None,
         mean_values=tuple(transform.mean_value),
         scale=transform.scale,
-        resize_mode=dataset.resize_mode,
-        levels=dataset.value_range,
+        resize_mode=pictures.resize_mode,
+        levels=pictures.value_range,
         output=output.name,
         is_probability=output.is_probability,
     )

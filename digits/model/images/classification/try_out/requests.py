@@ -60,7 +60,7 @@ class Chosen:
 
     @property
     def labels(self) -> list[str]:
-        return self.job.image_dataset.labels()
+        return self.job.pictures.labels()
 
 
 def chosen_snapshot() -> Chosen:

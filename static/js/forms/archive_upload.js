@@ -1,17 +1,27 @@
-/** An archive for a new dataset: dropped anywhere on the form, and uploaded with a progress bar. */
+/** An archive for a new job: dropped anywhere on the form, and uploaded with a progress bar. */
 
 import { setBusy } from "../web/busy.js";
 import { all, need } from "../web/dom.js";
-import { clearErrors, showErrors } from "../forms/errors.js";
-import { valueOf } from "../forms/fields.js";
+import { clearErrors, showErrors } from "./errors.js";
+import { valueOf } from "./fields.js";
 import { moveBar } from "../job/progress.js";
+
+/**
+ * What a form with an archive is like.
+ * @typedef {object} ArchiveForm
+ * @property {string} field the name of the archive's field
+ * @property {string} [method] the choice under "method" that goes with an archive; none: there is no other
+ * @property {string} sent what to say while the server looks at what was sent
+ * @property {string} place where the pages of its jobs are, from the form's action
+ */
 
 /**
  * Take a file that is dropped on the form as its archive.
  * @param {HTMLFormElement} form
+ * @param {ArchiveForm} kind
  */
-export function takeDroppedArchive(form) {
-  const input = /** @type {HTMLInputElement} */ (need("input[name='archive_file']", form));
+export function takeDroppedArchive(form, kind) {
+  const input = archiveInput(form, kind);
   form.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -26,8 +36,11 @@ export function takeDroppedArchive(form) {
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;
-    /** @type {HTMLInputElement} */ (need("input[name='method'][value='archive']", form)).checked = true;
+    if (kind.method) {
+      /** @type {HTMLInputElement} */ (need(`input[name='method'][value='${kind.method}']`, form)).checked = true;
+    }
     form.dispatchEvent(new Event("change"));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
     input.focus();
   });
 }
@@ -35,18 +48,30 @@ export function takeDroppedArchive(form) {
 /**
  * Send a form that has an archive in the background, with its progress on the page.
  * @param {HTMLFormElement} form
+ * @param {ArchiveForm} kind
  */
-export function uploadWithProgress(form) {
+export function uploadWithProgress(form, kind) {
   form.addEventListener("submit", (event) => {
-    const input = /** @type {HTMLInputElement} */ (need("input[name='archive_file']", form));
-    if (valueOf(form, "method") !== "archive" || !input.files?.length) return;
+    if (kind.method && valueOf(form, "method") !== kind.method) return;
+    if (!archiveInput(form, kind).files?.length) return;
     event.preventDefault();
-    if (!form.hasAttribute("aria-busy")) send(form);
+    if (!form.hasAttribute("aria-busy")) send(form, kind);
   });
 }
 
-/** @param {HTMLFormElement} form */
-function send(form) {
+/**
+ * @param {HTMLFormElement} form
+ * @param {ArchiveForm} kind
+ */
+function archiveInput(form, kind) {
+  return /** @type {HTMLInputElement} */ (need(`input[name='${kind.field}']`, form));
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {ArchiveForm} kind
+ */
+function send(form, kind) {
   const part = need("[data-upload]", form);
   const buttons = /** @type {HTMLButtonElement[]} */ (all("button[type='submit']", form));
   const request = new XMLHttpRequest();
@@ -60,11 +85,11 @@ function send(form) {
   request.upload.addEventListener("progress", ({ loaded, total }) => {
     moveBar(part.querySelector("progress"), (100 * loaded) / total);
     need("[data-upload-words]", part).textContent =
-      loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} sent` : "Sent; the dataset is being created";
+      loaded < total ? `${megabytes(loaded)} of ${megabytes(total)} sent` : kind.sent;
   });
   request.addEventListener("load", () => {
     show(false);
-    answered(form, request);
+    answered(form, kind, request);
   });
   request.addEventListener("error", () => {
     show(false);
@@ -79,9 +104,10 @@ function send(form) {
 
 /**
  * @param {HTMLFormElement} form
+ * @param {ArchiveForm} kind
  * @param {XMLHttpRequest} request
  */
-function answered(form, request) {
+function answered(form, kind, request) {
   let answer;
   try {
     answer = JSON.parse(request.responseText);
@@ -89,7 +115,7 @@ function answered(form, request) {
     answer = { error: `Error ${request.status}` }; // a proxy's page
   }
   if (answer.id) {
-    location.assign(new URL(`../${encodeURIComponent(answer.id)}`, form.action));
+    location.assign(new URL(`${kind.place}${encodeURIComponent(answer.id)}`, form.action));
   } else if (answer.errors) {
     showErrors(form, answer.errors);
   } else {

@@ -1,0 +1,93 @@
+"""Upload the archive of a model: the form, and what happens when it is sent."""
+
+from __future__ import annotations
+
+from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from digits.errors import DigitsError, FormError, StorageError
+from digits.inference.errors import InferenceError
+from digits.jobs.job import Job
+from digits.model.images.classification.upload.creation import Wanted, create_uploaded_model
+from digits.model.images.classification.upload.forms import ArchiveForm, ArchiveUploadForm
+from digits.model.images.classification.upload.reading import Given
+from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.error_pages import code_of
+from digits.web.logins import owner_name
+
+blueprint = Blueprint("uploaded_models", __name__)
+# Where scripts of DIGITS 5 send archives.
+digits_5_blueprint = Blueprint("pretrained_models", __name__)
+
+FORM_PAGE = "models/images/classification/upload.html"
+
+
+@blueprint.get("/upload_archive")
+def new() -> ResponseReturnValue:
+    """The form for an archive; of an uploaded model to `clone`, the form of a training.
+
+    The template (`models/images/classification/upload.html`) gets `form`.
+    """
+    if job_id := request.args.get("clone"):
+        # What can be made again is a training of its network.
+        return redirect(url_for("classification_models.new", clone=job_id))
+    return render_template(FORM_PAGE, form=ArchiveUploadForm())
+
+
+@blueprint.post("/upload_archive.json")
+@blueprint.post("/upload_archive")
+def create() -> ResponseReturnValue:
+    """Make a model of an `archive`, or answer what is wrong with it (400).
+
+    Besides `model_name` [the archive's] and `group_name`: `labels_file`, `width`, `height`,
+    `resize_mode` and `mean_value` stand above what the archive says.
+    """
+    form = ArchiveUploadForm.submitted()
+    try:
+        job = _created_job(form) if form.validate() else None
+    except (StorageError, InferenceError) as error:
+        if wants_json():
+            raise
+        form.form_errors.append(str(error))  # nothing that was typed is lost
+        return render_template(FORM_PAGE, form=form), code_of(error)
+    if job is not None:
+        return created(job, url_for("models.show", job_id=job.id))
+    if wants_json():
+        return form_errors(form.all_errors)
+    return render_template(FORM_PAGE, form=form), 400
+
+
+@digits_5_blueprint.post("/upload_archive")
+def upload_archive() -> ResponseReturnValue:
+    """The same for scripts of DIGITS 5: answers `{"status": "success"}`, or what is wrong."""
+    try:
+        form = ArchiveForm.submitted()
+        if not form.validate():
+            raise FormError(form.all_errors)
+        _made(form, Wanted(owner=owner_name()), Given(), as_digits_5=True)
+    except DigitsError as error:
+        message = error.words if isinstance(error, FormError) else str(error)
+        return jsonify({"status": message.removeprefix("Archive: ")}), code_of(error)
+    return jsonify({"status": "success"})
+
+
+def _created_job(form: ArchiveUploadForm) -> Job | None:
+    """The new job; None when the form has been given errors instead."""
+    wanted = Wanted(form.model_name.data or "", form.group_name.data or "", owner_name())
+    try:
+        return _made(form, wanted, form.given())
+    except FormError as error:
+        form.add_errors(error.errors)
+        return None
+
+
+def _made(form: ArchiveForm, wanted: Wanted, given: Given, *, as_digits_5: bool = False) -> Job:
+    return create_uploaded_model(
+        scheduler(),
+        services().pool,
+        form.archive.data,
+        wanted,
+        given,
+        python_layers=services().config.python_layers,
+        as_digits_5=as_digits_5,
+    )

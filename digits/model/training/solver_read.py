@@ -1,0 +1,62 @@
+"""From a solver back to the fields of the form that would have made it.
+
+In: the solver of a training that was set up elsewhere, its type in the current form.  Out: options
+in epochs and percent.  Elsewhere: the other way (`solver.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from digits.caffe.proto.caffe_pb2 import SolverParameter
+from digits.model.training.solver import SOLVER_TYPES, LearningRate, SolverOptions
+
+
+def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
+    """The options that would make `solver` where an epoch has so many iterations.
+
+    Raises OverflowError or ValueError for numbers that no form could hold.
+    """
+    names = {caffe_name: name for name, caffe_name in SOLVER_TYPES.items()}
+    return SolverOptions(
+        **asdict(learning_rate(solver)),
+        train_epochs=max(1, round(solver.max_iter / epoch_iterations)),
+        snapshot_interval=round(solver.snapshot / epoch_iterations, 6),
+        val_interval=round(solver.test_interval / epoch_iterations, 6),
+        random_seed=solver.random_seed if solver.random_seed >= 0 else None,
+        solver_type=names.get(solver.type, "SGD"),
+    )
+
+
+def learning_rate(solver: SolverParameter) -> LearningRate:
+    """The learning rate in the form's units, percent of the training, from Caffe's iterations."""
+    scale = max(1, solver.max_iter) / 100  # iterations in one percent
+    of_policy: dict[str, dict[str, Any]] = {
+        "step": {
+            "lr_step_size": _rounded(solver.stepsize / scale),
+            "lr_step_gamma": _rounded(solver.gamma),
+        },
+        "multistep": {
+            "lr_multistep_values": tuple(_rounded(value / scale) for value in solver.stepvalue),
+            "lr_multistep_gamma": _rounded(solver.gamma),
+        },
+        "exp": {"lr_exp_gamma": _rounded(math.pow(abs(solver.gamma), scale))},
+        "inv": {
+            "lr_inv_gamma": _rounded(solver.gamma * scale),
+            "lr_inv_power": _rounded(solver.power),
+        },
+        "poly": {"lr_poly_power": _rounded(solver.power)},
+        "sigmoid": {
+            "lr_sigmoid_step": _rounded(solver.stepsize / scale),
+            "lr_sigmoid_gamma": _rounded(-solver.gamma * scale),
+        },
+    }
+    policy = solver.lr_policy if solver.lr_policy in of_policy else "fixed"
+    return LearningRate(_rounded(solver.base_lr), policy, **of_policy.get(policy, {}))
+
+
+def _rounded(value: float) -> float:
+    """Without what single precision has added."""
+    return float(f"{value:.6g}")
