@@ -23,7 +23,9 @@ PAGES = {
     "new model": "/models/images/classification/new",
     "dataset": "/datasets/{dataset}",
     "explore": "/datasets/{dataset}/explore",
+    "upload a model": "/models/upload_archive",
     "model": "/models/{model}",
+    "uploaded model": "/models/{uploaded}",
     "large graph": "/models/images/classification/large_graph?job_id={model}",
     "evaluation": "/models/images/classification/evaluations/{evaluation}",
     "top N of an evaluation": "/models/images/classification/evaluations/{evaluation}/top_n",
@@ -70,7 +72,11 @@ def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
         f"/models/images/classification/classify_many.json?job_id={model}", data={"database": "val"}
     ).json()["id"]
     server.wait_for_status(evaluation, "Done")
-    return {"dataset": dataset, "model": model, "evaluation": evaluation}
+    archive = server.get(f"/models/{model}/download.zip").content
+    uploaded = server.post(
+        "/models/upload_archive.json", files={"archive": ("model.zip", archive)}
+    ).json()["id"]
+    return {"dataset": dataset, "model": model, "evaluation": evaluation, "uploaded": uploaded}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ in a folder beside the jobs, which goes when the request has ended, or at the se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from werkzeug.datastructures import FileStorage
 
@@ -62,17 +62,15 @@ def create_uploaded_model(
         if archive is None:
             raise refused("An archive is needed here.")
         folder = unpacked(archive, file_name, store)
-        info = read_info(folder)
-        if as_digits_5:
-            _require_keys(info)
-        contents = find_contents(folder, info)
-        model = read_model(pool, contents, info, given, python_layers=python_layers)
-        checked = check_built(
-            pool, model, contents.weights, info.output, are_given=given.labels is not None
-        )
-        staged = StagedModel(folder, contents, info, model, checked, file_name)
         with store.writing():
-            staged.make()
+            staged = stage(
+                pool,
+                folder,
+                file_name,
+                given,
+                python_layers=python_layers,
+                as_digits_5=as_digits_5,
+            )
         check_classifies(pool, staged.network())
         return scheduler.add_job(
             UploadedClassificationModelJob,
@@ -83,6 +81,31 @@ def create_uploaded_model(
             group=wanted.group,
             is_done=True,
         )
+
+
+def stage(
+    pool: Pool,
+    folder: Path,
+    file_name: str,
+    given: Given,
+    *,
+    python_layers: bool = False,
+    as_digits_5: bool = False,
+) -> StagedModel:
+    """The model in a folder that an archive was unpacked into: read, checked, and made whole.
+
+    Raises FormError, InferenceError or OSError.
+    """
+    info = read_info(folder)
+    if as_digits_5:
+        _require_keys(info)
+    contents = find_contents(folder, info)
+    model = read_model(pool, contents, info, given, python_layers=python_layers)
+    are_given = given.labels is not None
+    checked = check_built(pool, model, contents.weights, info.output, are_given=are_given)
+    staged = StagedModel(folder, contents, info, model, checked, file_name)
+    staged.make()
+    return staged
 
 
 def _require_keys(info: Info) -> None:

@@ -23,6 +23,7 @@ from digits.model.images.classification.upload.settings import UploadedModelSett
 from digits.model.images.classification.upload.settings_in_words import uploaded_in_words
 from digits.sources.picture_list import LABELS_FILE, told_apart
 from digits.tools.unpack_model import INFO_FILE
+from digits.tools.value_range import WHOLE
 
 
 class UploadedClassificationModelJob(ImageClassificationModelJob):
@@ -72,7 +73,8 @@ class UploadedClassificationModelJob(ImageClassificationModelJob):
     @property
     def value_range(self) -> tuple[int, int]:
         """The 16-bit values that become black and white."""
-        low, high = self.settings.value_range
+        # Somebody may have changed job.json.
+        low, high = self.settings.value_range if len(self.settings.value_range) == 2 else WHOLE
         return low, high
 
     @property

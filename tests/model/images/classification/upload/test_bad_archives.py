@@ -16,9 +16,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.caffe.proto.caffe_pb2 import BlobProto, NetParameter
+from digits.errors import FormError
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.store import JobStore
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.upload.creation import stage
+from digits.model.images.classification.upload.reading import Given
 from tests.model.images.classification.upload.archives import (
     Files,
     downloaded,
@@ -136,12 +139,22 @@ BROKEN: list[tuple[Change, str]] = [
 
 @pytest.mark.parametrize(("change", "words"), BROKEN, ids=[words for _, words in BROKEN])
 def test_what_is_wrong_in_an_archive_is_said_at_its_field(
-    client: FlaskClient, files: Files, change: Change, words: str
+    app: Flask, files: Files, change: Change, words: str, tmp_path: Path
 ) -> None:
-    found = errors(send(client, zipped(change(dict(files))), "model.zip"))
+    pool = app.extensions["digits"].pool
+    for name, content in change(dict(files)).items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(FormError) as refused:
+        stage(pool, tmp_path, "model.zip", Given()).settings()
+    assert list(refused.value.errors) == ["archive"]
+    assert words in refused.value.words
+    assert str(tmp_path) not in refused.value.words
+
+
+def test_the_answer_names_field_and_reason(client: FlaskClient, files: Files) -> None:
+    found = errors(send(client, zipped(without(WEIGHTS)(files)), "model.zip"))
     assert list(found) == ["archive"]
-    assert words in found["archive"]
-    assert "/.upload" not in found["archive"]
+    assert "no weights of Caffe" in found["archive"]
 
 
 def tar_with(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -276,9 +277,24 @@ def test_a_browser_is_led_to_the_models_page(
     assert answer.headers["Location"] == f"/models/{models.jobs[-1].id}"
 
 
-def test_the_same_archive_twice_makes_two_models(
-    client: FlaskClient, files: Files, upload: Callable[..., UploadedClassificationModelJob]
+def test_the_same_archive_twice_at_once_makes_two_models(app: Flask, files: Files) -> None:
+    archive = zipped(files)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: send(app.test_client(), archive), range(2)))
+    first, second = (answer.json for answer in answers)
+    assert first["id"] != second["id"]
+    assert (first["name"], first["status"]) == (second["name"], "Done")
+
+
+def test_archives_of_digits_1_have_no_info(
+    client: FlaskClient,
+    files: Files,
+    upload: Callable[..., UploadedClassificationModelJob],
+    trained: ImageClassificationModelJob,
+    picture: Path,
 ) -> None:
-    first, second = upload(zipped(files)), upload(zipped(files))
-    assert first.id != second.id
-    assert first.name == second.name
+    job = upload(tarred(said(files, None)), "20150421-140640-d697_epoch_4.tar.gz")
+    assert job.name == "20150421-140640-d697_epoch_4"
+    assert list(job.snapshots()) == [4]
+    assert dict(job.settings_in_words({}))["Training epochs"] == "4"
+    assert classified(client, job.id, picture) == classified(client, trained.id, picture)
