@@ -8,7 +8,9 @@ from dataclasses import asdict
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.model.images.classification.settings import ImageClassificationModelSettings
-from digits.model.training.solver_read import options_of
+from digits.model.training.solver_read import learning_rate, options_of
+
+__all__ = ["dataset_settings", "learning_rate", "model_settings"]
 
 
 def dataset_settings(
