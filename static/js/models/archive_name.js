@@ -16,13 +16,16 @@ export function suggestName(form) {
   const input = /** @type {HTMLInputElement} */ (need("input[name='archive']", form));
   const name = /** @type {HTMLInputElement} */ (need("input[name='model_name']", form));
   let suggested = "";
-  input.addEventListener("change", async () => {
+  const suggest = async () => {
     const file = input.files?.[0];
     const found = file ? await nameIn(file) : "";
     // What somebody has typed stays.
     if (file !== input.files?.[0] || (name.value && name.value !== suggested)) return;
     name.value = suggested = found;
-  });
+  };
+  input.addEventListener("change", suggest);
+  // A file may have been chosen before this script was there.
+  suggest();
 }
 
 /**
