@@ -10,10 +10,18 @@ import pytest
 
 from digits.config import Config
 from digits.web.kind import JobKind
+from digits.web.markdown import title_of
+from digits.web.outline import headings
 from tests.apps import running_app
 
 TOP = Path(__file__).parent.parent
 QUOTED = (".py", ".html", ".toml")
+GUIDES = [
+    *(TOP / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((TOP / "docs").rglob("*.md")),
+]
+# Programs of this project that are run as modules, by the Python of the checkout.
+MODULE_RUN = re.compile(r"(\S*python3?) -m (?:digits|benchmarks|tests|scripts)\b")
 
 
 def test_every_route_is_in_the_rest_guide(tmp_path: Path) -> None:
@@ -31,14 +39,50 @@ def test_every_setting_is_in_the_configuration_guide() -> None:
     assert all(field.metadata["help"] in guide for field in fields)
 
 
-@pytest.mark.parametrize(
-    "document",
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (TOP / "docs").glob("*.md"))],
+each_guide = pytest.mark.parametrize(
+    "guide", GUIDES, ids=[str(path.relative_to(TOP)) for path in GUIDES]
 )
-def test_links_between_pages_lead_somewhere(document: str) -> None:
-    text = (TOP / document).read_text()
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
-    assert [link for link in links if not (TOP / document).parent.joinpath(link).exists()] == []
+
+
+@each_guide
+def test_links_between_pages_lead_somewhere(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", guide.read_text())
+    assert [link for link in links if not (guide.parent / link).exists()] == []
+
+
+@each_guide
+def test_links_to_a_heading_find_it(guide: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", guide.read_text())
+    missing = []
+    for page, anchor in links:
+        target = guide.parent / page if page else guide
+        if anchor not in [heading.id for heading in headings(target.read_text())]:
+            missing.append(f"{page}#{anchor}")
+    assert missing == []
+
+
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_of_a_folder_is_in_its_list_once(folder: str) -> None:
+    listing = (TOP / folder / "README.md").read_text()
+    pages = [path for path in (TOP / folder).glob("*.md") if path.name != "README.md"]
+    unlisted = [
+        f"add to {folder}/README.md: - [{title_of(path.read_text())}]({path.name})"
+        for path in pages
+        if listing.count(f"]({path.name})") != 1
+    ]
+    assert unlisted == []
+
+
+@each_guide
+def test_commands_run_in_a_fresh_checkout(guide: Path) -> None:
+    """By the Python of its environment, and with nothing to fill in first."""
+    text = guide.read_text()
+    # In a container there is one Python, whose environment is active.
+    lines = [line for line in text.splitlines() if "docker " not in line]
+    pythons = MODULE_RUN.findall("\n".join(lines))
+    assert [python for python in pythons if not python.endswith(".venv/bin/python")] == []
+    commands = re.findall(r"^(?: {4}|\t).*<[a-zA-Z' ]* [a-zA-Z' ]*>.*$", text, re.MULTILINE)
+    assert commands == []
 
 
 def pressed(text: str) -> str:

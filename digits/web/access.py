@@ -64,6 +64,7 @@ POLICIES: dict[str, Access] = {
     "monitoring.metrics": Access.SEE,
     "help.index": Access.SEE,
     "help.page": Access.SEE,
+    "help.search": Access.SEE,
     "files.serve_file": Access.SEE,
     "datasets.show": Access.SEE,
     "datasets.summary": Access.SEE,

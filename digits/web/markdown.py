@@ -41,14 +41,19 @@ def page_html(text: str, address: Callable[[str], str | None]) -> Markup:
     `address` answers where a relative link or picture leads; None: nowhere, its text stays.
     Headings get ids as on GitHub, so that `#statuses` leads to "Statuses".
     """
-    parser = _parser()
-    tokens = parser.parse(text)
-    _lower_headings(tokens, below=0)
-    _add_ids(tokens)
+    tokens = page_tokens(text)
     for token in tokens:
         if token.type == "inline":
             token.children = _with_addresses(token.children or [], address)
-    return _html(parser, tokens)
+    return _html(_parser(), tokens)
+
+
+def page_tokens(text: str) -> list[Token]:
+    """A page of the documentation as markdown-it reads it, each heading with its level and id."""
+    tokens = _parser().parse(text)
+    _lower_headings(tokens, below=0)
+    _add_ids(tokens)
+    return tokens
 
 
 def title_of(text: str) -> str:
@@ -120,13 +125,15 @@ def _add_ids(tokens: Sequence[Token]) -> None:
     taken: dict[str, int] = {}
     for heading, inline in zip(tokens, tokens[1:], strict=False):
         if heading.type == "heading_open":
-            name = heading_id(_plain(inline.children or []))
+            name = heading_id(plain(inline.children or []))
             taken[name] = taken.get(name, -1) + 1
             heading.attrSet("id", f"{name}-{taken[name]}" if taken[name] else name)
 
 
-def _plain(tokens: Sequence[Token]) -> str:
-    return "".join(token.content for token in tokens if token.type in ("text", "code_inline"))
+def plain(tokens: Sequence[Token]) -> str:
+    """The words of inline tokens; a line break is a space."""
+    words = {"text": None, "code_inline": None, "softbreak": " ", "hardbreak": " "}
+    return "".join(words[token.type] or token.content for token in tokens if token.type in words)
 
 
 def _inner(tokens: Sequence[Token], kind: str) -> list[Token]:

@@ -33,6 +33,7 @@ PAGES = {
     "log": "/jobs/{model}/logs/train_caffe",
     "help": "/help/",
     "help page": "/help/api",
+    "glossary": "/help/glossary",
     "not found": "/jobs/there-is-none",
 }
 NOTES = (
