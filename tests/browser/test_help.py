@@ -148,7 +148,7 @@ def test_a_term_in_an_explanation_leads_to_the_glossary(server: ServerProcess, p
     page.goto(f"{server.url}/models/images/classification/new")
     page.get_by_role("button", name="About Training epochs").focus()
     page.keyboard.press("Tab")
-    term = page.get_by_role("tooltip").get_by_role("link", name="epochs")
+    term = page.get_by_role("tooltip").get_by_role("link", name=re.compile("^epoch", re.I))
     expect(term).to_be_focused()
     with page.context.expect_page() as opened:
         page.keyboard.press("Enter")
