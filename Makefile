@@ -2,7 +2,7 @@
 PYTHON = .venv/bin/python
 BIN = .venv/bin
 
-.PHONY: help setup run fix check audit test test-all test-fast test-browser test-gpu benchmarks screenshots rest-api
+.PHONY: help setup run fix check audit lock licences release test test-all test-fast test-browser test-gpu benchmarks screenshots rest-api
 
 help:           ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -26,6 +26,15 @@ check:          ## Format, lint, types, floors, templates, spelling
 
 audit:          ## Look for known weaknesses in what is installed; fails when there is one
 	$(PYTHON) scripts/audit.py --strict
+
+lock:           ## Renew the lock files; UPGRADE=all or a name, CPU_TORCH=index or folder
+	$(PYTHON) scripts/lock.py $(if $(UPGRADE),--upgrade $(filter-out all,$(UPGRADE))) $(if $(CPU_TORCH),--cpu-torch $(CPU_TORCH))
+
+licences:       ## Write docs/licences.md from what is installed
+	$(PYTHON) scripts/licences.py
+
+release:        ## Date the changelog, set the version and build dist/: make release VERSION=1.0.0
+	$(PYTHON) scripts/release.py $(VERSION)
 
 test:           ## Run all tests but the slow ones: minutes
 	./digits-test

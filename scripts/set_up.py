@@ -1,11 +1,12 @@
-"""Make a checkout ready to run: .venv with the requirements, and the front-end packages.
+"""Make a checkout ready to run: .venv with the locked packages, and the front-end packages.
 
     python3 scripts/set_up.py [--tests]     --tests: also what the test suite needs
 
 The three commands run this first. Each step leaves a stamp of the files that it depends on, written
 only when it has succeeded: a second start finds the stamps and skips everything, a changed
-requirement file repeats its step alone, and an interrupted set-up goes on where it stopped.
-pip's and npm's own configuration, and the environment's certificates, are used as they are.
+lock file repeats its step alone, and an interrupted set-up goes on where it stopped.
+pip's and npm's own configuration, and the environment's certificates, are used as they are; what
+they bring must have a hash of the lock files (lock_files.py).
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import front_end
+import lock_files
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -140,7 +144,8 @@ def make_environment(root: Path) -> None:
     # Debian without its python3-venv package: no ensurepip, but pip can install into a bare one.
     subprocess.run([*command, "--without-pip"], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python")]
-    subprocess.run([*pip, "install", "pip"], check=True)
+    command = [*pip, "install", "--require-hashes", "-r", str(root / "requirements_pip.lock")]
+    subprocess.run(command, check=True)
 
 
 def environment_works(venv: Path) -> bool:
@@ -158,12 +163,72 @@ def pip_install(root: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=root, check=True)
 
 
+def install_locked(root: Path, lock: str, *options: str) -> None:
+    """Install what a lock file names; pip refuses what has another hash."""
+    pip_install(root, "--require-hashes", *options, "-r", lock)
+
+
+def install_torch(root: Path) -> None:
+    """Install PyTorch and the libraries of its build, unless its version is there in any build.
+
+    Which build a new environment gets is for pip's configuration to say: the hashes of both are
+    locked.  Only the installed one knows whether it needs NVIDIA's libraries.
+    """
+    (torch,) = lock_files.read(root / "requirements_torch.lock")
+    if installed_version(root, "torch") != torch.version:
+        cpu_build = f"{torch.version}+cpu"
+        # pip itself would take the one whose index tells its hash, which is that for CUDA.
+        chosen = cpu_build if is_offered(root, "torch", cpu_build) else torch.version
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirement:
+            requirement.write(f"{replace(torch, version=chosen)}\n")
+            requirement.flush()
+            # What else it needs stands in requirements.lock.
+            install_locked(root, requirement.name, "--no-deps")
+    locked = {package.name for package in lock_files.read(root / "requirements_cuda.lock")}
+    if any(installed_version(root, name) is None for name in needs_of(root, "torch") & locked):
+        install_locked(root, "requirements_cuda.lock", "--no-deps")
+
+
+def is_offered(root: Path, name: str, version: str) -> bool:
+    """Whether pip finds a version of a package, in whatever places it is configured for."""
+    python = str(root / ".venv" / "bin" / "python")
+    command = [python, "-m", "pip", "index", "versions", "--disable-pip-version-check", name]
+    answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return version in re.findall(r"[^\s,]+", answer.stdout)
+
+
+def installed_version(root: Path, name: str) -> str | None:
+    """The version of a package in .venv, without that of its build, such as +cpu."""
+    version = ask_environment(root, "version", name)
+    return version.partition("+")[0] if version else None
+
+
+def needs_of(root: Path, name: str) -> set[str]:
+    """The packages that an installed one asks for on any machine."""
+    lines = ask_environment(root, "requires", name).splitlines()
+    return {lock_files.name_of(line) for line in lines}
+
+
+def ask_environment(root: Path, function: str, name: str) -> str:
+    """What importlib.metadata in .venv says of a package; empty for one that is not installed."""
+    program = (
+        "import importlib.metadata, sys\n"
+        "answer = getattr(importlib.metadata, sys.argv[1])(sys.argv[2]) or []\n"
+        "print(answer if isinstance(answer, str) else '\\n'.join(answer))\n"
+    )
+    command = [str(root / ".venv" / "bin" / "python"), "-c", program, function, name]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
 def install_requirements(root: Path) -> None:
-    pip_install(root, "-r", "requirements.txt", "-e", ".")
+    install_locked(root, "requirements.lock")
+    # The project itself has no hash; all that it needs has just been installed.
+    pip_install(root, "--no-deps", "--no-build-isolation", "-e", ".")
 
 
 def install_test_requirements(root: Path) -> None:
-    pip_install(root, "-r", "requirements_test.txt")
+    install_locked(root, "requirements_test.lock")
 
 
 def install_front_end(root: Path) -> None:
@@ -182,7 +247,7 @@ def find_npm(root: Path) -> str:
     system = shutil.which("npm")
     if system is not None and front_end.npm_works(system):
         return system
-    pip_install(root, "-r", "requirements_npm.txt")
+    install_locked(root, "requirements_npm.lock")
     return str(root / ".venv" / "bin" / "npm")
 
 
@@ -213,9 +278,16 @@ def loads(library: str) -> bool:
 
 STEPS = [
     Step(
+        "torch",
+        "Installing PyTorch, unless it is there; it is the big one, and takes a minute or two",
+        ("requirements_torch.lock", "requirements_cuda.lock"),
+        ".venv/bin/python",
+        install_torch,
+    ),
+    Step(
         "requirements",
-        "Installing the Python packages; PyTorch is the big one, so this takes a minute or two",
-        ("requirements.txt", "setup.py"),
+        "Installing the other Python packages",
+        ("requirements.lock", "setup.py"),
         ".venv/bin/python",
         install_requirements,
     ),
@@ -225,7 +297,7 @@ STEPS = [
         (
             "package.json",
             "package-lock.json",
-            "requirements_npm.txt",
+            "requirements_npm.lock",
             "scripts/front_end.py",
             "scripts/icons.txt",
         ),
@@ -235,7 +307,7 @@ STEPS = [
     Step(
         "filter",
         "Compiling the filter that scales pictures",
-        ("digits/images/fast_scaling.py", "requirements.txt"),
+        ("digits/images/fast_scaling.py", "requirements.lock"),
         ".venv/bin/python",
         compile_filter,
     ),
@@ -244,7 +316,7 @@ TEST_STEPS = [
     Step(
         "test requirements",
         "Installing the packages of the tests",
-        ("requirements_test.txt",),
+        ("requirements_test.lock",),
         ".venv/bin/pytest",
         install_test_requirements,
     ),

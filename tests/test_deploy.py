@@ -42,9 +42,8 @@ def copied() -> list[str]:
     """What the Dockerfile takes from the checkout."""
     names: list[str] = []
     for line in re.findall(r"(?m)^COPY (.*)$", DOCKERFILE):
-        words = line.split()
-        if not words[0].startswith("--from="):
-            names += words[:-1]
+        if not line.startswith("--from="):
+            names += [word for word in line.split()[:-1] if not word.startswith("--")]
     return names
 
 
@@ -82,6 +81,29 @@ def test_the_stages_of_the_image_are_named_before_they_are_used() -> None:
             stages.add(found[1])
         if found := re.match(r"COPY --from=(\w+)", line):
             assert found[1] in stages
+
+
+def test_only_packages_of_debian_and_users_need_root_in_the_image() -> None:
+    """npm and pip run what others wrote, and the program what users send: as a user, all three."""
+    user, as_root, last = "root", [], ""
+    for line in DOCKERFILE.replace("\\\n", " ").splitlines():
+        instruction, _, rest = line.partition(" ")
+        if instruction == "FROM":
+            user = "root"
+        elif instruction == "USER":
+            user = rest.partition(":")[0]
+        elif instruction == "RUN" and user == "root":
+            as_root += [command.split()[0] for command in rest.split("&&")]
+        last = user
+    assert set(as_root) == {"apt-get", "rm", "useradd", "install"}
+    assert last not in ("root", "0")
+
+
+def test_the_program_in_the_image_belongs_to_root() -> None:
+    final = DOCKERFILE.rpartition("FROM ")[2]
+    copies = re.findall(r"(?m)^COPY (.*)$", final)
+    assert len(copies) > 4
+    assert not any("--chown" in line for line in copies)
 
 
 def test_a_training_that_is_killed_for_memory_does_not_end_the_unit() -> None:
