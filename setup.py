@@ -1,8 +1,7 @@
 """The package `digits`: the code, and the pages that stand beside it in the repository.
 
 templates/, static/ and docs/ are installed as digits/templates, digits/static and digits/docs.
-static/vendor/ is fetched at set-up (scripts/set-up), so make a wheel from a checkout that was set
-up.
+static/vendor/ is fetched at set-up (scripts/set-up); `make release` makes archives that have it.
 """
 
 from pathlib import Path
@@ -50,6 +49,7 @@ setup(
     entry_points={
         "console_scripts": [
             "digits-devserver = digits.server:main",
+            "digits-server = digits.production:main",
             "digits-caffe = digits.caffe.__main__:main",
         ]
     },

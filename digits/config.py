@@ -28,6 +28,20 @@ MOST_DAYS = 36500
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
+def default_jobs_dir() -> Path:
+    """`jobs` where one starts a checkout; for an installed package one's own folder for data.
+
+    Wherever an installed program is started, it finds its jobs, and they are never among its code.
+    """
+    package = Path(__file__).resolve().parent
+    if (package.parent / "setup.py").exists():
+        return Path("jobs")
+    try:
+        return Path("~/.local/share/digits/jobs").expanduser()
+    except RuntimeError:  # somebody without a home
+        return Path("jobs")
+
+
 def _setting(default: Any, help: str) -> Any:
     factory = default if callable(default) else lambda: default
     return field(default_factory=factory, metadata={"help": help})
@@ -37,7 +51,7 @@ def _setting(default: Any, help: str) -> Any:
 class Config:
     """Every setting; `help` of each field is what docs/configuration.md says of it."""
 
-    jobs_dir: Path = _setting(Path("jobs"), "the folder that holds one folder per job")
+    jobs_dir: Path = _setting(default_jobs_dir, "the folder that holds one folder per job")
     host: str = _setting("127.0.0.1", "the address to listen on; 0.0.0.0 lets others in")
     port: int = _setting(5000, "the port to listen on; 0 takes any free one")
     server_name: str = _setting("", "the name of this server, shown on its pages")

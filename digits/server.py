@@ -24,9 +24,10 @@ from typing import Any
 import gevent
 from flask import Flask
 
+import digits
 from digits.accounts.accounts import Accounts
 from digits.base import devices
-from digits.config import CONFIG_FILE, Config, load_config
+from digits.config import CONFIG_FILE, Config, default_jobs_dir, load_config
 from digits.errors import ConfigError, DigitsError
 from digits.home import demo
 from digits.inference.pool import Pool, PoolSettings
@@ -242,12 +243,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; what is left out comes from digits.cfg and the environment."""
+    shown_jobs_dir = str(default_jobs_dir()).replace("%", "%%")
     result = argparse.ArgumentParser(
         prog="digits-devserver", description="Serve DIGITS for development and for one's own use."
     )
+    result.add_argument("--version", action="version", version=f"DIGITS {digits.__version__}")
     result.add_argument("-p", "--port", help="port to listen on [5000]")
     result.add_argument("--host", help="address to listen on [127.0.0.1]; 0.0.0.0 lets others in")
-    result.add_argument("--jobs-dir", help="folder that holds one folder per job [jobs]")
+    result.add_argument(
+        "--jobs-dir", help=f"folder that holds one folder per job [{shown_jobs_dir}]"
+    )
     result.add_argument("--config", type=Path, help=f"settings file [{CONFIG_FILE}]")
     result.add_argument("-d", "--debug", action="store_true", help="tracebacks on error pages")
     result.add_argument("--keep-tasks", action="store_true", help="leave tasks running at the end")

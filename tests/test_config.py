@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from digits import config as config_module
 from digits.config import Config, load_config
 from digits.errors import ConfigError
 
@@ -25,6 +30,22 @@ def problems(path: Path | None = None, environment: Any = (), flags: Any = None)
 
 def test_without_anything_the_defaults_hold() -> None:
     assert load_config(None, {}) == Config()
+
+
+def test_jobs_are_kept_where_a_checkout_is_started_and_at_home_for_an_installed_package(
+    tmp_path: Path,
+) -> None:
+    package = tmp_path / "site-packages" / "digits"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "config.py", "errors.py"):
+        shutil.copy(Path(config_module.__file__).with_name(name), package)
+    code = "from digits.config import Config; print(Config().jobs_dir)"
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "HOME": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert result.stdout == f"{tmp_path}/.local/share/digits/jobs\n", result.stderr
+    assert Config().jobs_dir == Path("jobs")
 
 
 def test_a_later_source_wins(file: Path) -> None:

@@ -2,15 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
 import set_up
-
-from tests.server_process import ServerProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -129,39 +125,3 @@ def test_the_pages_find_every_icon_and_no_icon_is_fetched_for_nothing() -> None:
     assert shown <= fetched
     named = set(re.findall(r"""["']([a-z0-9-]+)["']""", pages))
     assert fetched - named == set()
-
-
-@pytest.mark.slow
-def test_an_installed_wheel_serves_its_pages(tmp_path: Path) -> None:
-    source = tmp_path / "source"  # a copy, because building leaves files beside setup.py
-    for folder in ("digits", "templates", "static", "docs"):
-        shutil.copytree(ROOT / folder, source / folder)
-    for name in ("setup.py", "pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    python = ROOT / ".venv" / "bin" / "python"
-    command = [python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path]
-    subprocess.run([*command, source], check=True, capture_output=True)
-    [wheel] = tmp_path.glob("digits-*.whl")
-    installed = tmp_path / "installed"
-    zipfile.ZipFile(wheel).extractall(installed)
-
-    # SAFEPATH: not the checkout that the tests run in.
-    environment = {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
-    where = subprocess.run(
-        [python, "-c", "import digits; print(digits.__file__)"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(where.stdout.strip()).is_relative_to(installed)
-    server = ServerProcess(tmp_path / "jobs", environment=environment).start()
-    try:
-        assert "DIGITS" in server.get("/").text
-        for name in ("css/tokens.css", "js/home/home.js", "vendor/icons.svg", "img/logo.svg"):
-            assert server.get(f"/static/{name}").status_code == 200, name
-        assert "REST guide" in server.get("/help/api").text
-        network = {"network": "lenet"}
-        assert "LeNet" in server.post("/models/customize", params=network).json()["network"]
-    finally:
-        server.stop()

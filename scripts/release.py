@@ -1,0 +1,159 @@
+"""Make a release: `make release VERSION=1.2.0`.
+
+    .venv/bin/python scripts/release.py VERSION [--date YYYY-MM-DD]
+
+Dates what CHANGELOG.md has under Unreleased, sets digits.__version__, and builds dist/: the source
+archive, the wheel made from it, the lock files, and the checksums of all.  Done again for the same
+version it builds alone.  The wheel has the pages, and the files of the browser's packages that
+npm has brought as package-lock.json says, each with its licence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import set_up
+
+ROOT = Path(__file__).resolve().parent.parent
+CHANGELOG = "CHANGELOG.md"
+VERSION_FILE = "digits/__init__.py"
+# For `pip install --require-hashes -r` before the wheel.
+LOCKS = ("requirements.lock", "requirements_torch.lock", "requirements_cuda.lock")
+CHECKSUMS = "SHA256SUMS"
+
+_SECTION = re.compile(r"(?m)^## (?P<version>\d+\.\d+\.\d+) - (?P<date>\d{4}-\d\d-\d\d)$")
+_UNRELEASED = re.compile(r"(?ms)^## Unreleased\n(?P<changes>.*?)(?=^## |\Z)")
+_VERSION = re.compile(r'(?m)^__version__ = "(?P<version>[^"]+)"$')
+
+
+class ReleaseError(Exception):
+    """The release cannot be made; says what to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("version", help="such as 1.2.0")
+    parser.add_argument("--date", type=datetime.date.fromisoformat, help="other than today's")
+    options = parser.parse_args(arguments)
+    try:
+        prepare(ROOT, options.version, options.date or datetime.date.today())
+        files = build(ROOT, ROOT / "dist")
+    except ReleaseError as error:
+        print(f"release: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(str(path.relative_to(ROOT)) for path in files))
+    print(f"Look at the changes, then: git commit -am 'Release {options.version}' && ", end="")
+    print(f"git tag v{options.version}")
+    return 0
+
+
+# Version and changelog -------------------------------------------------------------------------
+
+
+def prepare(root: Path, version: str, date: datetime.date) -> None:
+    """Write version and date into the files, both or, with a ReleaseError, neither."""
+    changelog = (root / CHANGELOG).read_text()
+    if newest(changelog) != version:
+        changelog = dated(changelog, version, date)
+    source = (root / VERSION_FILE).read_text()
+    (root / CHANGELOG).write_text(changelog)
+    (root / VERSION_FILE).write_text(_VERSION.sub(f'__version__ = "{version}"', source))
+
+
+def dated(changelog: str, version: str, date: datetime.date) -> str:
+    """The changelog with what was unreleased under `version`, and an empty Unreleased above it."""
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise ReleaseError(f"{version!r} is no version such as 1.2.0")
+    before = newest(changelog)
+    if before and numbers(version) <= numbers(before):
+        raise ReleaseError(f"{version} is not later than {before}, the newest in {CHANGELOG}")
+    found = _UNRELEASED.search(changelog)
+    changes = found["changes"].strip() if found else ""
+    if found is None or not changes:
+        raise ReleaseError(f"{CHANGELOG} has nothing under Unreleased")
+    if changes.startswith(("#", "-")):
+        raise ReleaseError(
+            f"begin Unreleased in {CHANGELOG} with a sentence that says what the release brings"
+        )
+    section = f"## Unreleased\n\n## {version} - {date.isoformat()}\n\n{changes}\n\n"
+    return (changelog[: found.start()] + section + changelog[found.end() :]).rstrip() + "\n"
+
+
+def newest(changelog: str) -> str:
+    """The version of the newest dated section; empty when there is none."""
+    found = _SECTION.search(changelog)
+    return found["version"] if found else ""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3])
+
+
+def version_of(root: Path) -> str:
+    """digits.__version__, without importing the package."""
+    found = _VERSION.search((root / VERSION_FILE).read_text())
+    if found is None:
+        raise ReleaseError(f'{VERSION_FILE} has no line `__version__ = "..."`')
+    return found["version"]
+
+
+# Archives --------------------------------------------------------------------------------------
+
+
+def build(root: Path, dist: Path) -> list[Path]:
+    """Make the files of a release in `dist`, which is emptied, from what git knows of."""
+    set_up.set_up(root, set_up.STEPS)  # static/vendor/ as package-lock.json says
+    shutil.rmtree(dist, ignore_errors=True)
+    dist.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "source"
+        copy_tracked(root, source)
+        shutil.copytree(root / "static" / "vendor", source / "static" / "vendor")
+        archive = _build(source, "sdist", dist)
+        # From the archive, not from the checkout: what is not in it is missed here.
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder)  # noqa: S202 - made a line above
+        _build(Path(folder) / archive.name.removesuffix(".tar.gz"), "wheel", dist)
+    for name in LOCKS:
+        shutil.copy(root / name, dist)
+    files = sorted(dist.iterdir())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
+    (dist / CHECKSUMS).write_text("\n".join([*lines, ""]))
+    return [*files, dist / CHECKSUMS]
+
+
+def copy_tracked(root: Path, target: Path) -> None:
+    """Copy the files that git knows of, as they are now."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (root / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, target / name)
+
+
+def _build(source: Path, kind: str, dist: Path) -> Path:
+    """Let the locked setuptools make a `wheel` or an `sdist`, and answer its path."""
+    program = (
+        "import sys\n"
+        "from setuptools import build_meta\n"
+        "print(getattr(build_meta, 'build_' + sys.argv[1])(sys.argv[2]))\n"
+    )
+    command = [sys.executable, "-c", program, kind, str(dist)]
+    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ReleaseError(f"the {kind} cannot be built:\n{result.stderr}")
+    return dist / result.stdout.splitlines()[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
