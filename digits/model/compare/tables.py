@@ -86,7 +86,7 @@ def result_rows(models: Sequence[ModelJob]) -> list[Row]:
     tables = [model.train_task.snapshot_table() for model in models]
     sizes = [table[-1].size_bytes if table else None for table in tables]
     return [
-        Row("Status", tuple(model.shown_status.value for model in models)),
+        Row("Status", tuple(model.status_word for model in models)),
         _measured("Best accuracy", outcomes, lambda o: o.accuracy, _percent, max),
         _measured("Lowest loss", outcomes, lambda o: o.loss, _loss, min),
         Row("Epochs", tuple(f"{o.epochs:g}" if o else "" for o in outcomes)),

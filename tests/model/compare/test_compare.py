@@ -180,10 +180,10 @@ def test_the_outcome_is_the_first_best_value_and_the_time_of_all_processes() -> 
 
 def test_the_network_before_its_training_counts_for_no_result() -> None:
     history = History()
-    history.add(caffe_log.Started(0.0))
+    history.add(training_log.Started(0.0))
     for iteration, accuracy, loss in ((0, 0.9, 0.5), (10, 0.2, 3.0), (20, 0.3, 2.0)):
-        history.add(caffe_log.ValOutput(float(iteration), iteration, "accuracy", accuracy))
-        history.add(caffe_log.ValOutput(float(iteration), iteration, "loss", loss))
+        history.add(training_log.ValOutput(float(iteration), iteration, "accuracy", accuracy))
+        history.add(training_log.ValOutput(float(iteration), iteration, "loss", loss))
     outcome = outcome_of(history, plan())
     assert (outcome.accuracy, outcome.loss) == (Best(0.3, 2), Best(2.0, 2))
     beginning = outcome_of(_validated_once(), plan())
@@ -193,9 +193,9 @@ def test_the_network_before_its_training_counts_for_no_result() -> None:
 def _validated_once() -> History:
     """Of a training that has only just begun."""
     history = History()
-    history.add(caffe_log.Started(0.0))
-    history.add(caffe_log.ValOutput(0.0, 0, "accuracy", 0.1))
-    history.add(caffe_log.ValOutput(0.0, 0, "loss", 2.3))
+    history.add(training_log.Started(0.0))
+    history.add(training_log.ValOutput(0.0, 0, "accuracy", 0.1))
+    history.add(training_log.ValOutput(0.0, 0, "loss", 2.3))
     return history
 
 
