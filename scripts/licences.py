@@ -135,14 +135,17 @@ def licences_of(paths: list[str]) -> dict[str, str]:
 def licence_of(package: importlib.metadata.Distribution) -> str:
     """What a package's metadata say: expression, name or classifiers; empty for nothing."""
     metadata = package.metadata
-    name = (metadata.get("License") or "").strip()
+    expression, name = (
+        "".join(metadata.get_all(field) or []).strip()
+        for field in ("License-Expression", "License")
+    )
     is_text = "\n" in name or len(name) > LONGEST or name.startswith(("Copyright", "License agree"))
     classifiers = [
         text.rpartition(" :: ")[2]
         for text in metadata.get_all("Classifier") or []
         if text.startswith("License ::") and not text.endswith("DFSG approved")
     ]
-    said = metadata.get("License-Expression") or ("" if is_text else name)
+    said = expression or ("" if is_text else name)
     words = [said] if said else classifiers
     # A pipe would end the table's cell.
     return ", ".join(SPELLINGS.get(word, word) for word in words).replace("|", "/")
