@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 def write(root: Path, packages: Mapping[str, Locked], cpu_torch: str | None) -> None:
     """Write every lock file, after all that may fail."""
     torch = packages[TORCH]
-    files = cpu_files(cpu_torch, torch.version) if cpu_torch else kept_files(root, torch.version)
+    files = cpu_build(root, cpu_torch, torch.version)
     divided = divide({**packages, TORCH: with_files(torch, files)})
     digest = lock_files.digest_of(root)
     for lock, names in divided.items():
@@ -282,16 +282,22 @@ def with_files(torch: Locked, files: Files) -> Locked:
     return replace(torch, hashes=hashes, files=named)
 
 
-def kept_files(root: Path, version: str) -> Files:
-    """The files of the CPU build that are locked already."""
-    lock = root / "requirements_torch.lock"
-    locked = lock_files.read(lock) if lock.exists() else []
-    if [package.version for package in locked] != [version]:
+def cpu_build(root: Path, place: str | None, version: str) -> Files:
+    """The files of the CPU build: those that are locked already, and those of a place."""
+    files = {**kept_files(root, version), **(cpu_files(place, version) if place else {})}
+    if not files:
         raise LockError(
             f"no hashes are known of PyTorch {version} for CPUs: give its index, or a folder of "
             "wheels, by --cpu-torch (make lock CPU_TORCH=...)"
         )
-    return {name: digest for digest, name in locked[0].files}
+    return files
+
+
+def kept_files(root: Path, version: str) -> Files:
+    """The files of the CPU build that are locked, where the version is still the same."""
+    lock = root / "requirements_torch.lock"
+    locked = lock_files.read(lock) if lock.exists() else []
+    return {name: sha for each in locked if each.version == version for sha, name in each.files}
 
 
 def cpu_files(place: str, version: str) -> Files:

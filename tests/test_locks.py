@@ -286,9 +286,15 @@ def test_another_version_of_pytorch_needs_the_hashes_of_its_cpu_build(tmp_path: 
     (torch,) = PACKAGES["requirements_torch.lock"]
     text = lock_files.text_of("requirements_torch.lock", [torch], "abc")
     (tmp_path / "requirements_torch.lock").write_text(text)
-    assert lock.kept_files(tmp_path, torch.version) == {name: sha for sha, name in torch.files}
+    known = {name: sha for sha, name in torch.files}
+    assert lock.cpu_build(tmp_path, None, torch.version) == known
     with pytest.raises(lock.LockError, match=r"PyTorch 99\.0 for CPUs.*CPU_TORCH="):
-        lock.kept_files(tmp_path, "99.0")
+        lock.cpu_build(tmp_path, None, "99.0")
+    # A folder that has one machine's wheel adds that one.
+    added = f"torch-{torch.version}+cpu-cp311-cp311-manylinux_2_99_x86_64.whl"
+    (tmp_path / added).write_bytes(b"")
+    empty = hashlib.sha256(b"").hexdigest()
+    assert lock.cpu_build(tmp_path, str(tmp_path), torch.version) == {**known, added: empty}
 
 
 def test_the_python_of_the_locks_is_the_oldest_that_the_package_takes() -> None:
