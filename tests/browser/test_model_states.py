@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.test_model_page import model_form, tab
 from tests.browser.test_model_tools import made
-from tests.browser.test_pages import PHONE, check_by_axe
+from tests.browser.test_pages import DESK, PHONE, check_by_axe
 from tests.model.requests import dataset_form
 from tests.server_process import ServerProcess
 
@@ -72,6 +72,12 @@ def test_what_is_paused_is_called_paused_and_resume_is_the_next_step(
     expect(badge(page)).to_have_class(re.compile("status-paused"))
     assert server.get(f"/jobs/{paused_id}/status").json()["status"] == "Aborted"
     expect(page.get_by_role("button", name="Resume")).to_have_class(re.compile("btn-primary"))
+    page.set_viewport_size(PHONE)
+    for button in page.locator("[data-delete-snapshot]").all():
+        box = button.bounding_box()
+        assert box
+        assert box["x"] + box["width"] <= PHONE["width"]
+    page.set_viewport_size(DESK)
     tab(page, "Settings").click()
     expect(page.locator("[data-job-history]")).to_contain_text("Paused")
     page.reload()
