@@ -36,6 +36,8 @@ export function showEstimate(form) {
 async function tell(place, body, signal) {
   const url = place.dataset.estimate ?? "";
   place.setAttribute("aria-busy", "true");
+  // What was told of another network must not stand there meanwhile.
+  place.replaceChildren(element("p", { class: "muted" }, "Checking the network…"));
   try {
     body.set("timed", "off");
     const known = await ask(url, body, signal);
@@ -67,7 +69,7 @@ async function ask(url, body, signal) {
  * @param {{words?: string[], warnings?: string[], errors?: Record<string, string[]>}} told
  */
 function show(place, { words = [], warnings = [], errors = {} }) {
-  const wrong = Object.values(errors).flat();
+  const wrong = Object.entries(errors).flatMap(([name, texts]) => texts.map((text) => titleOf(name) + text));
   const parts = words.map((text) => element("p", {}, text));
   if (warnings.length) parts.push(...warnings.map((text) => element("p", { class: "fit-note" }, text)));
   if (wrong.length) {
@@ -77,6 +79,15 @@ function show(place, { words = [], warnings = [], errors = {} }) {
     );
   }
   place.replaceChildren(...parts);
+}
+
+/**
+ * What a field is called, to stand before a message; nothing for lists of networks, whose messages name them.
+ * @param {string} name
+ */
+function titleOf(name) {
+  const label = document.querySelector(`label[for="${CSS.escape(name)}"]`)?.textContent?.trim();
+  return label ? `${label}: ` : "";
 }
 
 /** @param {HTMLFormElement} form */
