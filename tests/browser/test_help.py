@@ -105,6 +105,16 @@ def test_the_contents_mark_where_one_reads(guide: Page) -> None:
     expect(contents.locator("[aria-current=location]")).to_have_count(0)
 
 
+def test_the_list_of_guides_is_scrolled_to_the_one_that_is_shown(
+    server: ServerProcess, page: Page
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 400})
+    page.goto(f"{server.url}/help/decisions/README")
+    current = page.get_by_role("navigation", name="Guides").locator("[aria-current=page]")
+    expect(current).to_have_text("Decisions")
+    expect(current).to_be_in_viewport()
+
+
 def test_a_phone_opens_guides_and_contents_without_scripts(
     server: ServerProcess, without_scripts: Page
 ) -> None:

@@ -1,9 +1,14 @@
-/** The contents beside a guide: the section that is being read is marked, and kept in sight. */
+/** The lists beside a guide: the section that is being read is marked; it and the guide are kept in sight. */
 
 import { all, need } from "../web/dom.js";
 
 /** How far below the bar at the top a heading counts as read. */
 const READING_LINE_PX = 120;
+
+/** Scroll the list of guides, which is longer than many windows, to the one that is shown. */
+export function showCurrentGuide() {
+  for (const link of all("[data-help-list] [aria-current]")) keepInSight(link);
+}
 
 /** Mark the section in view, now and whenever the page is scrolled. */
 export function markCurrentSection() {
@@ -44,7 +49,7 @@ function markOne(links, current) {
 
 /** @param {HTMLElement} link */
 function keepInSight(link) {
-  const list = /** @type {HTMLElement} */ (link.closest("[data-help-contents]"));
+  const list = /** @type {HTMLElement} */ (link.closest("nav"));
   const [inner, outer] = [link.getBoundingClientRect(), list.getBoundingClientRect()];
   if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
   else if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;

@@ -2,7 +2,7 @@
 
 import { afterQuiet, all, element, need } from "../web/dom.js";
 import { entriesOf, excerptOf, found } from "./search.js";
-import { markCurrentSection } from "./contents.js";
+import { markCurrentSection, showCurrentGuide } from "./contents.js";
 
 const QUIET_MS = 80;
 const MOST_SHOWN = 30;
@@ -139,8 +139,10 @@ function followResult(event) {
 form.hidden = false;
 input.addEventListener("input", afterQuiet(search, QUIET_MS));
 input.addEventListener("focus", () => void allEntries().catch(() => {}), { once: true });
-form.addEventListener("submit", (event) => {
+form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  // Who types fast has not yet seen what the last letters find.
+  await search();
   all("a", results)[0]?.click();
 });
 form.addEventListener("keydown", handleKey);
@@ -156,4 +158,5 @@ for (const closing of all("[popover] a")) {
     if (around.matches(":popover-open")) around.hidePopover();
   });
 }
+showCurrentGuide();
 markCurrentSection();
