@@ -33,9 +33,11 @@ from digits.model.network.text import STANDARD_NETWORKS, network_to_text, parse_
 from digits.model.results import ModelResults
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
+from digits.model.training.failure import DIVERGED
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.snapshot_choices import BEST, snapshot_words
 from digits.model.training.snapshot_table import best_snapshot
+from digits.model.training.snapshots import newest_state
 
 ORIGINAL_FILE = "original.prototxt"
 TRAIN_VAL_FILE = "train_val.prototxt"
@@ -125,8 +127,9 @@ class ModelJob(Job):
 
     @property
     def resume_may_help(self) -> bool:
-        """Also after a failure, where the training goes on from a snapshot and has not diverged."""
-        return self.can_resume and (super().resume_may_help or self.train_task.may_go_on)
+        """Also after a failure, where the training goes on from a state and has not diverged."""
+        may_go_on = newest_state(self.dir) is not None and DIVERGED not in (self.error or "")
+        return self.can_resume and (super().resume_may_help or may_go_on)
 
     def snapshots(self) -> dict[float | int, Path]:
         """The weights by epoch, oldest first."""

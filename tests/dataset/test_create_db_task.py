@@ -20,7 +20,7 @@ def test_the_errors_of_a_bad_list_stand_on_lines_of_their_own(tmp_path: Path) ->
     problems = [f"t.txt:{number}: the label is 7" for number in range(1, 11)]
     task = a_task(tmp_path)
     written = printable("\n".join(problems))
-    task.process_line(f"2015-04-21 14:06:49 [ERROR  ] Error: {written}")
+    task.process_line(f"2015-04-21 14:06:49 [ERROR] Error: {written}")
     assert task.explain_failure(1).split("\n") == problems
 
 

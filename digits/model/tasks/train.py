@@ -171,12 +171,6 @@ class TrainTask(Task):
         environment = super().environment()
         return {name: environment[name] for name in environment if not name.startswith("GLOG_")}
 
-    @property
-    def may_go_on(self) -> bool:
-        """Whether there is a state to go on from, and no diverged loss to meet again."""
-        has_state = snapshots.newest_state(self.job_dir) is not None
-        return has_state and self.error != DIVERGED
-
     def finish(self) -> None:
         if self.curves.diverged():
             raise TaskFailed(DIVERGED)

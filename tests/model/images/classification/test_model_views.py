@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,8 +18,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.network.text import standard_network_text
+from digits.model.training.failure import DIVERGED
 from digits.model.training.solver import LR_POLICIES
 from tests.archives import unpack
 from tests.model.requests import TINY, errors
@@ -159,6 +162,35 @@ def test_an_epoch_is_chosen_by_argument_or_form(
         assert info["snapshot file"] == info["weights"]
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "has_state", "may_help"),
+    [
+        (Status.ABORTED, None, False, True),
+        (Status.ERROR, "The disk is full.", True, True),
+        (Status.ERROR, "The network cannot be read.", False, False),
+        (Status.ERROR, f"The training failed: the loss is nan.\n{DIVERGED}", True, False),
+        (Status.DONE, None, True, False),
+    ],
+)
+def test_resuming_is_the_next_step_unless_it_must_fail_again(
+    trained: ImageClassificationModelJob,
+    tmp_path: Path,
+    status: Status,
+    error: str | None,
+    has_state: bool,
+    may_help: bool,
+) -> None:
+    job = ImageClassificationModelJob(tmp_path, "Like the trained one", trained.settings)
+    [task] = job.tasks = job.create_tasks()
+    task.history = StatusHistory([StatusChange(status, 1.0)])
+    job.history = StatusHistory([StatusChange(status, 1.0)])
+    task.error = error
+    if has_state:
+        for file in trained.dir.glob("snapshot_iter_12.*"):
+            shutil.copy(file, tmp_path)
+    assert job.resume_may_help is may_help
+
+
 def test_the_best_snapshot_is_chosen_by_its_name_and_the_last_by_none(
     client: FlaskClient, trained: ImageClassificationModelJob
 ) -> None:
@@ -169,7 +201,8 @@ def test_the_best_snapshot_is_chosen_by_its_name_and_the_last_by_none(
         answer = client.get(f"/models/{trained.id}/download.zip{query}")
         with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
             assert json.loads(archive.read("info.json"))["epoch"] == epoch
-    refused = client.delete(f"/models/{trained.id}/snapshots/best")
+    headers = {"Accept": "application/json"}
+    refused = client.delete(f"/models/{trained.id}/snapshots/best", headers=headers)
     assert "Name the epoch" in errors(refused)["snapshot_epoch"]
 
 

@@ -134,7 +134,7 @@ def test_the_best_of_what_a_job_has_classified_are_taken_from_it(
         {"database": "val", "top_n": "4", "snapshot_epoch": "1"},
         {"database": "train", "top_n": "4"},
     ):
-        assert asking.post("top_n.json", **other).json["id"] != done, other
+        assert asking.evaluate("top_n.json", **other) != done, other
 
 
 def test_a_list_is_not_classified_twice_by_jobs_and_a_folder_is(
@@ -144,9 +144,9 @@ def test_a_list_is_not_classified_twice_by_jobs_and_a_folder_is(
     done = asking.evaluate(image_list=lines, as_job="y")
     assert asking.post("top_n.json", image_list=lines, as_job="y").json["id"] == done
     fewer = lines.rpartition(b"\n")[0]
-    assert asking.post("top_n.json", image_list=fewer, as_job="y").json["id"] != done
+    assert asking.evaluate("top_n.json", image_list=fewer, as_job="y") != done
     first = asking.evaluate(image_folder=str(folder))
-    assert asking.post("top_n.json", image_folder=str(folder)).json["id"] != first
+    assert asking.evaluate("top_n.json", image_folder=str(folder)) != first
 
 
 def test_the_files_are_for_spreadsheets_too(asking: Asking, evaluated: str, folder: Path) -> None:

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.caffe.proto import caffe_pb2
+from digits.errors import FormError
 from digits.inference import Prediction
 from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.results import Accuracy
+from digits.web.error_pages import error_answer
 from tests.model.requests import errors
 
 ROUTE = "/models/images/classification"
@@ -138,17 +141,17 @@ def test_a_check_says_whether_it_could_be_done_and_does_nothing(
     assert len(models.jobs) == before
 
 
-def test_several_errors_of_a_form_are_a_list_on_its_page_and_told_by_field(
-    client: FlaskClient,
-) -> None:
-    form = {"nonsense": "1", "rubbish": "2"}
-    page = client.post(f"{ROUTE}/classify_one?job_id=x", data=form).text
+def test_several_errors_of_a_form_are_a_list_on_its_page_and_told_by_field(app: Flask) -> None:
+    refused = FormError({"top_n": ["'x' is no number."], "image_list": ["It is empty.", "No."]})
+    with app.test_request_context("/", method="POST"):
+        page, code = error_answer(400, refused.words, refused=refused)
+    assert code == 400
     shown = re.search(r'<ul class="error-lines".*?</ul>', page, re.DOTALL)
     assert shown
-    assert shown[0].count("<li>") == 2
+    assert shown[0].count("<li>") == 3
     fields = re.search(r'data-error-fields="([^"]*)"', page)
     assert fields
-    assert set(json.loads(html.unescape(fields[1]))) == set(form)
+    assert json.loads(html.unescape(fields[1])) == refused.errors
 
 
 def test_weights_of_a_diverged_training_are_refused(
