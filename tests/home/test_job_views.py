@@ -46,6 +46,7 @@ def test_what_deleting_would_remove_is_counted_when_asked(
 ) -> None:
     job = made(scheduler)
     wait_until(lambda: not list((job.dir / ".run").iterdir()))  # the run's own files are gone
+    wait_until(lambda: '"results"' in (job.dir / "job.json").read_text())
     before = client.get(f"/{prefix}/{job.id}/contents").json
     (job.dir / "train_db").mkdir()
     (job.dir / "train_db" / "data.mdb").write_bytes(os.urandom(200_000))

@@ -64,7 +64,8 @@ export function outdate() {
 function put(fresh) {
   for (const shown of all("[data-live]")) {
     const next = fresh.getElementById(shown.id);
-    if (next === null) continue;
+    // An open menu stays: its part is taken the next time.
+    if (next === null || shown.querySelector(".dropdown-menu.show")) continue;
     // As in the one shown, or they would never be equal; and its times are of another moment.
     for (const prepare of preparations) prepare(next);
     foldLongLists(next);
