@@ -86,7 +86,7 @@ def test_a_dataset_and_a_model_of_added_kinds_are_made_watched_listed_and_delete
     page.get_by_label("Slope").fill("3")
     page.get_by_label("Points", exact=True).fill("0")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("0 is too small: at least 2.")).to_be_visible()
+    expect(page.get_by_text("0 is too small: at least 2.", exact=True)).to_be_visible()
     page.get_by_label("Points", exact=True).fill("2000")
     page.get_by_role("button", name="Create").click()
 
