@@ -120,6 +120,7 @@ def test_the_best_of_each_class_are_those_of_a_list(
     assert "thumbnails" in asking.get(evaluated, "/top_n").text
 
 
+@pytest.mark.slow
 def test_the_best_of_what_a_job_has_classified_are_taken_from_it(
     asking: Asking, folder: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_the_best_of_what_a_job_has_classified_are_taken_from_it(
         assert asking.evaluate("top_n.json", **other) != done, other
 
 
+@pytest.mark.slow
 def test_a_list_is_not_classified_twice_by_jobs_and_a_folder_is(
     asking: Asking, folder: Path
 ) -> None:
