@@ -229,8 +229,9 @@ class ChoiceField(SelectField):  # type: ignore[misc]
     def pre_validate(self, form: Any) -> None:
         known = [choice.value for choice in self.choices]
         if self.validate_choice and self.data not in known:
+            words = ", ".join(filter(None, known))
             raise ValidationError(
-                f"{shown(str(self.data))} is not a choice. Choose one of {', '.join(known)}."
+                f"{shown(str(self.data))} is not a choice. Choose one of {words}."
             )
 
 
