@@ -333,25 +333,21 @@ def test_the_values_under_the_pointer_keep_clear_of_the_curves(
     assert str(place) == top
 
 
-def test_half_ticked_boxes_and_drawings_take_the_colours_of_the_theme(
+def test_half_ticked_boxes_take_the_colour_of_ticked_ones(
     server: ServerProcess, page: Page
 ) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(server.url)
-    looks = page.evaluate(
+    assert page.evaluate(
         """() => {
           const box = document.createElement("input");
           Object.assign(box, { type: "checkbox", className: "form-check-input" });
-          const drawing = document.createElement("div");
-          drawing.className = "network-picture";
-          document.querySelector("main").append(box, drawing);
+          document.querySelector("main").append(box);
           const ticked = box.cloneNode();
           ticked.checked = true;
           box.indeterminate = true;
           box.after(ticked);
           const colour = (element) => getComputedStyle(element).backgroundColor;
-          return [colour(box) === colour(ticked), getComputedStyle(drawing).filter];
+          return colour(box) === colour(ticked);
         }"""
     )
-    assert looks[0]
-    assert "invert(0.9)" in looks[1]
