@@ -73,7 +73,7 @@ def test_an_archive_is_chosen_in_the_menu_uploaded_and_classifies(
     expect(page.get_by_role("heading", level=1)).to_have_text("Pets")
     expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
     expect(page.locator("#model-dataset")).to_contain_text("is not on this server")
-    page.get_by_label("Upload image", exact=True).set_input_files(
+    page.get_by_label("Upload picture", exact=True).set_input_files(
         next(iter(sorted((digits / "held_out").iterdir())))
     )
     page.get_by_role("button", name="Classify one").click()
