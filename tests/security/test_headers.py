@@ -218,6 +218,8 @@ def test_what_takes_files_reads_large_ones(app: Flask) -> None:
     assert endpoints_that_take(app, Body.FILES) == {
         "classification_datasets.create",
         "classification_models.create",
+        "pretrained_models.upload_archive",
+        "uploaded_models.create",
     }
     body = (
         b'--x\r\nContent-Disposition: form-data; name="image_file"; filename="x.png"\r\n\r\n'

@@ -233,7 +233,7 @@ def test_what_fits_and_what_does_not_is_said_with_the_misfit_and_kept_with_the_m
     assert report["loaded"] == ["conv"]
     assert [layer for layer, _ in report["skipped"]] == ["ip", "scores"]
     page = client.get(f"/models/{job.id}").text
-    assert "2 left aside" in page
+    assert "2 not loaded" in page
 
 
 def uploaded(path: Path, name: str = "mine.caffemodel") -> dict[str, Any]:
