@@ -1,3 +1,3 @@
 """DIGITS: make a dataset from folders of pictures, train a Caffe network on it, and try it out."""
 
-__version__ = "1.0.0.dev0"
+__version__ = "1.0.0"
