@@ -16,7 +16,6 @@ from digits.inference.operations import (
     NetSource,
     ParseNet,
     Picture,
-    Start,
 )
 from digits.inference.pool import Pool
 
@@ -59,17 +58,15 @@ def check_network(
     return pool.ask(CheckNets(tuple(nets), weights), timeout_s=timeout_s)
 
 
-def _wait_for_worker(pool: Pool) -> None:
-    """Until the worker is free: what it loads for somebody else's first check is not counted."""
-    pool.ask(Start(), timeout_s=LOAD_TIMEOUT_S)
-
-
 def parse_net(
-    pool: Pool, text: str, name: str = "network", timeout_s: float = PARSE_TIMEOUT_S
+    pool: Pool,
+    text: str,
+    name: str = "network",
+    timeout_s: float = PARSE_TIMEOUT_S,
+    wait_s: float | None = None,
 ) -> bytes:
     """The net of a text as a serialized NetParameter; see `ParseNet`."""
-    _wait_for_worker(pool)
-    return pool.ask(ParseNet(text, name), timeout_s=timeout_s).binary
+    return pool.ask(ParseNet(text, name), timeout_s=timeout_s, wait_s=wait_s).binary
 
 
 def draw_network(
@@ -79,9 +76,9 @@ def draw_network(
     rankdir: str = "TB",
     all_states: bool = False,
     timeout_s: float = DRAW_TIMEOUT_S,
+    wait_s: float | None = None,
 ) -> Picture:
     """The net as a graph; see `DrawNet`."""
-    _wait_for_worker(pool)
     # Graphviz is ended in time for the answer that says so.
     request = DrawNet(net, format, rankdir, all_states, timeout_s=0.8 * timeout_s)
-    return pool.ask(request, timeout_s=timeout_s)
+    return pool.ask(request, timeout_s=timeout_s, wait_s=wait_s)

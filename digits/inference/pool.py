@@ -128,24 +128,27 @@ class Pool:
         *,
         network: Network | None = None,
         timeout_s: float | None = None,
+        wait_s: float | None = None,
     ) -> Answer:
         """Send a request to the worker of `network` (None: the one without); its answer.
 
-        Raises any InferenceError.  `timeout_s` stands for the pool's own limit.
+        Raises any InferenceError.  `timeout_s` stands for the pool's own limit; a process may take
+        `wait_s` to become free [as long as for the answer].
         """
         limit_s = self.settings.timeout_s if timeout_s is None else timeout_s
+        wait_s = limit_s if wait_s is None else wait_s
         try:
-            return self._ask_once(request, network, limit_s)
+            return self._ask_once(request, network, limit_s, wait_s)
         except WorkerDied as error:
             if error.begun:
                 raise
         # It had been killed while it was idle, as when the kernel needs memory: nothing is lost.
-        return self._ask_once(request, network, limit_s)
+        return self._ask_once(request, network, limit_s, wait_s)
 
     def _ask_once(
-        self, request: Request[Answer], network: Network | None, limit_s: float
+        self, request: Request[Answer], network: Network | None, limit_s: float, wait_s: float
     ) -> Answer:
-        slot = self._borrow(network, limit_s)
+        slot = self._borrow(network, wait_s)
         try:
             return self._started(slot).ask(request, limit_s)
         except WorkerError as error:

@@ -13,6 +13,7 @@ from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobInUse, JobNotFound
 from digits.inference import InferenceError, NetSource, draw_network
+from digits.inference.nets import LOAD_TIMEOUT_S
 from digits.inference.operations import DrawCurves
 from digits.jobs.signals import Update
 from digits.jobs.status import Status
@@ -217,7 +218,9 @@ def visualize_network() -> ResponseReturnValue:
     try:
         net = parse_given(services().pool, text)
         source = source_to_draw(net, text, single_value("dataset"))
-        picture = draw_network(services().pool, source, kind, all_states=True, timeout_s=DRAW_S)
+        picture = draw_network(
+            services().pool, source, kind, all_states=True, timeout_s=DRAW_S, wait_s=LOAD_TIMEOUT_S
+        )
     except NetworkError as error:
         raise FormError({"custom_network": [message_with_line(error, text)]}) from error
     except InferenceError as error:

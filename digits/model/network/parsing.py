@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.inference import BadRequest, InferenceError, Pool, parse_net
+from digits.inference.nets import LOAD_TIMEOUT_S
 from digits.inference.work.layer_lines import layer_lines
 from digits.model.network.errors import NetworkError
 from digits.model.network.text import (
@@ -36,7 +37,7 @@ def parse_given(pool: Pool, text: str) -> NetParameter:
     check_size(text)
     text = clean_text(text)
     try:
-        net = NetParameter.FromString(parse_net(pool, text, SOURCE, PARSE_S))
+        net = NetParameter.FromString(parse_net(pool, text, SOURCE, PARSE_S, LOAD_TIMEOUT_S))
     except BadRequest as error:
         raise located(str(error)) from error
     except (InferenceError, DecodeError) as error:
