@@ -15,7 +15,7 @@ from digits.jobs.process import describe_exit
 from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.status import Status, StatusChange, StatusHistory
 from digits.jobs.store import JobStore
-from digits.jobs.task import LINES_IN_ERROR, PAUSED_MESSAGE
+from digits.jobs.task import LINES_IN_ERROR
 from tests.program_jobs import ProgramJob, ProgramTask, program
 
 
@@ -54,22 +54,22 @@ def test_the_log_of_an_ended_task_is_read_when_somebody_looks(task: ProgramTask)
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "word"),
+    ("status", "pausing", "word"),
     [
-        (Status.ABORTED, PAUSED_MESSAGE, "Paused"),
-        (Status.ABORTED, None, "Aborted"),
-        (Status.WAITING, None, "Waiting"),
-        (Status.DONE, PAUSED_MESSAGE, "Done"),
+        (Status.ABORTED, True, "Paused"),
+        (Status.ABORTED, False, "Aborted"),
+        (Status.WAITING, False, "Waiting"),
+        (Status.DONE, True, "Done"),
     ],
 )
 def test_what_was_paused_is_shown_so_and_stays_aborted(
-    task: ProgramTask, status: Status, message: str | None, word: str
+    task: ProgramTask, status: Status, pausing: bool, word: str
 ) -> None:
     task.history = StatusHistory([StatusChange(status, 1.0)])
-    task.message = message
-    assert task.shown_status.value == word
+    task.pausing = pausing
+    assert task.status_word == word
     assert task.status is status
-    assert (task.shown_status.css == status.css) == (word != "Paused")
+    assert (task.css == status.css) == (word != "Paused")
 
 
 def test_a_task_without_a_log_has_done_nothing(tmp_path: Path) -> None:
