@@ -258,7 +258,7 @@ def test_a_search_finds_jobs_while_typing(
     search = page.get_by_role("searchbox")
     search.press_sequentially("lenet")
     expect(page.get_by_role("link", name="Digits", exact=True)).to_have_count(0)
-    expect(page.get_by_role("link", name="LeNet", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="LeNet", exact=True).first).to_be_visible()
     expect(page).to_have_url(re.compile(r"search=lenet"))
     search.clear()
     expect(page.get_by_role("link", name="Digits", exact=True)).to_be_visible()

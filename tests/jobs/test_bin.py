@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +185,8 @@ def test_a_part_does_not_come_back_before_the_whole(scheduler: Scheduler) -> Non
     whole = done(scheduler)
     part = part_of(scheduler, whole)
     scheduler.delete_job(part.id)
+    deleted_s = time.time()
+    wait_until(lambda: time.time() > deleted_s + 0.002)  # the bin tells milliseconds apart
     scheduler.delete_job(whole.id)
     assert set(in_bin(scheduler)) == {whole.id, part.id}  # it was deleted by itself
     with pytest.raises(JobRefused, match="in the bin: restore that first"):
