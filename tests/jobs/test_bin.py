@@ -55,14 +55,16 @@ def done(scheduler: Scheduler, name: str = "one", *requires: Job, script: str = 
     settings = {**program(script), "requires": [job.id for job in requires]}
     job = scheduler.add_job(ProgramJob, name, settings, owner="ada")  # type: ignore[arg-type]
     wait_for_status(scheduler, job.id, Status.DONE)
+    wait_until(lambda: job.measured is not None)
     with scheduler._lock:
-        return job  # its status is on the disk now
+        return job  # its status and results are on the disk now
 
 
 def part_of(scheduler: Scheduler, whole: Job) -> Job:
     settings: Any = {**program("true"), "whole": whole.id}
     job = scheduler.add_job(PartJob, "a part", settings)
     wait_for_status(scheduler, job.id, Status.DONE)
+    wait_until(lambda: job.measured is not None)
     with scheduler._lock:
         return job
 
