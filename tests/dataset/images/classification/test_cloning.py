@@ -113,7 +113,6 @@ def test_an_id_alone_makes_a_copy_of_every_kind(
     assert pictures_of(again) == pictures_of(copy)
 
 
-@pytest.mark.slow
 def test_what_is_sent_beside_it_is_replaced(
     app: Flask, client: FlaskClient, pictures: Path, tmp_path: Path
 ) -> None:
