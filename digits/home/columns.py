@@ -7,7 +7,7 @@ Values come from what a server holds of its jobs (`digits/jobs/results.py`); no 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from digits.base.formatting import count, file_size, short_duration
@@ -184,24 +184,13 @@ _DURATION = Column(
     falls_first=True,
     told_as="duration",
 )
-_DATASET_SIZE = Column(
+_SIZE = Column(
     key="disk",
     title="Size",
     value=_size,
     words=_size_words,
     folded=_size_words,
     level=2,
-    is_number=True,
-    falls_first=True,
-    told_as="size_bytes",
-)
-_MODEL_SIZE = Column(
-    key="disk",
-    title="Size",
-    value=_size,
-    words=_size_words,
-    folded=_size_words,
-    level=4,
     is_number=True,
     falls_first=True,
     told_as="size_bytes",
@@ -232,7 +221,7 @@ _COLUMNS: dict[str, Sequence[Column]] = {
             falls_first=True,
             told_as="categories",
         ),
-        _DATASET_SIZE,
+        _SIZE,
         _CREATED,
         _DURATION,
     ),
@@ -279,7 +268,7 @@ _COLUMNS: dict[str, Sequence[Column]] = {
             falls_first=True,
             told_as="epochs",
         ),
-        _MODEL_SIZE,
+        replace(_SIZE, level=4),
         _CREATED,
         _DURATION,
     ),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import re
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from playwright.sync_api import Page, expect
 from digits.caffe.layers.base import Phase
 from digits.caffe.net import Net
 from tests.browser.test_datasets import DROP
+from tests.model.images.classification.upload.archives import tarred, zipped
 from tests.server_process import ServerProcess
 
 DEPLOY = """
@@ -36,24 +34,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     (folder / "labels.txt").write_text("cat\ndog\n")
     info = {"info.json": json.dumps(INFO).encode()}
     return {**info, **{path.name: path.read_bytes() for path in folder.iterdir()}}
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return data.getvalue()
 
 
 def test_an_archive_is_chosen_in_the_menu_uploaded_and_classifies(

@@ -13,7 +13,7 @@ import { writeMoments } from "./times.js";
 const RETRY_S = 2;
 
 /** @type {((part: Element) => void)[]} what the page's scripts change in its parts */
-const preparations = [writeMoments];
+const preparations = [writeMoments, foldLongLists];
 
 let running = false;
 let again = false;
@@ -68,7 +68,6 @@ function put(fresh) {
     if (next === null || shown.querySelector(".dropdown-menu.show")) continue;
     // As in the one shown, or they would never be equal; and its times are of another moment.
     for (const prepare of preparations) prepare(next);
-    foldLongLists(next);
     keepPixelsAlike(shown, next);
     writeMoments(shown);
     if (next.isEqualNode(shown)) continue;
