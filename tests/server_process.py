@@ -84,6 +84,14 @@ class ServerProcess:
     def put(self, path: str, **options: Any) -> requests.Response:
         return requests.put(self.url + path, timeout=60, **options)
 
+    def made(self, path: str, form: dict[str, str]) -> str:
+        """The id of the job that a POST makes, when it is done."""
+        answer = self.post(path, data=form)
+        assert answer.status_code == 200, answer.text
+        job_id = str(answer.json()["id"])
+        self.wait_for_status(job_id, "Done")
+        return job_id
+
     def wait_for_status(
         self, job_id: str, *statuses: str, timeout_s: float = 180.0
     ) -> dict[str, Any]:

@@ -12,6 +12,9 @@ import requests
 
 from tests.server_process import ServerProcess
 
+# The quick run goes the same way in the browser: browser/test_first_model.py.
+pytestmark = pytest.mark.slow
+
 HELD_OUT_PER_CLASS = 10
 EPOCHS = 20
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.graphs import changed
 from tests.browser.test_pages import check_by_axe
 from tests.model.requests import TINY, dataset_form
 from tests.pictures import make_class_folders
@@ -165,3 +166,27 @@ def test_paths_that_are_offered_lie_over_no_button(
     # One click, though the list goes when the field is left.
     page.get_by_role("button", name="Create dataset").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Beside the list")
+
+
+def test_the_form_shows_what_the_resizing_does(server: ServerProcess, page: Page) -> None:
+    page.goto(f"{server.url}/datasets/images/classification/new")
+    example = page.get_by_role("img", name="The example picture, 256 pixels wide and 256 high")
+    expect(example).to_be_visible()
+    squashed = example.get_attribute("src")
+    page.get_by_text("More options").click()
+    page.get_by_label("Resize transformation", exact=True).select_option("fill")
+    expect(example).not_to_have_attribute("src", squashed or "")
+    page.get_by_label("Width", exact=True).fill("64")
+    expect(page.get_by_role("img", name=re.compile("64 pixels wide"))).to_be_visible()
+
+
+def test_the_learning_rate_is_drawn_for_each_policy(server: ServerProcess, page: Page) -> None:
+    page.goto(f"{server.url}/models/images/classification/new")
+    page.get_by_text("More options").click()
+    graph = page.locator("[data-graph='lr_preview']")
+    expect(graph.locator("canvas")).to_be_visible()
+    for policy in page.get_by_label("Policy", exact=True).locator("option").all():
+        value = policy.get_attribute("value")
+        if value != "step":  # which it has already
+            with changed(graph):
+                page.get_by_label("Policy", exact=True).select_option(value)

@@ -17,19 +17,12 @@ from tests.pictures import make_class_folders
 from tests.server_process import ServerProcess
 
 
-def made(server: ServerProcess, path: str, form: dict[str, str]) -> str:
-    """The id of a finished job."""
-    job_id = str(server.post(path, data=form).json()["id"])
-    server.wait_for_status(job_id, "Done")
-    return job_id
-
-
 @pytest.fixture(scope="module")
 def dataset_id(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
     pictures = make_class_folders(
         tmp_path_factory.mktemp("pictures"), classes=3, pictures=12, mode="L"
     )
-    return made(server, "/datasets/images/classification.json", dataset_form(Path(pictures)))
+    return server.made("/datasets/images/classification.json", dataset_form(Path(pictures)))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +36,7 @@ def model_id(server: ServerProcess, dataset_id: str) -> str:
         "batch_size": "9",
         "random_seed": "1",
     }
-    return made(server, "/models/images/classification.json", form)
+    return server.made("/models/images/classification.json", form)
 
 
 def test_the_graph_is_looked_at_in_other_ways(
@@ -131,7 +124,7 @@ def other_model_id(server: ServerProcess, dataset_id: str) -> str:
         "learning_rate": "0.001",
         "random_seed": "1",
     }
-    return made(server, "/models/images/classification.json", form)
+    return server.made("/models/images/classification.json", form)
 
 
 def test_models_are_compared(

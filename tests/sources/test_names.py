@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,16 @@ import digits
 PACKAGE = Path(digits.__file__).parent
 
 
-def defining(name: str) -> list[str]:
-    """The modules with a function or a constant of this name at their top."""
-    found = []
+@pytest.fixture(scope="module")
+def defining() -> dict[str, list[str]]:
+    """The modules that have a function, a class or a constant of a name at their top."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.parse(path.read_bytes()).body:
             targets = node.targets if isinstance(node, ast.Assign) else []
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
-            if name in names or getattr(node, "name", None) == name:
-                found.append(str(path.relative_to(PACKAGE)))
+            names = {target.id for target in targets if isinstance(target, ast.Name)}
+            for name in names | {getattr(node, "name", "")}:
+                found[name].append(str(path.relative_to(PACKAGE)))
     return found
 
 
@@ -37,5 +39,7 @@ def defining(name: str) -> list[str]:
         ("check_rules", "caffe/nets/rules.py"),
     ],
 )
-def test_a_rule_stands_in_one_module(name: str, module: str) -> None:
-    assert defining(name) == [module]
+def test_a_rule_stands_in_one_module(
+    defining: dict[str, list[str]], name: str, module: str
+) -> None:
+    assert defining[name] == [module]
