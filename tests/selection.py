@@ -93,9 +93,29 @@ def examples(in_full: int) -> int:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import what --fast leaves out."""
-    left_out = config.getoption("--fast") and collection_path.is_relative_to(TESTS)
-    return True if left_out and str(collection_path.relative_to(TESTS)) in NOT_FAST else None
+    """Do not even import what is left out whole: each process of tests would."""
+    if not collection_path.is_relative_to(TESTS):
+        return None
+    if config.getoption("--fast") and str(collection_path.relative_to(TESTS)) in NOT_FAST:
+        return True
+    everything = config.getoption("--all") or config.getoption("markexpr")
+    if everything or str(collection_path) in named_files(config):
+        return None
+    return True if is_slow_file(collection_path) else None
+
+
+def named_files(config: pytest.Config) -> set[str]:
+    """The files that the command line names, or whose tests it names."""
+    return {str(config.invocation_params.dir / arg.partition("::")[0]) for arg in config.args}
+
+
+def is_slow_file(path: Path) -> bool:
+    """Whether all of a file's tests are left to `--all`, as far as it says so at its top."""
+    if not path.name.startswith("test_"):
+        return False
+    if path.parent == TESTS / "browser":
+        return path.name not in QUICK_IN_BROWSER
+    return path.suffix == ".py" and "\npytestmark = pytest.mark.slow\n" in path.read_text()
 
 
 @pytest.hookimpl(tryfirst=True)

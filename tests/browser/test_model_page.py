@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_model_tools import made
 from tests.browser.test_pages import DESK, PHONE, check_by_axe
 from tests.browser.weight import check_weight
 from tests.model.requests import TINY, dataset_form
@@ -36,7 +35,7 @@ def dataset_id(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) 
     pictures = make_class_folders(
         tmp_path_factory.mktemp("pictures"), classes=3, pictures=12, mode="L"
     )
-    return made(server, "/datasets/images/classification.json", dataset_form(Path(pictures)))
+    return server.made("/datasets/images/classification.json", dataset_form(Path(pictures)))
 
 
 def model_form(dataset_id: str, **fields: str) -> dict[str, str]:
@@ -54,7 +53,7 @@ def model_form(dataset_id: str, **fields: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def model_id(server: ServerProcess, dataset_id: str) -> str:
-    return made(server, "/models/images/classification.json", model_form(dataset_id))
+    return server.made("/models/images/classification.json", model_form(dataset_id))
 
 
 @pytest.fixture

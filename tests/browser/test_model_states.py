@@ -10,7 +10,6 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.test_model_page import model_form, tab
-from tests.browser.test_model_tools import made
 from tests.browser.test_pages import DESK, PHONE, check_by_axe
 from tests.model.requests import dataset_form
 from tests.server_process import ServerProcess
@@ -31,7 +30,7 @@ def dataset_id(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) 
             level = (8 * number + each) % 256
             Image.new("L", (20, 20), level).save(folder / f"{each}.png")
     (top / f"{LONG}_00" / "broken.png").write_text("none")
-    return made(server, "/datasets/images/classification.json", dataset_form(Path(top)))
+    return server.made("/datasets/images/classification.json", dataset_form(Path(top)))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +222,7 @@ def classified(
     server: ServerProcess, dataset_id: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
     """A model of all categories, and a list of its dataset's pictures."""
-    model_id = made(server, "/models/images/classification.json", model_form(dataset_id))
+    model_id = server.made("/models/images/classification.json", model_form(dataset_id))
     listed = tmp_path_factory.mktemp("lists") / "list.txt"
     listed.write_text((server.jobs_dir / dataset_id / "val.txt").read_text())
     return model_id, listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,10 +10,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.web import earlier_fields
+from tests.apps import running_app
 
 DATASETS = "/datasets/images/classification.json"
 MODELS = "/models/images/classification.json"
 JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One for all tests: none of them makes anything."""
+    with running_app(tmp_path_factory.mktemp("fields") / "jobs") as app:
+        yield app
 
 
 def refused(answer: Any) -> dict[str, str]:

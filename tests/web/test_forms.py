@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from digits.dataset.images.classification.settings import (
     ImageClassificationDatasetSettings as Settings,
 )
 from digits.web.forms import number_text
+from tests.apps import running_app
 from tests.web.test_words import NEITHER, NO, YES
 
 ROUTE = "/datasets/images/classification"
@@ -23,6 +25,13 @@ BOXES = (
     "textfile_use_test",
     "textfile_shuffle",
 )
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """One for all tests: none of them makes anything."""
+    with running_app(tmp_path_factory.mktemp("forms") / "jobs") as app:
+        yield app
 
 
 def sent(app: Flask, path: str = f"{ROUTE}.json", **request: Any) -> Form:
