@@ -15,6 +15,8 @@ import pytest
 import set_up
 from lock_files import Locked
 
+pytestmark = pytest.mark.slow
+
 TOP = Path(__file__).parent.parent
 NAME = "tiny_package"
 

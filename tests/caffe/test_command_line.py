@@ -99,6 +99,7 @@ def iterations_of(folder: Path) -> list[int]:
     )
 
 
+@pytest.mark.slow
 def test_sigint_stops_with_a_snapshot_and_status_0(folder: Path, train: type[Training]) -> None:
     training = train()
     training.wait_for("Iteration 100 ")

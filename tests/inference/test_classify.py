@@ -470,6 +470,7 @@ class CountingPool(Pool):
         return answer
 
 
+@pytest.mark.slow
 def test_a_worker_killed_between_two_chunks_is_replaced_unnoticed(
     network: Network, pictures: list[Path]
 ) -> None:

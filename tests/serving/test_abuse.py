@@ -21,6 +21,8 @@ from digits.web import socket_limits
 from tests.conftest import PATIENCE_S, wait_until
 from tests.server_process import ProductionServer, ServerProcess, running_server
 
+pytestmark = pytest.mark.slow
+
 CLIENT_TIMEOUT_S = 8
 SLOW_CLIENTS = 120
 # Of the server for production; the other one, which is slower, gets a tenth of them, and a tenth of

@@ -16,6 +16,8 @@ import websocket
 from tests.conftest import PATIENCE_S
 from tests.server_process import ServerProcess, running_server
 
+pytestmark = pytest.mark.slow
+
 # Far less than engine.io's 25 seconds between two pings.
 SETTINGS = {"DIGITS_CLIENT_TIMEOUT_S": "1"}
 LIMITS = 3

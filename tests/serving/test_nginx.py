@@ -253,6 +253,7 @@ def test_the_example_with_tls_serves_pages_whose_cookies_are_secure(
 
 
 @pytest.mark.parametrize("upload_mb", UPLOADS_MB)
+@pytest.mark.slow
 def test_a_large_upload_goes_to_the_disk_of_the_jobs_and_not_into_the_memory(
     site: Site, upload_mb: int
 ) -> None:

@@ -131,6 +131,7 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path):
     assert "no regular file" in run("extract_archive", tmp_path / "a.zip", tmp_path / "out").error
 
 
+@pytest.mark.slow
 def test_a_bomb_is_stopped_long_before_it_has_gone_off(tmp_path):
     with (
         zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive,

@@ -41,6 +41,7 @@ def test_all_data_layers_get_the_batch() -> None:
     assert net.layer[0].data_param.batch_size == 64
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_run_is_an_error_in_words(tmp_path) -> None:
     (tmp_path / "net.prototxt").write_text("layer { name: 'a' type: 'Nonsense' top: 'a' }")
     finished = run("time_training", tmp_path / "net.prototxt")

@@ -149,6 +149,7 @@ def test_convolution_equals_its_definition(w: Windows, channels_last: bool) -> N
     np.testing.assert_allclose(top.numpy(), convolve(bottom.numpy(), weight, bias, w), atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(w=windows())
 def test_deconvolution_equals_its_definition(w: Windows) -> None:

@@ -112,6 +112,7 @@ def model(
     models.delete_job(job.id)
 
 
+@pytest.mark.slow
 def test_snapshots_are_deleted_one_by_one_or_all_but_best_and_last(
     client: FlaskClient, model: ImageClassificationModelJob
 ) -> None:

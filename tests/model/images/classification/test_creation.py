@@ -59,6 +59,7 @@ def custom(network: str = TINY, **fields: str) -> dict[str, str]:
     return {"method": "custom", "custom_network": network, "train_epochs": "1", **fields}
 
 
+@pytest.mark.slow
 def test_a_standard_network_is_trained(
     client: FlaskClient, models: Scheduler, pictures: Path
 ) -> None:
@@ -115,6 +116,7 @@ def test_the_rates_in_the_log_are_the_drawn_ones(
         assert 0.8 * low < rate < 1.25 * high
 
 
+@pytest.mark.slow
 def test_a_previous_model_gives_network_and_weights(
     client: FlaskClient,
     models: Scheduler,

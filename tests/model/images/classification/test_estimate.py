@@ -189,6 +189,7 @@ def test_models_are_made_as_before_by_scripts_that_know_nothing_of_it(
     assert errors(create(client, dataset.id, timed="on")).keys() == {"timed"}
 
 
+@pytest.mark.slow
 def test_times_of_a_network_that_cannot_be_run_are_not_known() -> None:
     training = Training((("train_val.prototxt", "layer { type: 'No' name: 'a' }"),), "SGD")
     timings = Timings()

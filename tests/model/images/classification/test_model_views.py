@@ -227,6 +227,7 @@ def test_unknown_epochs_and_extensions_are_refused(
         assert field in errors(answer)
 
 
+@pytest.mark.slow
 def test_the_archives_own_program_predicts_what_the_page_does(
     client: FlaskClient,
     trained: ImageClassificationModelJob,

@@ -16,6 +16,8 @@ from tests.evaluations import LONG, processes_in, stop_in_the_middle
 from tests.model.requests import copy_finished
 from tests.server_process import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 ROUTE = "/models/images/classification"
 
 
