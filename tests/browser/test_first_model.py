@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.jobs import graph_words, job_badge, open_job
 from tests.server_process import ServerProcess
 
-SIDE = 1000
+SIDE = 600
 DATASET_NAME = "Handwritten digits"
 MODEL_NAME = "LeNet on digits"
 EPOCHS = 8

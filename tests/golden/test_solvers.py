@@ -74,7 +74,8 @@ def params(solver: Solver) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("keep_blobs", [True, False])
+# Without blobs that are kept, as the command line trains below.
+@pytest.mark.parametrize("keep_blobs", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("run", TRAINED, indirect=True)
 def test_every_iteration_has_the_recorded_values(
     run: Run, keep_blobs: bool, monkeypatch: pytest.MonkeyPatch

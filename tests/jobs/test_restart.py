@@ -24,7 +24,9 @@ UNTIL_GO = "echo started; while [ ! -e go ]; do sleep 0.02; done; echo finished"
 ServerMaker = Callable[..., SchedulerProcess]
 
 
-BOTH_MODES = pytest.mark.parametrize("mode", ["threads", "gevent"])
+BOTH_MODES = pytest.mark.parametrize(
+    "mode", ["threads", pytest.param("gevent", marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_what_ended_while_there_was_no_server_is_settled_by_its_exit_status(
         assert job["tasks"][0]["lines"][:2] == ["started", "finished"]
 
 
-@pytest.mark.parametrize("how", ["kill", "stop", "keep"])
+@pytest.mark.parametrize("how", ["kill", "stop", pytest.param("keep", marks=pytest.mark.slow)])
 def test_waiting_jobs_keep_their_order(make_server: ServerMaker, how: str) -> None:
     flags = ["--create-db-slots", "1", *(["--keep-tasks"] if how == "keep" else [])]
     server = make_server(*flags)
@@ -137,7 +139,9 @@ def test_a_graceful_stop_that_keeps_tasks_leaves_them_running(make_server: Serve
     assert server.wait_for_status(job_id, "Done")["tasks"][0]["attempts"] == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_graceful_stop_lets_tasks_save_their_state_and_the_next_start_resumes_them(
     make_server: ServerMaker, number: signal.Signals
 ) -> None:

@@ -221,7 +221,7 @@ def test_an_existing_database_is_replaced_only_as_a_whole(pictures, tmp_path):
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("backend", ["lmdb", "hdf5"])
+@pytest.mark.parametrize("backend", ["lmdb", pytest.param("hdf5", marks=pytest.mark.slow)])
 def test_a_folder_that_holds_more_than_a_database_is_not_replaced(pictures, tmp_path, backend):
     # It used to be: a name mistyped by hand cost a folder of photographs.
     photos = make_classes(tmp_path / "photos", {"cat": 1})
@@ -236,7 +236,9 @@ def test_a_folder_that_holds_more_than_a_database_is_not_replaced(pictures, tmp_
         succeed("create_db", pictures, tmp_path / "empty", *SIZE, "--backend", backend)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_it_cleanly_with_nothing_half_made(pictures, tmp_path, stop):
     many = tmp_path / "many.txt"
     many.write_text(pictures.read_text() * 5000)
@@ -412,7 +414,7 @@ def test_a_folder_of_relative_paths_that_is_not_there_is_told(pictures, tmp_path
     assert "There is no folder" in run("create_db", pictures, tmp_path / "db", *options).error
 
 
-@pytest.mark.parametrize("backend", ["lmdb", "hdf5"])
+@pytest.mark.parametrize("backend", ["lmdb", pytest.param("hdf5", marks=pytest.mark.slow)])
 def test_a_full_disk_is_told_and_nothing_is_left(tmp_path, backend):
     lines = write_pictures(tmp_path, [(200, 200)] * 9).read_text()
     (tmp_path / "list.txt").write_text(lines * 20)
