@@ -75,7 +75,7 @@ def _pace(job: ModelJob, outcome: Outcome, plan: TrainingPlan) -> Tile:
     if not pace:
         return Tile("Pace", NOT_YET)
     return Tile(
-        "Pace", f"{pace:.3g} iterations/s", f"{pace * plan.train_batch_size:,.0f} pictures/s"
+        "Pace", f"{pace:.3g} iterations/s", f"{pace * plan.iteration_images:,.0f} pictures/s"
     )
 
 

@@ -60,8 +60,6 @@ NOT_BUILT: Mapping[str, NotBuilt] = {
     "s3_train_max_per_class": _EMPTY,
     # Models.
     "framework": _words("caffe"),
-    "batch_accumulation": _number(1),
-    "rms_decay": _number(0.99),
     # Caffe reads a database in its order, there as here.
     "shuffle": NotBuilt(lambda text: yes_or_no(text) is not None, "send n"),
     "traces_interval": _number(0),

@@ -79,8 +79,6 @@ def test_an_answer_names_a_few_of_many_unknown_fields(client: FlaskClient) -> No
 # What the forms of DIGITS 2 to 6 send when nothing of it is asked for.
 OFF = [
     ("framework", ["caffe", "Caffe", ""]),
-    ("batch_accumulation", ["", "1", "1.0"]),
-    ("rms_decay", ["0.99", ""]),
     ("shuffle", ["true", "false", "y", ""]),
     ("traces_interval", ["0", ""]),
     ("pretrained_networks", [""]),
@@ -107,8 +105,6 @@ OFF = [
 ]
 ON = [
     ("framework", ["torch", "tensorflow"]),
-    ("batch_accumulation", ["4", "0", "x"]),
-    ("rms_decay", ["0.9", "nan"]),
     ("shuffle", ["maybe"]),
     ("traces_interval", ["10"]),
     ("pretrained_networks", ["20150421-140640-d697a1"]),

@@ -340,7 +340,7 @@ class TrainTask(Task):
         """How far and how fast it is; what is not known is None: the pace of one that has ended."""
         plan = self.plan
         pace = self.curves.iterations_per_s() if self.status is Status.RUNNING else None
-        images = pace * plan.train_batch_size if pace and plan else None
+        images = pace * plan.iteration_images if pace and plan else None
         return {
             "iteration": self.curves.iteration,
             "max_iter": plan.max_iter if plan else None,

@@ -37,6 +37,13 @@ class TrainingPlan:
     main_loss: str = ""
     # The output of the deployed network; empty in old files.
     output: str = ""
+    # Batches in an iteration; old files have one.
+    batch_accumulation: int = 1
+
+    @property
+    def iteration_images(self) -> int:
+        """The images of one iteration."""
+        return self.train_batch_size * self.batch_accumulation
 
     def epoch(self, iteration: int) -> float:
         """How many epochs have been seen after `iteration` iterations."""
@@ -95,9 +102,10 @@ def _given_plan(
     main_accuracy: str = "",
     main_loss: str = "",
     output: str = "",
+    batch_accumulation: Count = 1,
 ) -> TrainingPlan:
     """A plan as its file holds it."""
     return TrainingPlan(
         max_iter, epoch_iterations, train_images, train_batch_size, val_images, val_batch_size,
-        tuple(accuracies), main_accuracy, main_loss, output,
+        tuple(accuracies), main_accuracy, main_loss, output, batch_accumulation,
     )  # fmt: skip

@@ -26,10 +26,20 @@ SOLVER_TYPES = {
     "RMSPROP": "RMSProp",
     "ADAM": "Adam",
 }
-# Caffe refuses a momentum with AdaGrad and RMSProp, and AdaDelta means another thing by it.
-WITHOUT_MOMENTUM = frozenset({"ADAGRAD", "ADADELTA", "RMSPROP"})
-MOMENTUM = 0.9
-WEIGHT_DECAY = 0.0005
+# What each solver reads beside the rate.  Caffe refuses a momentum with AdaGrad and RMSProp, and
+# AdaDelta means another thing by it.
+SOLVER_FIELDS: dict[str, tuple[str, ...]] = {
+    "SGD": ("momentum",),
+    "NESTEROV": ("momentum",),
+    "ADAGRAD": (),
+    "ADADELTA": (),
+    "RMSPROP": ("rms_decay",),
+    "ADAM": ("momentum", "momentum2"),
+}
+# Where nothing else was asked for.
+USUAL = {"momentum": 0.9, "momentum2": 0.999, "rms_decay": 0.99, "weight_decay": 0.0005}
+# Caffe's own are the same: they stand in no solver file of ours.
+CAFFES_OWN = frozenset({"momentum2", "rms_decay"})
 # What pages call them.
 POLICY_TITLES = {
     "fixed": "Fixed",
@@ -84,6 +94,17 @@ class SolverOptions(LearningRate):
     val_interval: float = 1
     random_seed: int | None = None
     solver_type: str = "SGD"
+    # None: what is usual; one batch for each change of the weights.
+    batch_accumulation: Count | None = None
+    momentum: float | None = None
+    momentum2: float | None = None
+    rms_decay: float | None = None
+    weight_decay: float | None = None
+
+    def number(self, name: str) -> float:
+        """One of the numbers in `USUAL`, as it was asked for or as it is usual."""
+        given = getattr(self, name)
+        return USUAL[name] if given is None else float(given)
 
 
 @dataclass(frozen=True)
@@ -94,11 +115,17 @@ class TrainingSize:
     train_batch_size: int
     val_images: int | None = None
     val_batch_size: int | None = None
+    batch_accumulation: int = 1  # batches in an iteration
+
+    @property
+    def iteration_images(self) -> int:
+        """The images of one iteration."""
+        return self.train_batch_size * self.batch_accumulation
 
     @property
     def epoch_iterations(self) -> int:
-        """Iterations in an epoch: ceil(images / batch size)."""
-        return max(1, -(-self.train_images // self.train_batch_size))
+        """Iterations in an epoch: ceil(images / images in an iteration)."""
+        return max(1, -(-self.train_images // self.iteration_images))
 
 
 def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) -> SolverParameter:
@@ -117,9 +144,11 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
     solver.display = display_interval(size)
     _set_learning_rate(solver, options)
     solver.type = SOLVER_TYPES[options.solver_type]
-    if options.solver_type not in WITHOUT_MOMENTUM:
-        solver.momentum = MOMENTUM
-    solver.weight_decay = WEIGHT_DECAY
+    if size.batch_accumulation > 1:
+        solver.iter_size = size.batch_accumulation
+    for name in (*SOLVER_FIELDS[options.solver_type], "weight_decay"):
+        if options.number(name) != USUAL[name] or name not in CAFFES_OWN:
+            setattr(solver, name, options.number(name))
     solver.solver_mode = SolverParameter.GPU if use_gpu else SolverParameter.CPU
     if options.random_seed is not None:
         solver.random_seed = options.random_seed
@@ -129,7 +158,7 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
 def display_interval(size: TrainingSize) -> int:
     """Iterations between displays: 8 times an epoch, or every 5,000 images if that is sooner."""
     eighth = size.epoch_iterations // DISPLAYS_AN_EPOCH
-    by_images = -(-IMAGES_A_DISPLAY // size.train_batch_size)
+    by_images = -(-IMAGES_A_DISPLAY // size.iteration_images)
     return max(1, min(eighth, by_images))
 
 

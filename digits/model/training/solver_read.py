@@ -11,7 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
-from digits.model.training.solver import SOLVER_TYPES, LearningRate, SolverOptions
+from digits.model.training.solver import (
+    SOLVER_FIELDS,
+    SOLVER_TYPES,
+    USUAL,
+    LearningRate,
+    SolverOptions,
+)
 
 
 def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
@@ -27,7 +33,16 @@ def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
         val_interval=round(solver.test_interval / epoch_iterations, 6),
         random_seed=solver.random_seed if solver.random_seed >= 0 else None,
         solver_type=names.get(solver.type, "SGD"),
+        batch_accumulation=solver.iter_size if solver.iter_size > 1 else None,
+        **_unusual(solver, names.get(solver.type, "SGD")),
     )
+
+
+def _unusual(solver: SolverParameter, solver_type: str) -> dict[str, Any]:
+    """The numbers beside the rate that are not the usual ones."""
+    read = {name: _rounded(getattr(solver, name)) for name in SOLVER_FIELDS[solver_type]}
+    read["weight_decay"] = _rounded(solver.weight_decay)
+    return {name: value for name, value in read.items() if value != USUAL[name]}
 
 
 def learning_rate(solver: SolverParameter) -> LearningRate:

@@ -66,6 +66,7 @@ def test_models_are_compared_as_json(
         "Solver",
         "Learning rate",
         "Policy",
+        "Momentum",
     ]
     assert first["settings"]["Policy"] == "Step down: every 33%, gamma 0.1"
     assert second["settings"]["Policy"] == "Fixed"

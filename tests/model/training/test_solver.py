@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from digits.model.training.solver import (
     make_solver,
     preview,
 )
+from digits.model.training.solver_read import options_of
 
 # 10 iterations in an epoch.
 SIZE = TrainingSize(1000, 100, 250, 100)
@@ -156,3 +158,52 @@ def test_sigmoid_falls() -> None:
     assert made.gamma < 0
     rates = preview(LearningRate(0.01, "sigmoid"))
     assert rates == sorted(rates, reverse=True)
+
+
+def test_batches_that_are_added_up_make_fewer_iterations() -> None:
+    made = solver(replace(SIZE, batch_accumulation=4), train_epochs=2)
+    assert (made.iter_size, made.max_iter) == (4, 2 * 3)
+    assert not solver().HasField("iter_size")
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ({}, {"momentum": 0.9, "weight_decay": 0.0005}),
+        ({"momentum": 0.5, "weight_decay": 0.0}, {"momentum": 0.5, "weight_decay": 0.0}),
+        ({"solver_type": "NESTEROV", "momentum": 0.0}, {"momentum": 0.0, "weight_decay": 0.0005}),
+        # AdaGrad has no momentum, and Caffe's own decay stands in no file.
+        ({"solver_type": "ADAGRAD", "momentum": 0.5}, {"weight_decay": 0.0005}),
+        ({"solver_type": "RMSPROP"}, {"weight_decay": 0.0005}),
+        ({"solver_type": "RMSPROP", "rms_decay": 0.9}, {"rms_decay": 0.9, "weight_decay": 0.0005}),
+        (
+            {"solver_type": "ADAM", "momentum2": 0.99},
+            {"momentum": 0.9, "momentum2": 0.99, "weight_decay": 0.0005},
+        ),
+    ],
+)
+def test_a_solver_is_told_what_it_reads(
+    options: dict[str, object], written: dict[str, float]
+) -> None:
+    made = solver(**options)
+    names = ("momentum", "momentum2", "rms_decay", "weight_decay")
+    found = {name: getattr(made, name) for name in names if made.HasField(name)}  # type: ignore[arg-type]
+    assert found == pytest.approx(written)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_accumulation": 3},
+        {"momentum": 0.25, "weight_decay": 0.125},
+        {"solver_type": "ADAM", "momentum2": 0.5},
+        {"solver_type": "RMSPROP", "rms_decay": 0.75},
+        {"solver_type": "ADAGRAD"},
+    ],
+)
+def test_what_a_solver_was_told_is_read_back(options: dict[str, object]) -> None:
+    asked = SolverOptions(**options)  # type: ignore[arg-type]
+    size = replace(SIZE, batch_accumulation=asked.batch_accumulation or 1)
+    found = options_of(make_solver(asked, size, use_gpu=False), size.epoch_iterations)
+    assert {name: getattr(found, name) for name in options} == options
+    assert replace(found, random_seed=None, lr_step_size=asked.lr_step_size) == asked

@@ -151,7 +151,7 @@ def _with_room(
 
 def _with_times(found: Estimate, files: TrainingFiles, times: Times) -> Estimate:
     plan, solver = files.plan, files.solver
-    train_s = plan.max_iter * times.iteration_s
+    train_s = plan.max_iter * plan.batch_accumulation * times.iteration_s
     val_s = 0.0
     if solver.test_interval and solver.test_iter and times.val_batch_s is not None:
         # The first is before the training.

@@ -13,7 +13,7 @@ from typing import Any
 
 from wtforms import StringField, TextAreaField, ValidationError
 
-from digits.model.forms import POLICY_FIELDS, LearningRateForm, NumberListField, UploadField
+from digits.model.forms import POLICY_FIELDS, NumberListField, UploadField
 from digits.model.images.classification.fields import (
     ChoicesField,
     CommaListField,
@@ -25,7 +25,7 @@ from digits.model.images.classification.settings import ImageClassificationModel
 from digits.model.job import FIRST_WEIGHTS
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.network.training import MAX_BATCH_SIZE
-from digits.model.training.solver import SOLVER_TITLES
+from digits.model.solver_form import SolverForm
 from digits.web.forms import (
     ChoiceField,
     JobForm,
@@ -54,7 +54,7 @@ METHOD_FIELDS = {
 }
 
 
-class ImageClassificationModelForm(JobForm, LearningRateForm):
+class ImageClassificationModelForm(JobForm, SolverForm):
     """What a new model learns from, with which network, and how."""
 
     model_name = StringField(
@@ -141,13 +141,6 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
         description="Pictures in each iteration. Smaller batches need less memory. Empty: as in "
         "the network.",
     )  # fmt: skip
-    solver_type = ChoiceField(
-        "Solver type",
-        choices=list(SOLVER_TITLES.items()),
-        default=Settings.solver_type,
-        description="How weights are changed. SGD, the default, works well for every network here.",
-    )
-
     crop_size = WholeNumberField(
         "Crop size", low=1, high=LARGEST_CROP, optional=True,
         description="Training sees random squares of this many pixels, validation the middle. "
@@ -201,7 +194,8 @@ class ImageClassificationModelForm(JobForm, LearningRateForm):
     MORE = (
         *("crop_size", "use_mean", "mean_value", "scale", "mirror"),
         *("select_gpu", "select_gpus", "select_gpu_count"),
-        *("snapshot_interval", "val_interval", "solver_type", "batch_size", "random_seed"),
+        *("snapshot_interval", "val_interval", "batch_size", "random_seed"),
+        *SolverForm.MORE,
         *("group_name", "learning_rate", "lr_policy"),
         *(name for names in POLICY_FIELDS.values() for name in names),
     )

@@ -15,7 +15,7 @@ from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
 from digits.model.network.text import STANDARD_NETWORKS
-from digits.model.training.solver import POLICY_TITLES, SOLVER_TITLES
+from digits.model.training.solver import POLICY_TITLES, SOLVER_FIELDS, SOLVER_TITLES
 
 if TYPE_CHECKING:
     from digits.model.images.classification.job import ImageClassificationModelJob
@@ -75,7 +75,16 @@ def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:
         ("Solver", SOLVER_TITLES.get(settings.solver_type, "")),
         ("Learning rate", _number(settings.learning_rate)),
         ("Policy", _policy(settings)),
+        ("Momentum", _momentum(settings)),
+        ("Weight decay", _number(settings.number("weight_decay"))),
     ]
+
+
+def _momentum(settings: Settings) -> str:
+    numbers = [
+        _number(settings.number(name)) for name in SOLVER_FIELDS.get(settings.solver_type, ())
+    ]
+    return " and ".join(numbers) or NONE
 
 
 def _program(settings: Settings) -> str:
@@ -125,7 +134,9 @@ def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
 
 def _batch_size(job: ImageClassificationModelJob, settings: Settings) -> str:
     plan = job.train_task.plan
-    return _number(plan.train_batch_size if plan else settings.batch_size) or OF_THE_NETWORK
+    size = _number(plan.train_batch_size if plan else settings.batch_size) or OF_THE_NETWORK
+    several = settings.batch_accumulation or 1
+    return f"{size}, {several} batches a step" if several > 1 else size
 
 
 def _policy(settings: Settings) -> str:

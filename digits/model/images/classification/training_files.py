@@ -60,6 +60,7 @@ def make_files(
         train_batch_size=networks.train_batch_size,
         val_images=dataset.picture_count("val") if facts.val_db else None,
         val_batch_size=networks.val_batch_size,
+        batch_accumulation=settings.batch_accumulation or 1,
     )
     solver = make_solver(settings, size, use_gpu=settings.use_gpu)
     main_accuracy, main_loss = graph.main_measures(networks.train_val)
@@ -74,6 +75,7 @@ def make_files(
         main_accuracy=main_accuracy,
         main_loss=main_loss,
         output=networks.output,
+        batch_accumulation=size.batch_accumulation,
     )
     return TrainingFiles(networks, solver, plan)
 

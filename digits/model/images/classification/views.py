@@ -78,6 +78,7 @@ LINKED_FIELDS = (
     "train_epochs",
     "random_seed",
     "batch_size",
+    "batch_accumulation",
     "solver_type",
     "learning_rate",
     "lr_policy",
