@@ -195,8 +195,12 @@ def _check_of(kind: Any) -> Callable[[Any], bool]:
         is_item = _check_of(arguments[0])
         return lambda value: isinstance(value, list) and all(map(is_item, value))
     if origin in (dict, Mapping):
-        is_value = _check_of(arguments[1])
-        return lambda value: isinstance(value, dict) and all(map(is_value, value.values()))
+        is_key, is_value = map(_check_of, arguments)
+        return lambda value: (
+            isinstance(value, dict)
+            and all(map(is_key, value))
+            and all(map(is_value, value.values()))
+        )
     raise TypeError(f"a record cannot hold {kind}")
 
 
@@ -228,9 +232,10 @@ def _in_words(kind: Any) -> str:
         return f"{_in_words(arguments[0])} from {arguments[1].low} on"
     if origin in (list, Sequence):
         return f"a list whose items are {_in_words(arguments[0])}"
-    if arguments[1] is Any:
-        return "an object"
-    return f"an object whose values are {_in_words(arguments[1])}"
+    key, value = arguments
+    parts = [f"keys are {_in_words(key)}"] if key is not str else []
+    parts += [f"values are {_in_words(value)}"] if value is not Any else []
+    return f"an object whose {' and whose '.join(parts)}" if parts else "an object"
 
 
 @cache

@@ -32,7 +32,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from digits.base.atomic import atomic_write
@@ -40,7 +40,8 @@ from digits.errors import ToolError
 
 LABELS_FILE = "labels.txt"
 # The sets of a dataset: each has a list, `train.txt`, and a database.
-SPLITS = ("train", "val", "test")
+SetName = Literal["train", "val", "test"]
+SPLITS: tuple[SetName, ...] = get_args(SetName)
 # No path or address is longer; what is, is no list.
 LONGEST_LINE_BYTES = 16 * 1024
 LARGEST_LABEL = 2**31 - 1  # Datum.label is an int32

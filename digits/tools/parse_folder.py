@@ -131,8 +131,8 @@ def split_folder(
         paths = _shuffled(category, seed)
         train, val, _ = split.counts(len(paths))
         parts = (paths[:train], paths[train : train + val], paths[train + val :])
-        for name, part in zip(SPLITS, parts, strict=True):
-            sets[name].extend(LabelledEntry(path, label) for path in sorted(part))
+        for split_name, part in zip(SPLITS, parts, strict=True):
+            sets[split_name].extend(LabelledEntry(path, label) for path in sorted(part))
     labels = [category.label for category in categories]
     for name in own_sets:
         if name in own and name != "train":

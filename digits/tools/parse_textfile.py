@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from digits.sources.picture_list import (
     SPLITS,
     LabelledEntry,
     PictureList,
+    SetName,
     is_url,
     read_labels,
     write_labels,
@@ -51,7 +52,7 @@ class ListSource:
 
 
 def parse_textfiles(
-    out_dir: Path, labels_path: Path, sources: dict[str, ListSource], paths: PathPolicy
+    out_dir: Path, labels_path: Path, sources: Mapping[SetName, ListSource], paths: PathPolicy
 ) -> str:
     """Check everything, then write labels.txt and the lists.
 

@@ -70,6 +70,8 @@ def test_a_value_of_the_right_type_passes(value: object, kind: Any) -> None:
         (["a", 1], list[str], "a list whose items are text"),
         ("ab", Sequence[str], "a list whose items are text"),
         ({"a": "b"}, Mapping[str, float], "an object whose values are a number"),
+        ({"b": 1}, Mapping[Literal["a"], int], "whose keys are 'a' and whose values are a whole"),
+        ({"b": 1}, Mapping[Literal["a"], Any], "an object whose keys are 'a'"),
         (0, Count, "a whole number from 1 on"),
         (-1, Annotated[int, Minimum(0)], "from 0 on"),
         ([], Shape, "an object"),

@@ -194,6 +194,22 @@ def test_the_home_page_says_why_a_job_is_left_aside(jobs_dir: Path, key: str, va
         assert "cannot be used" not in client.get("/").text
 
 
+@pytest.mark.parametrize("name", ["../../x", "x" * 5000, "", "\x00", "Train"])
+def test_a_dataset_with_a_set_that_there_is_not_is_left_aside(jobs_dir: Path, name: str) -> None:
+    """Sets name files: of a name that leads elsewhere, or is too long, nothing may be asked."""
+    dataset, *_ = real_jobs(jobs_dir)
+    odd = copy.deepcopy(dataset)
+    lists, database = odd["tasks"][0]["settings"], odd["tasks"][-1]["settings"]
+    database["split"] = name
+    folders = [put(jobs_dir, 1, odd)]
+    database["split"], lists["folders"] = "train", {name: ""}
+    folders.append(put(jobs_dir, 2, odd))
+    store = JobStore(jobs_dir, JOB_TYPES)
+    assert [job.id for job in store.load_all(())].count(dataset["id"]) == 1
+    assert sorted(store.left_aside) == folders
+    assert all("'train' or 'val' or 'test'" in why for why in store.left_aside.values())
+
+
 @pytest.mark.parametrize("text", ['{"attempts": Infinity}', "\x00", "{", "[" * 100_000])
 def test_a_running_server_says_what_a_rescan_cannot_read(jobs_dir: Path, text: str) -> None:
     with running_app(jobs_dir) as app:

@@ -9,7 +9,7 @@ from typing import Any
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.dataset.titles import set_title
 from digits.jobs.resources import CREATE_DB, Need
-from digits.sources.picture_list import LABELS_FILE
+from digits.sources.picture_list import LABELS_FILE, SetName
 
 MEAN_FILES = ("mean.binaryproto", "mean.jpg")
 # Beyond this share of broken pictures a dataset is most likely not what its maker thinks it is.
@@ -28,7 +28,7 @@ class CreateDbTask(ProgramTask):
         task_id: str,
         depends_on: Sequence[str] = (),
         *,
-        split: str,
+        split: SetName,
         width: int,
         height: int,
         channels: int,

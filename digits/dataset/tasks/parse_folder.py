@@ -10,7 +10,7 @@ from digits.dataset.tasks.program_task import ProgramTask
 from digits.dataset.titles import set_word
 from digits.errors import TaskFailed
 from digits.jobs.resources import PARSE_FOLDER, Need
-from digits.sources.picture_list import is_url
+from digits.sources.picture_list import SetName, is_url
 from digits.sources.split_folders import SPLIT_ALREADY
 
 
@@ -26,12 +26,12 @@ class ParseFolderTask(ProgramTask):
         depends_on: Sequence[str] = (),
         *,
         folder: str,
-        shares: Mapping[str, float],
+        shares: Mapping[SetName, float],
         min_per_class: int | None,
         max_per_class: int | None,
         seed: int,
         data_roots: Sequence[str] = (),
-        own_sets: Sequence[str] = (),
+        own_sets: Sequence[SetName] = (),
     ) -> None:
         super().__init__(job_dir, task_id, depends_on)
         # A path, relative to the job's folder where pictures were unpacked there, or a URL.
@@ -59,7 +59,7 @@ class ParseFolderTask(ProgramTask):
         return f"{self.id}.log"
 
     @property
-    def splits(self) -> list[str]:
+    def splits(self) -> list[SetName]:
         """Which of train, val and test it makes lists for."""
         return list(self.shares)
 

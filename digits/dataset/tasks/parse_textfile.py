@@ -8,7 +8,7 @@ from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.jobs.resources import PARSE_FOLDER, Need
-from digits.sources.picture_list import LABELS_FILE
+from digits.sources.picture_list import LABELS_FILE, SetName
 
 
 class ParseTextfileTask(ProgramTask):
@@ -26,7 +26,7 @@ class ParseTextfileTask(ProgramTask):
         task_id: str,
         depends_on: Sequence[str] = (),
         *,
-        folders: Mapping[str, str],
+        folders: Mapping[SetName, str],
         data_roots: Sequence[str] = (),
     ) -> None:
         super().__init__(job_dir, task_id, depends_on)
@@ -46,7 +46,7 @@ class ParseTextfileTask(ProgramTask):
         return f"{self.id}.log"
 
     @property
-    def splits(self) -> list[str]:
+    def splits(self) -> list[SetName]:
         """For which of train, val and test there is a list."""
         return list(self.folders)
 

@@ -21,7 +21,7 @@ from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.errors import ToolError
 from digits.jobs.task import Task
-from digits.sources.picture_list import LABELS_FILE, SPLITS, told_apart
+from digits.sources.picture_list import LABELS_FILE, SPLITS, SetName, told_apart
 from digits.tools.skipped import SKIPPED_FILE
 from digits.tools.value_range import WHOLE, read_range
 
@@ -230,7 +230,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         return [*archive, *parse, *databases]
 
     def database_task(
-        self, split: str, depends_on: Sequence[str], *, if_listed: bool = False
+        self, split: SetName, depends_on: Sequence[str], *, if_listed: bool = False
     ) -> CreateDbTask:
         """The task that writes the database of train, val or test."""
         if split != "train" and self.settings.value_range != "full":
@@ -268,7 +268,7 @@ class ImageClassificationDatasetJob(DatasetJob):
             uploaded_name=self.settings.archive_name or "",
         )
 
-    def _lists_task(self, splits: Sequence[str]) -> ParseTextfileTask:
+    def _lists_task(self, splits: Sequence[SetName]) -> ParseTextfileTask:
         return ParseTextfileTask(
             self.dir,
             "parse_textfile",
@@ -280,7 +280,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         settings = self.settings
         val = 0 if settings.has_val_folder else settings.folder_pct_val
         test = 0 if settings.has_test_folder else settings.folder_pct_test
-        shares = {"train": 100 - val - test, "val": val, "test": test}
+        shares: dict[SetName, float] = {"train": 100 - val - test, "val": val, "test": test}
         tasks = [self._parse_task("train", {k: v for k, v in shares.items() if v > 0}, after)]
         for split in settings.folder_splits[1:]:
             # Its categories must be those of the training folder.
@@ -288,7 +288,7 @@ class ImageClassificationDatasetJob(DatasetJob):
         return tasks
 
     def _parse_task(
-        self, split: str, shares: Mapping[str, float], after: Sequence[Task]
+        self, split: SetName, shares: Mapping[SetName, float], after: Sequence[Task]
     ) -> ParseFolderTask:
         source = self.settings.source(split)
         unpacked = split == "train" and self.settings.method == "archive"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from digits.dataset.images.settings import ImageDatasetSettings
 from digits.dataset.tasks.create_db import MAX_SKIPPED_SHARE
 from digits.jobs.settings import optional
-from digits.sources.picture_list import SPLITS, is_url
+from digits.sources.picture_list import SPLITS, SetName, is_url
 
 
 @dataclass(frozen=True)
@@ -64,25 +64,25 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
     imported_from: str | None = optional()  # the folder of a job of the original DIGITS
 
     @property
-    def folder_splits(self) -> list[str]:
+    def folder_splits(self) -> list[SetName]:
         """Which of train, val and test have a folder of their own."""
         return _with_train(val=self.has_val_folder, test=self.has_test_folder)
 
     @property
-    def own_sets(self) -> list[str]:
+    def own_sets(self) -> list[SetName]:
         """Which of train, val and test may be folders in the training folder."""
         given = self.folder_splits[1:]
         return [s for s in SPLITS if s not in given] if self.split_folders == "auto" else []
 
     @property
-    def possible_sets(self) -> list[str]:
+    def possible_sets(self) -> list[SetName]:
         """Those of them that there may be: of an archive or a web page nobody knows before."""
         if self.method == "archive" or is_url(self.folder_train or ""):
             return self.own_sets
         return [name for name in self.own_sets if name in self.seen_sets]
 
     @property
-    def list_splits(self) -> list[str]:
+    def list_splits(self) -> list[SetName]:
         """Which of train, val and test have a text file."""
         return _with_train(val=self.textfile_use_val, test=self.textfile_use_test)
 
@@ -113,5 +113,6 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
         raise ValueError(f"there is no split {split!r}, but train, val and test")
 
 
-def _with_train(*, val: bool, test: bool) -> list[str]:
-    return ["train", *(["val"] if val else []), *(["test"] if test else [])]
+def _with_train(*, val: bool, test: bool) -> list[SetName]:
+    wanted: dict[SetName, bool] = {"train": True, "val": val, "test": test}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
