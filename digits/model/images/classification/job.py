@@ -120,10 +120,13 @@ class ImageClassificationModelJob(ModelJob):
         }
 
     def transformation(self) -> TransformationParameter:
-        """What the data layer does to pictures when the network is tested."""
+        """What the data layer does to pictures when the network is tested; NotPossible."""
         path = self.dir / TRAIN_VAL_FILE
-        # Asked for with every picture, and parsing GoogLeNet takes 50 ms.
-        return _transformation(path, path.stat().st_mtime_ns)
+        try:
+            # Asked for with every picture, and parsing GoogLeNet takes 50 ms.
+            return _transformation(path, path.stat().st_mtime_ns)
+        except (CaffeError, NetworkError, OSError, UnicodeDecodeError) as error:
+            raise NotPossible(f"{path.name} of {self.name!r} cannot be read: {error}") from error
 
     def output(self) -> Output:
         """The output of the deployed network that the model's pages and archives speak of.

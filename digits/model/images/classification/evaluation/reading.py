@@ -1,6 +1,7 @@
 """Look up what an evaluation has written, while it is written or later: numbers, rows, thumbnails.
 
-In: the folder of an evaluation, and what is to be shown.  Out: accuracy, and the rows of a page.
+In: the folder of an evaluation, and what is to be shown.  Out: accuracy, and the rows of a page;
+NotPossible, which names the file, where files were cut off or written over since.
 Only rows that are shown are read from the text; the rest is arithmetic on arrays, so that a hundred
 thousand pictures are sorted in milliseconds.
 Elsewhere: who wrote the files (`digits.inference.evaluation`).
@@ -8,17 +9,20 @@ Elsewhere: who wrote the files (`digits.inference.evaluation`).
 
 from __future__ import annotations
 
-import json
+import csv
 import mmap
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from digits.errors import JobUnreadable, NotPossible
 from digits.inference.evaluation import (
     CSV_FILE,
     ROW,
@@ -29,6 +33,7 @@ from digits.inference.evaluation import (
     read_fields,
 )
 from digits.inference.operations import TOP
+from digits.jobs.record import read_record, require
 from digits.model.images.classification.try_out.results import Accuracy, Row, shown_score
 from digits.sources.picture_list import LABELS_FILE, told_apart
 
@@ -37,6 +42,7 @@ OUTCOMES = ("right", "wrong", "unreadable")
 # Sort keys, and whether the greatest comes first when nothing else is said.
 SORTS = ("number", "confidence", "label", "predicted")
 _SEARCHED_BETWEEN_PAUSES = 2000
+_LONGEST_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,24 @@ class Ranked:
     confidence: float
 
 
+class _TopN(TypedDict):
+    """What `top_n.json` holds: a list of [number, score] for each class."""
+
+    best: list[list[list[float]]]
+
+
 class Evaluation:
-    """The results in a folder as they are now; empty when there are none yet."""
+    """The results in a folder as they are now; empty when there are none yet.
+
+    Raises NotPossible, as its methods do, when they cannot be read.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.labels: Sequence[str] = told_apart(_lines(folder / LABELS_FILE))
         self._rows = _read_rows(folder / ROWS_FILE) if self.labels else np.empty(0, ROW)
+        if not self._rows_fit():
+            raise _damaged(ROWS_FILE, f"it does not fit {LABELS_FILE} and {CSV_FILE}")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -76,9 +93,11 @@ class Evaluation:
         """Whether the network's scores are probabilities, which the files hold as percent."""
         try:
             with (self._folder / CSV_FILE).open("rb") as file:
-                return SCORE not in read_fields(file.readline())
+                return SCORE not in _fields(file.readline(_LONGEST_HEAD_BYTES))
         except FileNotFoundError:
             return True
+        except OSError as error:
+            raise _damaged(CSV_FILE, error.strerror) from error
 
     @property
     def unreadable_count(self) -> int:
@@ -132,26 +151,35 @@ class Evaluation:
         """The rows with these numbers."""
         if not len(self):
             return
-        with (self._folder / CSV_FILE).open("rb") as file:
+        try:
+            file = (self._folder / CSV_FILE).open("rb")
+        except OSError as error:
+            raise _damaged(CSV_FILE, error.strerror) from error
+        with file:
             for number in numbers:
                 row = self._rows[number]
                 file.seek(int(row["line_at"]))
-                yield self._row(int(number), read_fields(file.read(int(row["line_bytes"]))))
+                yield self._row(int(number), _fields(file.read(int(row["line_bytes"]))))
 
     def thumbnail(self, number: int) -> bytes:
         """A picture as a small JPEG; nothing when there is no such row, or it was unreadable."""
         if not 0 <= number < len(self):
             return b""
         row = self._rows[number]
-        with (self._folder / THUMBNAILS_FILE).open("rb") as file:
-            file.seek(int(row["thumbnail_at"]))
-            return file.read(int(row["thumbnail_bytes"]))
+        begin, size = int(row["thumbnail_at"]), int(row["thumbnail_bytes"])
+        try:
+            with (self._folder / THUMBNAILS_FILE).open("rb") as file:
+                if begin + size > os.fstat(file.fileno()).st_size:
+                    return b""
+                file.seek(begin)
+                return file.read(size)
+        except OSError as error:
+            raise _damaged(THUMBNAILS_FILE, error.strerror) from error
 
     def best_of_each_class(self) -> list[tuple[str, list[Ranked]]] | None:
         """For each class the pictures with the highest confidence; None before the end."""
-        try:
-            ranked = json.loads((self._folder / TOP_N_FILE).read_bytes())["best"]
-        except FileNotFoundError:
+        ranked = self._read_top_n()
+        if ranked is None:
             return None
         numbers = sorted({number for best in ranked for number, _ in best})
         names = {row.number: row.name for row in self.read(numbers)}
@@ -160,18 +188,58 @@ class Evaluation:
             for label, best in zip(self.labels, ranked, strict=True)
         ]
 
+    def _read_top_n(self) -> list[list[tuple[int, float]]] | None:
+        """For each class the rows' numbers and their scores; None when there are none yet."""
+        try:
+            data = read_record(self._folder / TOP_N_FILE)
+            require(data, _TopN, "it")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _damaged(TOP_N_FILE, error.strerror) from error
+        except JobUnreadable as error:
+            raise _damaged(TOP_N_FILE, str(error)) from error
+        ranked, rows = data["best"], range(len(self))
+        if len(ranked) != len(self.labels) or not all(
+            len(pair) == 2 and pair[0] in rows for best in ranked for pair in best
+        ):
+            raise _damaged(TOP_N_FILE, f"it does not fit {LABELS_FILE} and {ROWS_FILE}")
+        return [[(int(number), score) for number, score in best] for best in ranked]
+
+    def _rows_fit(self) -> bool:
+        """Whether every row has a line in the text, and classes that there are."""
+        if not len(self):
+            return True
+        rows, classes = self._rows, len(self.labels)
+        try:
+            size = (self._folder / CSV_FILE).stat().st_size
+        except OSError as error:
+            raise _damaged(CSV_FILE, error.strerror) from error
+        # Each alone first: the sum of two large numbers would begin anew at 0.
+        ends = np.minimum(rows["line_at"], size) + rows["line_bytes"]
+        return bool(
+            (np.maximum(rows["truth"], rows["predicted"]) < classes).all()
+            and (rows["line_at"] <= size).all()
+            and (ends <= size).all()
+            and (rows["name_bytes"] <= rows["line_bytes"]).all()
+        )
+
     def _shown(self, score: float) -> float:
         return shown_score(score, self.is_probability)
 
     def _row(self, number: int, fields: Sequence[str]) -> Row:
         truth, predicted = int(self._rows["truth"][number]), int(self._rows["predicted"][number])
-        pairs = zip(fields[2 : 2 + 2 * TOP : 2], fields[3 : 3 + 2 * TOP : 2], strict=True)
+        pairs = zip(fields[2 : 2 + 2 * TOP : 2], fields[3 : 3 + 2 * TOP : 2], strict=False)
+        try:
+            predictions = tuple((label, float(share)) for label, share in pairs if share)
+        except ValueError as error:
+            raise _damaged(CSV_FILE, str(error)) from error
         return Row(
             number=number,
             name=fields[0],
             truth=truth if truth >= 0 else None,
             predicted=predicted if predicted >= 0 else None,
-            predictions=tuple((label, float(share)) for label, share in pairs if share),
+            predictions=predictions,
             reason=fields[-1],
         )
 
@@ -182,16 +250,21 @@ class Evaluation:
             return found
         starts = self._rows["line_at"]
         ends = starts + self._rows["name_bytes"]
-        with (
-            (self._folder / CSV_FILE).open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            wanted = text.casefold().encode()
+        wanted = text.casefold().encode()
+        with self._text() as data:
             for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
                 found[number] = wanted in data[start:end].lower()
                 if number % _SEARCHED_BETWEEN_PAUSES == 0:
                     time.sleep(0)  # lets other requests have their turn
         return found
+
+    def _text(self) -> mmap.mmap:
+        """All of the text, without reading it."""
+        try:
+            with (self._folder / CSV_FILE).open("rb") as file:
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:  # ValueError: there is nothing in it
+            raise _damaged(CSV_FILE, str(error)) from error
 
 
 def _read_rows(path: Path) -> npt.NDArray[np.void]:
@@ -199,6 +272,8 @@ def _read_rows(path: Path) -> npt.NDArray[np.void]:
         data = path.read_bytes()
     except FileNotFoundError:
         data = b""
+    except OSError as error:
+        raise _damaged(path.name, error.strerror) from error
     # The last row may be half written.
     return np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], ROW)
 
@@ -208,3 +283,24 @@ def _lines(path: Path) -> list[str]:
         return path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise _damaged(path.name, error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path.name, "it is no text") from error
+
+
+def _fields(line: bytes) -> list[str]:
+    try:
+        fields = read_fields(line)
+    except (StopIteration, csv.Error):
+        fields = []
+    if not fields:
+        raise _damaged(CSV_FILE, "a line of it is cut off, or is none")
+    return fields
+
+
+def _damaged(name: str, why: str | None) -> NotPossible:
+    return NotPossible(
+        f"The results of this evaluation cannot be shown: {name} cannot be used: {why}. Delete the "
+        "evaluation, and classify the pictures again."
+    )
