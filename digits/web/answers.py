@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from flask import Response, current_app, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MIMEAccept
 
 from digits.accounts.accounts import Accounts
 from digits.base.devices import Devices
@@ -74,8 +75,15 @@ def wants_json() -> bool:
     """Whether the answer should be JSON: a `.json` route, or asked for by the Accept header."""
     if request.path.endswith(".json"):
         return True
-    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
-    return best == "application/json" and "text/html" not in request.headers.get("Accept", "")
+    # Clients add parameters to types ("application/json; charset=utf-8"), which change nothing.
+    accepted = MIMEAccept(
+        [(name.partition(";")[0].strip(), quality) for name, quality in request.accept_mimetypes]
+    )
+    if accepted.best_match(["text/html", "application/json"]) != "application/json":
+        return False
+    # Who takes both alike is a browser.
+    names_pages = any(name.lower() == "text/html" for name in accepted.values())
+    return not names_pages or accepted["application/json"] > accepted["text/html"]
 
 
 def answer(template: str, data: Mapping[str, Any], **context: Any) -> ResponseReturnValue:
