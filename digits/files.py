@@ -25,6 +25,8 @@ def serve_file(path: str) -> ResponseReturnValue:
         abort(404, "There is no such file.")
     if found.is_dir():
         abort(403, "This is a folder; name a file in it.")
+    if not _may_be_cut():
+        request.environ.pop("HTTP_RANGE", None)
     return send_file(found, as_attachment=True, conditional=True, etag=True)
 
 
@@ -42,6 +44,15 @@ def autocomplete_path() -> ResponseReturnValue:
     found = services().paths.suggest(query)
     asked_by_jquery = request.headers.get("X-Requested-With") == "XMLHttpRequest"
     return jsonify({"suggestions": found} if wants_json() or asked_by_jquery else found)
+
+
+def _may_be_cut() -> bool:
+    """Whether the header Range can be met: several ranges cannot, and have the whole file.
+
+    So have units that nobody knows (RFC 9110, 14.2); a range that is none is refused (416).
+    """
+    unit, _, ranges = request.headers.get("Range", "").partition("=")
+    return unit.strip().lower() == "bytes" and "," not in ranges
 
 
 def find_file(jobs_dir: Path, path: str) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from digits.files import find_file
+from tests.apps import running_app
 
 
 @pytest.fixture
@@ -61,3 +62,21 @@ def test_a_link_to_a_file_of_a_job_is_followed(jobs: Path) -> None:
 def test_a_pipe_is_not_served(jobs: Path) -> None:
     os.mkfifo(jobs / "one/pipe")
     assert find_file(jobs, "one/pipe") is None
+
+
+def test_a_range_is_cut_out_and_what_cannot_be_has_the_whole_file(jobs: Path) -> None:
+    asked: dict[str, tuple[int, bytes | None]] = {
+        "bytes=0-1": (206, b"ca"),
+        "bytes=-2": (206, b"t\n"),
+        "bytes=9-": (416, None),
+        "bytes=2-1": (416, None),
+        "x": (200, b"cat\n"),
+        "lines=0-1": (200, b"cat\n"),
+        "bytes=0-0,2-2": (200, b"cat\n"),
+    }
+    with running_app(jobs) as app:
+        for wanted, (code, data) in asked.items():
+            headers = {"Range": wanted}
+            with app.test_client().get("/files/one/labels.txt", headers=headers) as answer:
+                assert answer.status_code == code, wanted
+                assert data is None or answer.data == data, wanted
