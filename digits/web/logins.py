@@ -39,6 +39,7 @@ from digits.web.access import Owned, Verdict
 from digits.web.answers import scheduler, services, wants_json
 from digits.web.error_pages import code_of, error_answer
 from digits.web.forms import DigitsForm
+from digits.web.headers import comes_from_elsewhere
 
 blueprint = Blueprint("logins", __name__)
 
@@ -102,9 +103,16 @@ def log_in() -> ResponseReturnValue:
     return answer
 
 
-@blueprint.post("/logout")
+@blueprint.route("/logout", methods=["GET", "POST"])
 def log_out() -> ResponseReturnValue:
-    """End the login that the cookie stands for."""
+    """End the login that the cookie stands for.
+
+    By GET, as scripts of later versions of DIGITS do, unless another site's page asks for it.
+    """
+    if request.method != "POST":
+        if request.method == "GET" and not comes_from_elsewhere():
+            _end_login()
+        return redirect(flask_url_for("home.home"))
     if LogoutForm().validate():
         _end_login()
         return redirect(flask_url_for("logins.log_in"), 303)

@@ -149,6 +149,17 @@ def test_a_copy_of_the_cookie_is_worth_nothing_after_the_logout(app: Flask) -> N
     assert thief.get("/index.json").status_code == 401
 
 
+def test_a_script_logs_out_by_get(app: Flask) -> None:
+    client = logged_in(app, "ada")
+    assert client.head("/logout").status_code == 302
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
+        assert client.get("/logout", headers=headers).status_code == 302
+        assert client.get("/index.json").status_code == 200
+    answer = client.get("/logout")
+    assert (answer.status_code, answer.location) == (302, "/")
+    assert client.get("/index.json").status_code == 401
+
+
 def test_a_restart_logs_nobody_out(jobs_dir: Path, tokens: dict[str, str]) -> None:
     with running_app(jobs_dir) as app:
         cookie = logged_in(app, "ada").get_cookie("session")
