@@ -11,6 +11,7 @@ Elsewhere: tensors and their arrays (`device_array.py`), who assigns to blobs (`
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -270,8 +271,8 @@ class ReshapedParam(ParamBlob):
 
 
 def check_shape(shape: Sequence[int]) -> Shape:
-    """The shape as a tuple; NetError if Caffe could not have it."""
-    wanted = tuple(int(length) for length in shape)
+    """The shape as a tuple; NetError if Caffe could not have it, TypeError for no whole numbers."""
+    wanted = tuple(operator.index(length) for length in shape)
     if any(length < 0 for length in wanted):
         raise NetError(f"a blob cannot have the shape {wanted}: lengths are 0 or more.")
     if len(wanted) > MAX_AXES:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import math
+import operator
 import os
 import time
 from collections.abc import Callable
@@ -108,8 +109,10 @@ class Solver:
     def step(self, iterations: int) -> None:
         """Train for so many iterations, or until asked to stop.
 
-        Raises SolverError when the loss becomes nan, and what the layers raise.
+        Raises SolverError when the loss becomes nan, TypeError for no whole number, and what the
+        layers raise.
         """
+        iterations = operator.index(iterations)
         self._smoothed = SmoothedLoss(self.param.average_loss)
         self._started = self.iter
         self._begin()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -94,6 +96,16 @@ def test_old_names_of_axes() -> None:
     assert (blob.num, blob.channels, blob.height, blob.width, blob.count) == (2, 3, 4, 1, 24)
     with pytest.raises(NetError, match="Cannot use legacy accessors on Blobs with > 4 axes"):
         _ = Blob((1, 1, 1, 1, 1)).num
+
+
+@pytest.mark.parametrize("shape", [(1.5, 2), (2.0,), ("3",), ([1, 2],), (None,)])
+def test_a_shape_of_other_things_than_whole_numbers_is_refused(shape: tuple[Any, ...]) -> None:
+    blob = Blob((2, 3))
+    with pytest.raises(TypeError):
+        blob.reshape(*shape)
+    assert blob.shape == (2, 3)
+    blob.reshape(np.int64(4), True)
+    assert blob.shape == (4, 1)
 
 
 def test_shapes_are_written_as_caffe_writes_them() -> None:

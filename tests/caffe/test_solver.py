@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,6 +159,16 @@ def test_weights_can_be_shared_between_solvers(make_solver: MakeSolver) -> None:
     other.share_weights(one.net)
     one.step(1)
     assert_equal(one, other)
+
+
+@pytest.mark.parametrize("iterations", [1.5, 2.0, "1", None])
+def test_only_whole_numbers_of_iterations_are_trained(
+    make_solver: MakeSolver, iterations: Any
+) -> None:
+    solver = make_solver()
+    with pytest.raises(TypeError):
+        solver.step(iterations)
+    assert solver.iter == 0
 
 
 def test_gradients_hold_the_update_afterwards(make_solver: MakeSolver) -> None:
