@@ -285,7 +285,10 @@ class Transformer:
         return np.ascontiguousarray(values)
 
     def deprocess(self, in_: str, data: AnyArray) -> AnyArray:
-        """The inverse of `preprocess`, but for the size: (1, C, H, W) or (C, H, W) to (H, W, C)."""
+        """The inverse of `preprocess`, but for the size: (1, C, H, W) or (C, H, W) to (H, W, C).
+
+        Floating-point numbers keep their precision.
+        """
         self._check_input(in_)
         values = self._without_batch(in_, np.array(data))
         if in_ in self.input_scale:
@@ -298,7 +301,8 @@ class Transformer:
             values = values[np.argsort(self.channel_swap[in_])]
         if in_ in self.transpose:
             values = values.transpose(np.argsort(self.transpose[in_]))
-        return values
+        kind = np.asarray(data).dtype
+        return values.astype(kind, copy=False) if np.issubdtype(kind, np.floating) else values
 
     def set_transpose(self, in_: str, order: Sequence[int]) -> None:
         """The order of axes wanted: (2, 0, 1) brings H,W,C to C,H,W."""

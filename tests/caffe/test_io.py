@@ -90,6 +90,16 @@ def test_transformer_equals_pycaffe_and_back(recorded: Mapping[str, Any]) -> Non
     np.testing.assert_allclose(image, recorded["t.de"], atol=1e-5)
 
 
+def test_transformer_gives_pictures_back_in_the_precision_of_the_blob(
+    recorded: Mapping[str, Any],
+) -> None:
+    transformer = colour_transformer(recorded)
+    transformer.set_mean("data", np.array([1.0, 2.0, 3.0]))
+    for kind in (np.float32, np.float64):
+        blob = np.zeros((1, *transformer.inputs["data"][1:]), kind)
+        assert transformer.deprocess("data", blob).dtype == kind
+
+
 def test_transformer_with_a_mean_a_channel(recorded: Mapping[str, Any]) -> None:
     transformer = colour_transformer(recorded)
     transformer.set_mean("data", np.array([1.0, 2.0, 3.0]))
