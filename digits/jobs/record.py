@@ -13,6 +13,7 @@ import inspect
 import io
 import json
 import math
+import os
 import re
 import stat
 import types
@@ -65,6 +66,23 @@ def read_record(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise JobUnreadable(f"it holds {quoted(data)} instead of an object")
     return data
+
+
+def require_plain_files(folder: Path) -> None:
+    """Raise JobUnreadable when a job's folder holds a pipe, a socket or a device.
+
+    Whoever opens one of them waits, perhaps for ever: the pages of a job would stop the server.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # A folder's list tells the kinds of its entries, so that only links are looked up.
+            if entry.is_symlink():
+                is_plain = not os.path.exists(entry) or entry.is_file() or entry.is_dir()
+            else:
+                is_plain = entry.is_file() or entry.is_dir()
+            if not is_plain:
+                name = printable(Path(entry.name))
+                raise JobUnreadable(f"{name} beside it is a pipe or device, not a file; remove it")
 
 
 def require(value: object, kind: Any, what: str) -> None:

@@ -31,7 +31,7 @@ from digits.jobs.folder_lock import FolderLock
 from digits.jobs.job import Job, new_job_id
 from digits.jobs.long_logs import LongLogs
 from digits.jobs.recent_logs import RecentLogs
-from digits.jobs.record import printable, quoted, read_record, require
+from digits.jobs.record import printable, quoted, read_record, require, require_plain_files
 from digits.jobs.removal import erase
 from digits.jobs.settings import JobSettings
 
@@ -306,6 +306,7 @@ class JobStore:
         """The job in a folder, as if it stood at `place`."""
         place = place or folder
         data = read_record(folder / JOB_FILE)
+        require_plain_files(folder)
         version = data.get("format")
         require(version, int, "the format")
         if data["format"] > FORMAT_VERSION:

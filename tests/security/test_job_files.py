@@ -232,6 +232,21 @@ def test_a_job_file_that_is_no_file_is_left_aside(jobs_dir: Path) -> None:
         assert app.test_client().get("/").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["train_val.prototxt", "labels.txt", "info.json", "link"])
+def test_a_job_with_a_pipe_in_its_folder_is_left_aside(jobs_dir: Path, name: str) -> None:
+    """Whoever opened it would wait for ever, and every page of the server with it."""
+    dataset, model, _ = real_jobs(jobs_dir)
+    folder = jobs_dir / put(jobs_dir, 1, model)
+    os.mkfifo(jobs_dir / dataset["id"] / ".pipe" if name == "link" else folder / name)
+    (folder / "circle").symlink_to("circle")
+    if name == "link":
+        (folder / name).symlink_to(jobs_dir / dataset["id"] / ".pipe")
+    store = JobStore(jobs_dir, JOB_TYPES)
+    store.load_all(())
+    assert name in store.left_aside[folder.name]
+    assert "is a pipe or device" in store.left_aside[folder.name]
+
+
 def test_an_evaluation_whose_model_is_gone_has_a_page(jobs_dir: Path) -> None:
     _, model, evaluation = real_jobs(jobs_dir)
     (jobs_dir / model["id"] / JOB_FILE).unlink()
