@@ -88,6 +88,82 @@ def test_a_run_without_a_program_says_how(folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first_line", "rest", "says"),
+    [
+        ("#!/bin/bash", "words=(one two); echo ${words[1]} $1", "two x"),
+        ("#!/usr/bin/env -S bash -e", "false; echo goes on", ""),
+        ("#!/usr/bin/env python2", "import caffe, sys; print(caffe.__name__, sys.argv[1])", None),
+        ("#!/usr/bin/awk -f", 'BEGIN { print "awk", ARGV[1] }', "awk x"),
+        ("", "echo ${words:-plain}", "plain"),
+    ],
+)
+def test_a_script_is_run_by_what_its_first_line_names(
+    first_line: str, rest: str, says: str | None, folder: Path
+) -> None:
+    """What used to happen: sh ran scripts of bash, and stumbled over its words."""
+    (folder / "a script.sh").write_text(f"{first_line}\n{rest}\n")
+    status = 0 if says != "" else 1
+    said = output(*MAIN, "run", "a script.sh", "x", status=status).strip()
+    assert said == (says if says is not None else "digits.caffe x")
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        (["-I", "script.py"], "-I"),
+        (["-uS", "script.py"], "-S"),
+        (["-W", "error", "-E", "-c", "1"], "-E"),
+        (["--check-hash-based-pycs", "never", "-BIm", "this"], "-I"),
+    ],
+)
+def test_options_under_which_python_finds_no_caffe_are_refused(
+    options: list[str], option: str, folder: Path
+) -> None:
+    """What used to happen: the script ended at `import caffe`, which said that there is none."""
+    done = subprocess.run([*MAIN, "run", *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"With Python's option {option}, `import caffe` finds nothing" in done.stderr
+
+
+def test_options_of_the_program_and_other_ones_of_pythons_are_passed_on(folder: Path) -> None:
+    (folder / "script.py").write_text("import caffe, sys; print(sys.argv[1:], sys.flags.utf8_mode)")
+    options = ["-Werror", "-X", "utf8", "-B"]
+    assert output(*MAIN, "run", *options, "script.py", "-I", "-E") == "['-I', '-E'] 1\n"
+    assert output(*MAIN, "run", "-c", "import sys; print(sys.argv)", "-S") == "['-c', '-S']\n"
+
+
+def test_an_interpreter_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "script.sh").write_text("#!/nowhere/bash\n")
+    command = [*MAIN, "run", "script.sh"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "/nowhere/bash, which is to run script.sh, cannot be started: No such" in done.stderr
+
+
+def test_modules_that_caffe_does_not_have_are_not_found(folder: Path) -> None:
+    """What used to happen: find_spec found any name."""
+    code = (
+        "import caffe, importlib.util as u\n"
+        "print([n for n in ('caffe', 'caffe.io', 'caffe.none') if u.find_spec(n)])\n"
+        "try: import caffe.none\n"
+        "except ImportError as error: print(error.name)"
+    )
+    assert output(*MAIN, "run", "-c", code) == "['caffe', 'caffe.io']\ncaffe.none\n"
+
+
+def test_asking_twice_changes_nothing_more_and_what_stood_there_stays(folder: Path) -> None:
+    """What used to happen: an empty part of PYTHONPATH, the working directory, was lost."""
+    again = f'eval "$({sys.executable} -m digits.caffe env)"'
+    show = 'echo "$PATH//$PYTHONPATH"'
+    first, second = in_shell(f"{show}; {again}; {show}").splitlines()
+    assert first == second
+    (folder / "theirs.py").write_text("print('found')")
+    (folder / "scripts").mkdir()
+    (folder / "scripts" / "script.py").write_text("import theirs")
+    assert in_shell(f"export PYTHONPATH={TOP}:; {again}; python scripts/script.py") == "found\n"
+
+
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_programs_and_imports_mean_ours_in_a_shell_that_asks_for_it(
     shell: str, folder: Path

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ COMMANDS = {
     "env": "print what makes them mean these in a shell",
     "build": "make the folder `build` of a checkout of Caffe",
 }
+_LONGEST_FIRST_LINE = 4096
 _PROGRAM = """\
 #!/bin/sh
 exec {python} -m digits.caffe {name} "$@"
@@ -53,11 +55,17 @@ def main(command: str, arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    """Replace this process by a Python that runs the program."""
+    """Replace this process by the Python, or the other interpreter, that runs the program."""
+    _refuse_options_that_hide_ours(arguments)
     environment = os.environ | variables(os.environ)
-    command = ["sh"] if arguments[0].endswith(".sh") else [sys.executable]
+    command = [*interpreter(Path(arguments[0])), *arguments]
     sys.stdout.flush()
-    os.execvpe(command[0], [*command, *arguments], environment)  # noqa: S606  # what was asked for
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606  # what was asked for
+    except OSError as error:
+        raise CaffeError(
+            f"{command[0]}, which is to run {arguments[0]}, cannot be started: {error.strerror}."
+        ) from error
 
 
 def _env(_arguments: Sequence[str]) -> None:
@@ -78,6 +86,46 @@ _WORK: dict[str, tuple[str, int, Callable[[Sequence[str]], None]]] = {
     "env": ('eval "$(digits-caffe env)"', 0, _env),
     "build": ("digits-caffe build [CAFFE_ROOT]", 1, _build),
 }
+
+
+def interpreter(script: Path) -> list[str]:
+    """What runs a script: this Python, unless its first line (`#!`) names something else.
+
+    A script of a shell without such a line, by its ending, is run by `sh`.
+    """
+    first = b""
+    if script.is_file() and os.access(script, os.R_OK):
+        with script.open("rb") as file:
+            first = file.readline(_LONGEST_FIRST_LINE)
+    # As the kernel reads it: a program, and all that follows as one argument.
+    words = os.fsdecode(first[2:]).strip().split(maxsplit=1) if first.startswith(b"#!") else []
+    if not words:
+        return ["sh"] if script.suffix == ".sh" else [sys.executable]
+    is_pythons = any("python" in os.path.basename(word) for word in " ".join(words).split())
+    return [sys.executable] if is_pythons else words
+
+
+def _refuse_options_that_hide_ours(arguments: Sequence[str]) -> None:
+    """Raise CaffeError for options of Python's under which it does not look for our `caffe`."""
+    rest = iter(arguments)
+    for word in rest:
+        if not re.fullmatch(r"-[^-].*", word, re.DOTALL):
+            if not word.startswith("--check"):
+                return  # the script, or `-` for standard input
+            next(rest, None)
+            continue
+        letters = re.split("[cmWX]", word[1:], maxsplit=1)
+        if hiding := set(letters[0]) & set("EIS"):
+            raise CaffeError(
+                f"With Python's option -{min(hiding)}, `import caffe` finds nothing, since it "
+                "leaves out what makes this package be found. Run the program without it."
+            )
+        if len(letters) == 2:
+            option, value = word[len(letters[0]) + 1], letters[1]
+            if option in "cm":
+                return
+            if not value:
+                next(rest, None)
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -148,5 +196,6 @@ def _write_program(path: Path, name: str) -> None:
 
 
 def _in_front(folders: Sequence[str], path: str) -> str:
-    rest = [folder for folder in path.split(os.pathsep) if folder and folder not in folders]
+    # An empty part means the working directory, and stays: PYTHONPATH=python: is often seen.
+    rest = [folder for folder in path.split(os.pathsep) if folder not in folders] if path else []
     return os.pathsep.join([*folders, *rest])

@@ -125,7 +125,8 @@ class Stamped(NamedTuple):
 # Lines --------------------------------------------------------------------------------------------
 
 _NUMBER = rb"([-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|nan|inf))"
-_STAMP = rb"(\d{4} \d\d:\d\d:\d\d)\.(\d{6})\s+\d+ [\w.+-]+:\d+\] ?"
+# glog 0.6 and later write the year before the month.
+_STAMP = rb"(?:\d{4})?(\d{4} \d\d:\d\d:\d\d)\.(\d{6})\s+\d+ [\w.+-]+:\d+\] ?"
 _PREFIX = re.compile(rb"([IWEF])" + _STAMP)
 _WEIGHTED = rb"(?: \(\* \S+ = \S+ loss\))?"
 # Ours adds the exact means over the validation set, which take the place of Caffe's.
@@ -160,7 +161,7 @@ def stamped(line: bytes) -> Stamped | None:
 # Several lines come in a second.
 @lru_cache(maxsize=16)
 def _whole_seconds(stamp: bytes) -> int:
-    """Seconds since the start of a year; glog does not say which, so a leap year is taken."""
+    """Seconds since the start of a year; older glogs do not say which: a leap year is taken."""
     minutes = 60 * int(stamp[5:7]) + int(stamp[8:10])
     return _day_begins(stamp[:4]) + 60 * minutes + int(stamp[11:])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,10 @@ def _is_caffes(name: str) -> bool:
     return name == "caffe" or name.startswith("caffe.")
 
 
+def _our_name(name: str) -> str:
+    return _PACKAGE + name.removeprefix("caffe")
+
+
 class _CaffeFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Lets `import caffe` and `import caffe.io` find this package and its modules."""
 
@@ -54,12 +59,12 @@ class _CaffeFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Any, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if not _is_caffes(fullname):
+        if not _is_caffes(fullname) or importlib.util.find_spec(_our_name(fullname)) is None:
             return None
         return importlib.machinery.ModuleSpec(fullname, self)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = importlib.import_module(_PACKAGE + spec.name.removeprefix("caffe"))
+        module = importlib.import_module(_our_name(spec.name))
         # Python is about to note this spec on the module; `exec_module` puts the real one back.
         spec.loader_state = module.__spec__
         return module

@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _extract(given: Namespace) -> None:
-    with Path(given.input_file).open("rb") as lines:
-        seconds = [time for time, line in timed_lines(lines) if b"Iteration" in line.message]
+    lines = timed_lines(Path(given.input_file))
+    seconds = [time for time, line in lines if b"Iteration" in line.message]
     Path(given.output_file).write_text("".join(f"{time:f}\n" for time in seconds))
 
 

@@ -36,8 +36,7 @@ def _parse(given: Namespace) -> None:
     log = Path(given.logfile_path)
     if len(given.delimiter) != 1:
         raise ValueError(f"--delimiter takes one character, received {given.delimiter!r}")
-    with log.open("rb") as lines:
-        tables = read_tables(lines)
+    tables = read_tables(log)
     for name, rows in (("train", tables.train), ("test", tables.test)):
         path = Path(given.output_dir) / f"{log.name}.{name}"
         if not rows:

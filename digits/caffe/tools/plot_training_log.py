@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plot(given: Namespace) -> None:
-    if not given.path_to_picture.endswith(FORMATS):
+    if not given.path_to_picture.lower().endswith(FORMATS):
         raise ValueError(
             f"the picture's name must end in {', '.join(FORMATS)}; received {given.path_to_picture}"
         )
@@ -57,8 +57,7 @@ def _plot(given: Namespace) -> None:
 
 
 def _curve(log: Path, value: str, axis: str) -> list[tuple[float, float]]:
-    with log.open("rb") as lines:
-        tables = read_tables(lines)
+    tables = read_tables(log)
     net, _, what = value.partition(" ")
     rows = tables.train if net == "Train" else tables.test
     points = [

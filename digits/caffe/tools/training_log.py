@@ -10,8 +10,9 @@ Source: what tools/extra/parse_log.py writes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from digits.caffe.errors import DataError
 from digits.caffe.formats.training_log import (
@@ -68,10 +69,10 @@ class Tables:
         return table[-1]
 
 
-def read_tables(lines: Iterable[bytes]) -> Tables:
+def read_tables(log: Path) -> Tables:
     """The tables of a log; DataError when it is no log of a training."""
     tables, parser = Tables(), LogParser()
-    for seconds, line in timed_lines(lines):
+    for seconds, line in timed_lines(log):
         tables.take(parser.parse_stamped(line), seconds)
     # The first test comes before the first rate is said.
     if len(tables.test) > 1 and math.isnan(tables.test[0].rate):
@@ -79,14 +80,11 @@ def read_tables(lines: Iterable[bytes]) -> Tables:
     return tables
 
 
-def timed_lines(lines: Iterable[bytes]) -> Iterator[tuple[float, Stamped]]:
+def timed_lines(log: Path) -> Iterator[tuple[float, Stamped]]:
     """Each line from "Solving" on with its seconds since then; DataError when there is none."""
     start = last_s = None
     years = 0
-    for text in lines:
-        line = stamped(text)
-        if line is None:
-            continue
+    for line in _stamped_lines(log):
         if last_s is not None and last_s - line.time_s > YEAR_S / 2:
             years += 1
         last_s = line.time_s
@@ -95,4 +93,9 @@ def timed_lines(lines: Iterable[bytes]) -> Iterator[tuple[float, Stamped]]:
         if start is not None:
             yield round(line.time_s - start + years * YEAR_S, 6), line
     if start is None:
-        raise DataError('this is no log of a training: no line of it says "Solving"')
+        raise DataError(f'{log} is no log of a training: no line of it says "Solving"')
+
+
+def _stamped_lines(log: Path) -> Iterator[Stamped]:
+    with log.open("rb") as lines:
+        yield from filter(None, map(stamped, lines))

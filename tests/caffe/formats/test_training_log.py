@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def test_a_complete_log_gives_every_point() -> None:
     assert history.iteration == 100
     assert history.finished
     assert not history.finished.early
+
+
+def test_stamps_with_the_year_give_the_same_events() -> None:
+    """What used to happen: logs of glog 0.6 and later gave no event at all."""
+    lines = (LOGS / "train_ok.log").read_text().splitlines()
+    later = [re.sub(r"^([IWEF])(\d{4} )", r"\g<1>2026\2", line) for line in lines]
+    assert later != lines
+    assert events(later) == events(lines)
 
 
 def test_exact_means_take_the_place_of_those_over_batches() -> None:

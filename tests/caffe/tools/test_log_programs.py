@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_a_step_of_the_rate_stands_in_the_row_of_its_iteration(folder: Path) -> 
     assert (rates["24.0"], rates["36.0"]) == ("0.01", "0.001")
 
 
+def test_logs_of_a_later_glog_say_the_same(folder: Path) -> None:
+    """What used to happen: with the year in its stamps, no line of a log was read."""
+    lines = LOG.read_bytes().splitlines(keepends=True)
+    with_year = [re.sub(rb"^([IWEF])(\d{4} )", rb"\g<1>2026\2", line) for line in lines]
+    assert with_year != lines
+    (folder / "later.log").write_bytes(b"".join(with_year))
+    for name in ("caffe.log", "later.log"):
+        assert main(["parse_log", name, "."]) == 0
+    for net in ("train", "test"):
+        assert rows(folder / f"later.log.{net}") == rows(folder / f"caffe.log.{net}")
+
+
 def test_seconds_count_from_the_start_of_the_training_also_over_new_year(folder: Path) -> None:
     (folder / "caffe.log").write_text(
         "I1231 23:59:58.000000 7 solver.cpp:289] Solving net\n"
@@ -68,7 +81,9 @@ def test_each_type_of_chart_is_drawn(folder: Path, chart: int) -> None:
         assert len(picture.convert("L").getcolors() or []) > 10
 
 
-@pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(
+    ("ending", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PDF", b"%PDF")]
+)
 def test_charts_are_drawn_for_papers_as_well(folder: Path, ending: str, start: bytes) -> None:
     (folder / "second.log").write_bytes(LOG.read_bytes())
     assert main(["plot_training_log", "2", f"c.{ending}", "caffe.log", "second.log"]) == 0
@@ -78,8 +93,10 @@ def test_charts_are_drawn_for_papers_as_well(folder: Path, ending: str, start: b
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["parse_log", "nothing.log", "."], "nothing.log"),
-        (["parse_log", "words.txt", "."], "no log of a training"),
+        (["parse_log", "nothing.log", "."], "error: nothing.log: No such file"),
+        (["parse_log", "words.txt", "."], "words.txt is no log of a training"),
+        (["plot_training_log", "6", "c.png", "caffe.log", "words.txt"], "words.txt is no log"),
+        (["plot_training_log", "6", "nowhere/c.png", "caffe.log"], "nowhere/c.png: No such"),
         (["parse_log", "caffe.log", "nowhere"], "nowhere/caffe.log.train"),
         (["parse_log", "caffe.log", ".", "--delimiter", "ab"], "one character, received 'ab'"),
         (["extract_seconds", "words.txt", "out"], "no log of a training"),
