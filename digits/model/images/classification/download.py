@@ -72,6 +72,7 @@ def model_info(
         "mean file": mean_file,  # in the archive, whatever the settings ask for
         "job_id": job.id,
         "name": job.name,
+        "group": job.group or None,
         "epoch": epoch,
         "weights": weights.name,
         "image": {

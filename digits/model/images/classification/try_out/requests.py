@@ -143,14 +143,9 @@ def chosen_pictures(chosen: Chosen, limit: int | None) -> UploadedList | Evaluat
         return _database(chosen.job, split)
     folder = _image_folder()
     if not folder:
-        raise FormError(
-            {
-                "image_list": [
-                    "Choose a text file with a path or URL on each line, or a folder on the server,"
-                    " or a database of the dataset."
-                ]
-            }
-        )
+        ways = "Choose a text file with a path or URL on each line, or a folder on the server"
+        ways += ", or a database of the dataset." if chosen.job.dataset else "."
+        raise FormError({"image_list": [ways]})
     if is_url(folder):
         raise FormError({"image_folder": ["Without a list, the folder must be on the server."]})
     return FolderSource(folder)

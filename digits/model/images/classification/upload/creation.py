@@ -33,7 +33,7 @@ DIGITS_5_NETWORKS = ("model file", "network file")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the job shall be called, and whose it is; an empty name: the archive's."""
+    """What the job shall be called, and whose it is; an empty name or group: the archive's."""
 
     name: str = ""
     group: str = ""
@@ -78,7 +78,7 @@ def create_uploaded_model(
             staged.settings(),
             staged.move_to,
             owner=wanted.owner,
-            group=wanted.group,
+            group=wanted.group or staged.group,
             is_done=True,
         )
 

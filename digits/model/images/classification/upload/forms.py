@@ -53,6 +53,12 @@ class ArchiveUploadForm(ArchiveForm, JobForm):
         [one_line],
         description="A name to find the model by. Empty: the one that the archive gives.",
     )
+    group_name = StringField(
+        "Group",
+        [one_line],
+        description="A name that is shared by jobs which belong together. Empty: the one that the "
+        "archive gives.",
+    )
     labels_file = UploadField(
         "Labels",
         description="A text file with the name of one category on each line, in the order in which "

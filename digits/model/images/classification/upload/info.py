@@ -45,6 +45,7 @@ class Info:
 
     given: Mapping[str, Any] = field(default_factory=dict)  # all of it
     name: str = ""
+    group: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     height: int | None = None
     width: int | None = None
@@ -94,6 +95,7 @@ def _read(said: _Said) -> Info:
     return Info(
         given=said.given,
         name=said.text("name"),
+        group=said.text("group"),
         files={role: name for role in FILE_KEYS if (name := said.file(*FILE_KEYS[role]))},
         height=said.size(height, "image", "height"),
         width=said.size(width, "image", "width"),

@@ -56,6 +56,11 @@ class StagedModel:
         return printable(name).strip()[:LONGEST_NAME] or "Uploaded model"
 
     @property
+    def group(self) -> str:
+        """The group that the archive says the model was in; empty for none."""
+        return printable(self.info.group)[:LONGEST_NAME].strip()
+
+    @property
     def moment(self) -> Moment:
         """When in its training the weights were written."""
         epoch = self.info.epoch

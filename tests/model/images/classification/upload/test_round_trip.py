@@ -17,6 +17,7 @@ from digits.jobs.store import JobStore
 from digits.kinds import JOB_TYPES
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.upload.job import UploadedClassificationModelJob
+from tests.conftest import wait_for_status
 from tests.model.images.classification.upload.archives import (
     classified,
     downloaded,
@@ -27,7 +28,7 @@ from tests.model.images.classification.upload.archives import (
 )
 from tests.model.requests import create, errors
 
-IDENTITY = {"job_id", "job id", "name", "username", "creation time"}
+IDENTITY = {"job_id", "job id", "name", "group", "username", "creation time"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,50 @@ def test_it_predicts_what_it_did_where_it_came_from(
     for number in range(3):
         picture = pictures / f"class_{number}" / "5.png"
         assert classified(client, uploaded.id, picture) == classified(client, trained.id, picture)
+
+
+@pytest.mark.parametrize(
+    ("said", "sent", "group"),
+    [
+        (None, {}, "Guests"),  # as it was downloaded
+        (None, {"group_name": "Others"}, "Others"),
+        ("  of two\nlines ", {}, "of two lines"),
+        ("g" * 600, {}, "g" * 500),
+        (["no", "text"], {}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_the_group_of_a_model_comes_back_with_it(
+    client: FlaskClient,
+    uploaded: UploadedClassificationModelJob,
+    models: Scheduler,
+    said: object,
+    sent: dict[str, str],
+    group: str,
+) -> None:
+    """What used to happen: a model came back without its group."""
+    files = files_of(downloaded(client, uploaded.id))
+    if said is not None:
+        files["info.json"] = json.dumps({**json.loads(files["info.json"]), "group": said}).encode()
+    answer = send(client, zipped(files), **sent)
+    assert answer.status_code == 200, answer.text
+    assert models.job(answer.json["id"]).group == group
+    models.delete_job(answer.json["id"])
+
+
+def test_its_page_offers_no_database_where_there_is_none(
+    client: FlaskClient,
+    uploaded: UploadedClassificationModelJob,
+    trained: ImageClassificationModelJob,
+) -> None:
+    """What used to happen: a choice of a database of the dataset, with None alone."""
+    pages = [client.get(f"/models/{job.id}").text for job in (uploaded, trained)]
+    assert ["or a database of the dataset" in page for page in pages] == [False, True]
+    answers = [
+        client.post(f"/models/images/classification/classify_many.json?job_id={job.id}")
+        for job in (uploaded, trained)
+    ]
+    assert ["a database of the dataset" in answer.text for answer in answers] == [False, True]
 
 
 @pytest.mark.parametrize("extension", ["tar", "tar.bz2", "zip"])
@@ -131,6 +176,29 @@ def test_another_training_starts_from_its_weights(
     kept = job.weights_of(-1)
     assert kept is not None
     assert kept.read_bytes() == uploaded.snapshot(None)[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_another_training_from_it_runs_to_its_end_and_classifies(
+    client: FlaskClient,
+    uploaded: UploadedClassificationModelJob,
+    dataset: ImageClassificationDatasetJob,
+    models: Scheduler,
+    pictures: Path,
+) -> None:
+    weights = {"previous_networks": uploaded.id, f"{uploaded.id}-snapshot": "4"}
+    answer = create(client, dataset.id, method="previous", train_epochs="2", **weights)
+    assert answer.status_code == 200, answer.text
+    wait_for_status(models, answer.json["id"], Status.DONE)
+    job = models.job(answer.json["id"])
+    assert isinstance(job, ImageClassificationModelJob)
+    assert list(job.snapshots()) == [1, 2]
+    picture = pictures / "class_1" / "5.png"
+    predictions = classified(client, job.id, picture)
+    assert {label for label, _ in predictions} == set(dataset.labels())
+    again = send(client, downloaded(client, job.id))
+    assert again.status_code == 200, again.text
+    assert classified(client, again.json["id"], picture) == predictions
 
 
 def test_its_network_alone_and_the_fit_of_the_form(
