@@ -107,6 +107,12 @@ def digest_in(path: Path) -> str:
     return found[1] if found else ""
 
 
+def stale_in(root: Path) -> list[str]:
+    """The lock files that were made from other requirements than those that stand there now."""
+    digest = digest_of(root)
+    return [lock for lock in LOCKS if digest_in(root / lock) != digest]
+
+
 def read(path: Path) -> list[Locked]:
     """The packages of a lock file; ValueError names a line that is none of such a file's."""
     found: list[Locked] = []

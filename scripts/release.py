@@ -4,15 +4,18 @@
 
 Dates what CHANGELOG.md has under Unreleased, sets digits.__version__, and builds dist/: the source
 archive, the wheel made from it, the lock files, and the checksums of all.  Done again for the same
-version it builds alone.  The wheel has the pages, and the files of the browser's packages that
-npm has brought as package-lock.json says, each with its licence.
+version it builds alone, the same files byte for byte.  All else must be committed, and the lock
+files be those of the requirements.  The wheel has the pages, and the files of the browser's
+packages that npm has brought as package-lock.json says, each with its licence.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import gzip
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -21,6 +24,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import lock_files
 import set_up
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,15 +49,48 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--date", type=datetime.date.fromisoformat, help="other than today's")
     options = parser.parse_args(arguments)
     try:
+        require_committed(ROOT)
+        require_locks(ROOT)
         prepare(ROOT, options.version, options.date or datetime.date.today())
         files = build(ROOT, ROOT / "dist")
     except ReleaseError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
+    except subprocess.CalledProcessError as failure:
+        command = " ".join(map(str, failure.cmd))
+        print(f"release: {command} ended with {failure.returncode}", file=sys.stderr)
+        return 1
     print("\n".join(str(path.relative_to(ROOT)) for path in files))
     print(f"Look at the changes, then: git commit -am 'Release {options.version}' && ", end="")
     print(f"git tag v{options.version}")
     return 0
+
+
+# What must be so before ------------------------------------------------------------------------
+
+
+def require_committed(root: Path) -> None:
+    """Raise ReleaseError when a file would be released that no commit has.
+
+    Version and changelog may be changed: a release that stopped half-way has set them.
+    """
+    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ReleaseError(f"a release is made of a git checkout: {result.stderr.strip()}")
+    changed = [entry[3:] for entry in result.stdout.split("\0") if entry]
+    if others := [name for name in changed if name not in (CHANGELOG, VERSION_FILE)]:
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        raise ReleaseError(
+            f"commit these first, or take them away: {', '.join(others[:5])}{more}. A release has "
+            "what a commit has."
+        )
+
+
+def require_locks(root: Path) -> None:
+    """Raise ReleaseError when requirements have changed and their lock files have not."""
+    if stale := lock_files.stale_in(root):
+        raise ReleaseError(f"{', '.join(stale)} were made from other requirements: run `make lock`")
 
 
 # Version and changelog -------------------------------------------------------------------------
@@ -62,8 +99,17 @@ def main(arguments: list[str] | None = None) -> int:
 def prepare(root: Path, version: str, date: datetime.date) -> None:
     """Write version and date into the files, both or, with a ReleaseError, neither."""
     changelog = (root / CHANGELOG).read_text()
-    if newest(changelog) != version:
+    present = version_of(root)
+    if newest(changelog) == version:
+        if _unreleased(changelog):
+            raise ReleaseError(
+                f"{version} is released, and {CHANGELOG} has more under Unreleased: give that a "
+                "later version"
+            )
+    else:
         changelog = dated(changelog, version, date)
+    if numbers(version) < numbers(present):
+        raise ReleaseError(f"{version} is earlier than {present}, which {VERSION_FILE} says")
     source = (root / VERSION_FILE).read_text()
     (root / CHANGELOG).write_text(changelog)
     (root / VERSION_FILE).write_text(_VERSION.sub(f'__version__ = "{version}"', source))
@@ -71,13 +117,13 @@ def prepare(root: Path, version: str, date: datetime.date) -> None:
 
 def dated(changelog: str, version: str, date: datetime.date) -> str:
     """The changelog with what was unreleased under `version`, and an empty Unreleased above it."""
-    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+    if not re.fullmatch(r"(0|[1-9]\d{0,8})(\.(0|[1-9]\d{0,8})){2}", version, re.ASCII):
         raise ReleaseError(f"{version!r} is no version such as 1.2.0")
     before = newest(changelog)
     if before and numbers(version) <= numbers(before):
         raise ReleaseError(f"{version} is not later than {before}, the newest in {CHANGELOG}")
     found = _UNRELEASED.search(changelog)
-    changes = found["changes"].strip() if found else ""
+    changes = _unreleased(changelog)
     if found is None or not changes:
         raise ReleaseError(f"{CHANGELOG} has nothing under Unreleased")
     if changes.startswith(("#", "-")):
@@ -88,6 +134,11 @@ def dated(changelog: str, version: str, date: datetime.date) -> str:
     return (changelog[: found.start()] + section + changelog[found.end() :]).rstrip() + "\n"
 
 
+def _unreleased(changelog: str) -> str:
+    found = _UNRELEASED.search(changelog)
+    return found["changes"].strip() if found else ""
+
+
 def newest(changelog: str) -> str:
     """The version of the newest dated section; empty when there is none."""
     found = _SECTION.search(changelog)
@@ -95,7 +146,14 @@ def newest(changelog: str) -> str:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:3])
+    """The three numbers of a version, without what may follow them (1.2.0.dev0)."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def date_of(changelog: str) -> datetime.date:
+    """The date of the newest dated section; today when there is none."""
+    found = _SECTION.search(changelog)
+    return datetime.date.fromisoformat(found["date"]) if found else datetime.date.today()
 
 
 def version_of(root: Path) -> str:
@@ -119,6 +177,7 @@ def build(root: Path, dist: Path) -> list[Path]:
         copy_tracked(root, source)
         shutil.copytree(root / "static" / "vendor", source / "static" / "vendor")
         archive = _build(source, "sdist", dist)
+        _even_out(archive, _epoch(root))
         # From the archive, not from the checkout: what is not in it is missed here.
         with tarfile.open(archive) as tar:
             tar.extractall(folder)  # noqa: S202 - made a line above
@@ -141,6 +200,32 @@ def copy_tracked(root: Path, target: Path) -> None:
             shutil.copy2(root / name, target / name)
 
 
+def _epoch(root: Path) -> int:
+    """The seconds since 1970 that all files of a release are dated to: its day's beginning."""
+    day = date_of((root / CHANGELOG).read_text())
+    return int(datetime.datetime(day.year, day.month, day.day, tzinfo=datetime.UTC).timestamp())
+
+
+def _even_out(archive: Path, epoch: int) -> None:
+    """Write a tar.gz again without what differs between two machines: owners, times, rights."""
+    with tarfile.open(archive) as tar:
+        members = [(each, tar.extractfile(each)) for each in tar]
+        plain = archive.with_suffix(".partial")
+        with (
+            plain.open("wb") as file,
+            gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=epoch) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as even,
+        ):
+            for member, content in sorted(members, key=lambda each: each[0].name):
+                is_program = member.isdir() or bool(member.mode & 0o100)
+                member.uid = member.gid = 0
+                member.uname = member.gname = "root"
+                member.mtime, member.pax_headers = epoch, {}
+                member.mode = 0o755 if is_program else 0o644
+                even.addfile(member, content)
+    plain.replace(archive)
+
+
 def _build(source: Path, kind: str, dist: Path) -> Path:
     """Let the locked setuptools make a `wheel` or an `sdist`, and answer its path."""
     program = (
@@ -149,7 +234,11 @@ def _build(source: Path, kind: str, dist: Path) -> Path:
         "print(getattr(build_meta, 'build_' + sys.argv[1])(sys.argv[2]))\n"
     )
     command = [sys.executable, "-c", program, kind, str(dist)]
-    result = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    # By the clock of the release: wheels hold times.
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_epoch(source))}
+    result = subprocess.run(
+        command, cwd=source, env=environment, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         raise ReleaseError(f"the {kind} cannot be built:\n{result.stderr}")
     return dist / result.stdout.splitlines()[-1]

@@ -90,6 +90,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make this checkout of DIGITS ready to run.")
     parser.add_argument("--tests", action="store_true", help="also what the test suite needs")
     tests = parser.parse_args().tests
+    warn_of_stale_locks(ROOT)
     try:
         set_up(ROOT, STEPS + TEST_STEPS if tests else STEPS)
         if tests:
@@ -103,6 +104,16 @@ def main() -> int:
         print("\nSet-up interrupted. Start again to go on from here.", file=sys.stderr)
         return 130
     return 0
+
+
+def warn_of_stale_locks(root: Path) -> None:
+    """Say that what is installed is what the locks name, not what the requirements have become."""
+    if stale := lock_files.stale_in(root):
+        print(
+            f"{', '.join(stale)}: made from other requirements than those that stand beside them. "
+            "What is locked is installed; `make lock` renews the locks.",
+            file=sys.stderr,
+        )
 
 
 def set_up(root: Path, steps: list[Step]) -> None:

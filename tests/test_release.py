@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import lock_files
 import pytest
 import release
 from PIL import Image
@@ -74,6 +75,8 @@ def test_a_release_dates_what_was_unreleased_and_leaves_an_empty_section_above()
         (LOG, "1.0.0", "1.0.0 is not later than 1.0.0"),
         (LOG, "0.9.9", "0.9.9 is not later than 1.0.0"),
         (LOG, "1.1", "'1.1' is no version such as 1.2.0"),
+        (LOG, "1.01.0", "'1.01.0' is no version such as 1.2.0"),
+        (LOG, "1.1.0rc1", "is no version such as 1.2.0"),
         (LOG.replace("Networks draw themselves.\n\n", ""), "1.1.0", "begin Unreleased in .* with"),
         ("# Changelog\n\n## Unreleased\n\n## 1.0.0 - 2026-01-01\n\nx\n", "1.1.0", "has nothing"),
         ("# Changelog\n", "1.1.0", "has nothing under Unreleased"),
@@ -102,11 +105,46 @@ def test_version_and_changelog_are_set_together_and_a_second_time_changes_nothin
     assert [(checkout / n).read_text() for n in ("CHANGELOG.md", "digits/__init__.py")] == texts
 
 
-def test_a_release_that_is_refused_changes_no_file(checkout: Path) -> None:
+@pytest.mark.parametrize("version", ["0.1.0", "1.0.1", "1.0.0"])
+def test_a_release_that_is_refused_changes_no_file(checkout: Path, version: str) -> None:
+    """What used to happen: 1.0.1 was released in the midst of work on 1.1.0, and 1.0.0 again."""
     with pytest.raises(release.ReleaseError):
-        release.prepare(checkout, "0.1.0", DAY)
+        release.prepare(checkout, version, DAY)
     assert (checkout / "CHANGELOG.md").read_text() == LOG
     assert release.version_of(checkout) == "1.1.0.dev0"
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_what_no_commit_has_is_not_released(checkout: Path) -> None:
+    """What used to happen: any file that lay in a folder of the package was in the wheel."""
+    with pytest.raises(release.ReleaseError, match="is made of a git checkout"):
+        release.require_committed(checkout)
+    (checkout / ".gitignore").write_text("dist\n")
+    git(checkout, "init", "-q")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-qm", "x")
+    release.prepare(checkout, "1.1.0", DAY)
+    (checkout / "dist").mkdir()
+    (checkout / "dist" / "built").touch()
+    release.require_committed(checkout)  # what a release has changed itself, and its files
+    (checkout / ".gitignore").write_text("")
+    (checkout / "digits" / "a stray.py").touch()
+    with pytest.raises(release.ReleaseError, match=r"\.gitignore, digits/a stray\.py, dist/built"):
+        release.require_committed(checkout)
+
+
+def test_a_release_needs_locks_of_the_requirements_as_they_stand(tmp_path: Path) -> None:
+    for name in (*lock_files.INPUTS, *lock_files.LOCKS):
+        (tmp_path / name).write_bytes((TOP / name).read_bytes())
+    release.require_locks(tmp_path)
+    with (tmp_path / "requirements.txt").open("a") as file:
+        file.write("another==1.0\n")
+    with pytest.raises(release.ReleaseError, match=r"requirements\.lock.*run `make lock`"):
+        release.require_locks(tmp_path)
 
 
 def test_the_program_tells_its_version() -> None:
@@ -197,6 +235,13 @@ def test_the_archives_come_with_locks_and_checksums(dist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert names >= {"setup.py", "requirements.lock", "CHANGELOG.md", "deploy/digits.service"}
     assert names >= {"static/vendor/icons.svg", "templates/web/help.html", "docs/README.md"}
+
+
+@pytest.mark.slow
+def test_a_second_build_gives_the_same_files_byte_for_byte(dist: Path, tmp_path: Path) -> None:
+    """What used to happen: nobody could tell by the checksums what a release was made of."""
+    release.build(TOP, tmp_path / "dist")
+    assert (tmp_path / "dist" / "SHA256SUMS").read_text() == (dist / "SHA256SUMS").read_text()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import lock_files
 import pytest
 import set_up
 
@@ -86,6 +87,20 @@ def test_a_broken_stamp_file_means_set_up_again(checkout: Path) -> None:
     (checkout / ".venv" / "set-up.json").write_text('{"a": ')
     set_up.set_up(checkout, [recorded("a", done)])
     assert done == ["a", "a"]
+
+
+def test_requirements_that_have_changed_without_their_locks_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What used to happen: what had been added was not installed, without a word."""
+    for name in (*lock_files.INPUTS, *lock_files.LOCKS):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    set_up.warn_of_stale_locks(tmp_path)
+    assert capsys.readouterr().err == ""
+    with (tmp_path / "requirements_test.txt").open("a") as file:
+        file.write("another==1.0\n")
+    set_up.warn_of_stale_locks(tmp_path)
+    assert "`make lock` renews the locks" in capsys.readouterr().err
 
 
 @pytest.mark.slow
