@@ -21,7 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,12 +85,7 @@ class RecordMaker:
         fast = count >= _FAST_FROM_PICTURES and _needs_scaling(spec, first)
         with loading():
             scale = _fast_scale() if fast else pillow_scale
-        self._pool = ProcessPoolExecutor(
-            workers,
-            multiprocessing.get_context("fork"),
-            start_worker,
-            (spec, scale, self._slots),
-        )
+        self._pool = _pool_of(workers, (spec, scale, self._slots))
         self._pool.submit(os.getpid)  # the first one forks all of them
         self._downloads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="download")
 
@@ -177,3 +172,16 @@ def _needs_scaling(spec: RecordSpec, entry: LabelledEntry) -> bool:
         return picture_size(entry.path) != (spec.height, spec.width)
     except ImageError:
         return False
+
+
+def _pool_of(workers: int, arguments: tuple[Any, ...]) -> ProcessPoolExecutor:
+    """A pool of worker processes; ToolError where the system has no semaphores for them."""
+    try:
+        return ProcessPoolExecutor(
+            workers, multiprocessing.get_context("fork"), start_worker, arguments
+        )
+    except OSError as error:  # names no file
+        raise ToolError(
+            f"Worker processes need /dev/shm, which cannot be used here ({error.strerror}). Mount "
+            "a tmpfs there that everybody may write."
+        ) from error

@@ -457,3 +457,21 @@ def wait_for_end(pids: set[int]) -> None:
             select.select([descriptor], [], [])
         finally:
             os.close(descriptor)
+
+
+def test_where_processes_cannot_share_semaphores_the_cure_is_said(pictures, tmp_path):
+    """What used to happen: "Permission denied", without a word on what."""
+    command = [sys.executable, "-m", "digits.tools.create_db", str(pictures), str(tmp_path / "db")]
+    # In a namespace of its own: nobody else's /dev/shm changes.
+    alone = 'mount -t tmpfs -o ro tmpfs /dev/shm || exit 77; exec "$@"'
+    finished = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", alone, "sh", *command, *map(str, SIZE)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode == 77 or "unshare" in finished.stderr:
+        pytest.skip(f"this user may not mount a file system: {finished.stderr.strip()}")
+    assert finished.returncode == 1
+    assert "Worker processes need /dev/shm" in finished.stdout + finished.stderr
+    assert not (tmp_path / "db").exists()
