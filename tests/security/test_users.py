@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from digits.accounts import login_limit
 from digits.accounts.login_limit import (
     MOST_FOR_ADDRESS,
     MOST_FOR_BOTH,
@@ -223,3 +224,13 @@ def test_guessing_from_everywhere_costs_no_memory() -> None:
     for number in range(MOST_REMEMBERED):
         limit.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", f"name {number}")
     assert len(limit._failures) <= MOST_REMEMBERED
+
+
+def test_whoever_failed_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Otherwise a guesser would be forgotten by failing from many addresses in between.
+    monkeypatch.setattr(login_limit, "MOST_REMEMBERED", 6)
+    limit = LoginLimit()
+    for number in range(20):
+        limit.failed("203.0.113.1", "ada")
+        limit.failed(f"198.51.100.{number}", "otto")
+    assert limit.wait_s("203.0.113.1", "ada") > 0
