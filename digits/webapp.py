@@ -30,6 +30,7 @@ from digits.files import blueprint as files_blueprint
 from digits.home.bin_views import blueprint as bin_blueprint
 from digits.home.job_views import blueprint as jobs_blueprint
 from digits.home.table_views import blueprint as tables_blueprint
+from digits.inference.timing import Timings
 from digits.jobs.scheduler import Scheduler
 from digits.kinds import installed
 from digits.model import views as model_views
@@ -95,7 +96,9 @@ def create_app(
     accounts = policies.accounts
     devices = devices or Devices(config.jobs_dir, run=in_thread)
     kinds = kinds or installed()
-    app.extensions["digits"] = Services(config, scheduler, pool, policies, devices, kinds)
+    app.extensions["digits"] = Services(
+        config, scheduler, pool, policies, devices, kinds, Timings()
+    )
     hosts = headers.Hosts(config, accounts)
     app.session_interface = headers.SecureBehindTls()
     app.wsgi_app = headers.TrustedProxyFix(  # type: ignore[method-assign]

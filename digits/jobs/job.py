@@ -21,7 +21,7 @@ from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import Minimum, quoted, require, require_id, require_shown
 from digits.jobs.results import Results
 from digits.jobs.settings import JobSettings
-from digits.jobs.status import ALLOWED_STEPS, PAUSED, Status, StatusHistory
+from digits.jobs.status import ALLOWED_STEPS, HasStatus, Status, StatusHistory
 from digits.jobs.task import Task
 
 LONGEST_NOTES = 20_000  # characters
@@ -53,7 +53,7 @@ class JobRecord(_AlwaysWritten, total=False):
     results: Any
 
 
-class Job:
+class Job(HasStatus):
     """What a user asked for; subclasses are the kinds of datasets and models.
 
     `type_name` is the kind in job.json, `title` the same on pages, `category` is "dataset", "model"
@@ -89,10 +89,6 @@ class Job:
         self.sync: SyncCall = os.fsync
 
     @property
-    def status(self) -> Status:
-        return self.history.status
-
-    @property
     def progress(self) -> float:
         """0.0 to 1.0 over all tasks, each counting the same."""
         if not self.tasks or self.status is Status.DONE:
@@ -124,18 +120,8 @@ class Job:
 
     @property
     def is_paused(self) -> bool:
-        """Whether it was stopped to go on later, with its state saved."""
+        """Whether one of its tasks was stopped to go on later, with its state saved."""
         return self.status is Status.ABORTED and any(task.is_paused for task in self.tasks)
-
-    @property
-    def status_word(self) -> str:
-        """Its status as people read it: scripts know a paused job as Aborted."""
-        return PAUSED if self.is_paused else self.status.value
-
-    @property
-    def css(self) -> str:
-        """The colour that pages give its status."""
-        return PAUSED.lower() if self.is_paused else self.status.css
 
     @property
     def belongs_to(self) -> str | None:

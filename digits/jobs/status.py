@@ -177,3 +177,28 @@ def _change(entry: Any) -> StatusChange:
         raise JobUnreadable(f"there is no status {quoted(status)}")
     require_moment(time_s, "a time of the history")
     return StatusChange(_BY_VALUE[status], float(time_s))
+
+
+class HasStatus:
+    """What a job and its tasks have in common: a history of statuses, and words for the last."""
+
+    history: StatusHistory
+
+    @property
+    def status(self) -> Status:
+        return self.history.status
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it was stopped to go on later, with its state saved."""
+        raise NotImplementedError
+
+    @property
+    def status_word(self) -> str:
+        """Its status as people read it: scripts know what is paused as Aborted."""
+        return PAUSED if self.is_paused else self.status.value
+
+    @property
+    def css(self) -> str:
+        """The colour that pages give its status."""
+        return PAUSED.lower() if self.is_paused else self.status.css

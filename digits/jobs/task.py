@@ -28,7 +28,7 @@ from digits.jobs.process import describe_exit, what_to_try
 from digits.jobs.record import Minimum, require, require_arguments, require_id
 from digits.jobs.resources import Need
 from digits.jobs.signals import Update
-from digits.jobs.status import PAUSED, Status, StatusHistory
+from digits.jobs.status import HasStatus, Status, StatusHistory
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class TaskRecord(TypedDict):
     settings: dict[str, Any]
 
 
-class Task(ABC):
+class Task(HasStatus, ABC):
     """One program of a job.
 
     Subclasses give `type_name` (its name in job.json), `name`, `log_name`, `need`, `arguments` and
@@ -165,23 +165,9 @@ class Task(ABC):
     # State --------------------------------------------------------------------------------------
 
     @property
-    def status(self) -> Status:
-        return self.history.status
-
-    @property
     def is_paused(self) -> bool:
         """Whether it saved its state and ended, as the user asked."""
         return self.status is Status.ABORTED and self.pausing
-
-    @property
-    def status_word(self) -> str:
-        """Its status as people read it."""
-        return PAUSED if self.is_paused else self.status.value
-
-    @property
-    def css(self) -> str:
-        """The colour that pages give its status."""
-        return PAUSED.lower() if self.is_paused else self.status.css
 
     @property
     def log_path(self) -> Path:

@@ -138,7 +138,8 @@ class ModelJob(Job):
     def snapshot(self, epoch: str | None) -> tuple[float | int, Path]:
         """The snapshot of an epoch, as text; the last one when it is empty or -1.
 
-        "best" is the one that did best in validation, or the last where nothing was measured.
+        "best" is the one that did best in validation, or the last where nothing was measured; it
+        waits for a long log to be read.
         Raises FormError at `snapshot_epoch` when there is none.
         """
         snapshots = self.snapshots()
@@ -147,7 +148,8 @@ class ModelJob(Job):
         if epoch is None or epoch.strip() in ("", LAST_SNAPSHOT):
             return list(snapshots.items())[-1]
         if epoch.strip() == BEST:
-            self.read_logs()
+            # The end of a long log, which is all that is known at first, may not have it.
+            self.read_logs(whole=True)
             best = best_snapshot(self.train_task.snapshot_table())
             return self.snapshot(f"{best.epoch!r}" if best else None)
         with contextlib.suppress(ValueError):

@@ -18,6 +18,7 @@ from werkzeug.datastructures import MIMEAccept
 from digits.accounts.accounts import Accounts
 from digits.base.devices import Devices
 from digits.config import Config
+from digits.inference.timing import Timings
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.sources.paths import PathPolicy
@@ -42,6 +43,8 @@ class Services:
     policies: Policies
     devices: Devices
     kinds: Kinds
+    # How long trainings take on this machine.
+    timings: Timings
 
     @property
     def paths(self) -> PathPolicy:

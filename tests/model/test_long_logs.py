@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -15,6 +15,8 @@ from benchmarks.long_logs import long_log
 from digits.jobs import task
 from digits.jobs.long_logs import LongLogs
 from digits.jobs.recent_logs import RecentLogs
+from digits.model.job import ModelJob
+from digits.model.training.plan import TrainingPlan
 from tests.apps import running_app, scheduler_of
 from tests.launchers import RecordingLauncher
 
@@ -80,3 +82,26 @@ def test_a_history_is_downloaded_whole(app: Flask, log_path: Path, held: HeldLog
     threading.Timer(0.2, held.go_on.set).start()
     answer = app.test_client().get(f"/models/{log_path.parent.name}/history.csv")
     assert len(answer.data.splitlines()) > 10_000
+
+
+def test_the_best_snapshot_is_that_of_the_whole_log(
+    app: Flask, log_path: Path, held: HeldLogs
+) -> None:
+    model = cast(ModelJob, scheduler_of(app).job(log_path.parent.name))
+    plan = TrainingPlan(10**6, 10, 100, 10, 10, 10, ("accuracy",), main_accuracy="accuracy")
+    plan.write(model.dir)
+    for iteration in (10, 99_990):
+        (model.dir / f"snapshot_iter_{iteration}.caffemodel").write_bytes(b"weights")
+    log_path.write_text(validation(10, 0.9) + log_path.read_text() + validation(99_990, 0.5))
+    threading.Timer(0.2, held.go_on.set).start()
+    assert model.snapshot("best")[0] == 1
+    assert model.snapshot(None)[0] == 9999
+
+
+def validation(iteration: int, accuracy: float) -> str:
+    """What a log says of a validation pass."""
+    head = "I0601 12:00:00.000000 30536 solver.cpp"
+    return (
+        f"{head}:341] Iteration {iteration}, Testing net (#0)\n"
+        f"{head}:409]     Test net output #0: accuracy = {accuracy}\n"
+    )

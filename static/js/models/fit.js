@@ -1,29 +1,63 @@
-/** Marks the networks of the model form that do not fit the chosen dataset, with the reason. */
+/** Marks the networks of the model form that do not fit the chosen dataset, with the reason.
+
+    The standard network follows the dataset until somebody chooses one. */
 
 import { all } from "../web/dom.js";
 import { valueOf } from "../forms/fields.js";
 import { RequestFailed, request } from "../web/http.js";
+
+const NETWORK = "standard_networks";
 
 /** @param {HTMLFormElement} form */
 export function markWhatDoesNotFit(form) {
   // Not by `form.dataset`, which is the field of that name.
   const address = form.getAttribute("data-fit-url");
   let asked = "";
+  // The server has chosen for the dataset that stands there first; the browser's history may have brought back another.
+  let follows = form.hasAttribute("data-preselects") && !networks(form).some((box) => box.checked && !box.defaultChecked);
   const update = async () => {
     const dataset = valueOf(form, "dataset");
     if (dataset === asked || dataset === "") return;
+    const isFirst = asked === "";
     asked = dataset;
     try {
       const answer = await request(`${address}?dataset=${encodeURIComponent(dataset)}`);
-      const notes = await answer.json();
-      if (dataset === asked) show(form, notes);
+      const { preselected, ...notes } = await answer.json();
+      if (dataset !== asked) return;
+      show(form, notes);
+      if (follows && !isFirst) choose(form, preselected);
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
       show(form, {}); // the form says what is wrong when it is sent
     }
   };
-  form.addEventListener("change", update);
+  form.addEventListener("change", (event) => {
+    // Events of scripts, as that of `choose`, are nobody's choice.
+    const { name } = /** @type {HTMLInputElement} */ (event.target);
+    if (name === NETWORK && event.isTrusted) follows = false;
+    update();
+  });
   update();
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @returns {HTMLInputElement[]}
+ */
+function networks(form) {
+  return /** @type {HTMLInputElement[]} */ (all(`input[name="${NETWORK}"]`, form));
+}
+
+/**
+ * Choose a standard network, and let the rest of the form know.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+function choose(form, name) {
+  const box = networks(form).find((each) => each.value === name);
+  if (!box || box.checked) return;
+  box.checked = true;
+  box.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
 /**

@@ -24,22 +24,17 @@ from digits.dataset.images.classification.job import (
     ImageClassificationDatasetJob,
 )
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
-from digits.errors import FormError, StorageError
+from digits.errors import FormError
 from digits.jobs.job import Job
-from digits.web.answers import (
-    created,
-    form_errors,
-    in_thread,
-    scheduler,
-    services,
-    wants_json,
-)
+from digits.web.answers import created, in_thread, scheduler, services
 from digits.web.cloning import job_to_clone
-from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
+from digits.web.submitting import answer_form
 from digits.web.uploads import keep
 
 blueprint = Blueprint("classification_datasets", __name__)
+
+FORM_PAGE = "datasets/images/classification/new.html"
 
 
 @blueprint.get("/images/classification/new")
@@ -49,7 +44,7 @@ def new() -> ResponseReturnValue:
     The template (`datasets/images/classification/new.html`) gets `form`.
     """
     form = ImageClassificationDatasetForm(data=_cloned_settings())
-    return render_template("datasets/images/classification/new.html", form=form)
+    return render_template(FORM_PAGE, form=form)
 
 
 @blueprint.post("/images/classification.json")
@@ -63,18 +58,12 @@ def create() -> ResponseReturnValue:
     if (original := job_to_clone(ImageClassificationDatasetJob)) is not None:
         job = _copied_job(form, original)
         return created(job, url_for("datasets.show", job_id=job.id))
-    if not form.validate():
-        if wants_json():
-            return form_errors(form.all_errors)
-        return render_template("datasets/images/classification/new.html", form=form), 400
-    try:
-        job = _create_job(form)
-    except StorageError as error:
-        if wants_json():
-            raise
-        form.form_errors.append(str(error))  # nothing that was typed is lost
-        return render_template("datasets/images/classification/new.html", form=form), code_of(error)
-    return created(job, url_for("datasets.show", job_id=job.id))
+    return answer_form(
+        form,
+        partial(_create_job, form),
+        lambda job: created(job, url_for("datasets.show", job_id=job.id)),
+        partial(render_template, FORM_PAGE, form=form),
+    )
 
 
 def _create_job(form: ImageClassificationDatasetForm) -> Job:

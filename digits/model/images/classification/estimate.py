@@ -2,7 +2,7 @@
 
 In: a model that was checked (`creation.py`), and its dataset.  Out: an `Estimate`, in numbers and
 in words for the form.  The number of parameters comes from the check, the pace from a few
-iterations that are timed (`model/training/timing.py`).
+iterations that are timed (`inference/timing.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from digits.base.formatting import about, file_size
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.inference.timing import Times, Timings, Training
 from digits.jobs.resources import GPU, Need
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -28,7 +29,6 @@ from digits.model.images.classification.training_files import (
 from digits.model.job import TRAIN_VAL_FILE
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text
-from digits.model.training.timing import Times, Timings, Training
 
 FLOAT_BYTES = 4
 # How often the solver keeps something as large as the weights; once unless named here.

@@ -20,6 +20,7 @@ from digits.inference import InferenceError, NetSource, Pool, check_network
 from digits.inference.operations import NetProblem
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.picture_facts import PictureFacts
+from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import DEPLOY_FILE, ORIGINAL_FILE
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
@@ -147,6 +148,18 @@ def standard_notes(dataset: ImageClassificationDatasetJob) -> dict[str, str]:
         for network in STANDARD_NETWORKS.values()
     }
     return {name: note for name, note in notes.items() if note}
+
+
+def preselected_network(dataset: ImageClassificationDatasetJob) -> str:
+    """The standard network that the form offers first for a dataset, by its name.
+
+    The first one that fits; where none does, the default, or the first one that can be built.
+    """
+    notes, side = standard_notes(dataset), pictures_of(dataset).side
+    fitting = [name for name in STANDARD_NETWORKS if name not in notes]
+    default_first = sorted(STANDARD_NETWORKS, key=lambda name: name != Settings.standard_networks)
+    possible = [n for n in default_first if side >= STANDARD_NETWORKS[n].made_for.smallest]
+    return [*fitting, *possible, Settings.standard_networks][0]
 
 
 def previous_notes(

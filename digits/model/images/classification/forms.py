@@ -80,8 +80,9 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "Standard network",
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
         default=Settings.standard_networks,
-        description="LeNet suits small grey pictures and a CPU. AlexNet, the default, suits color "
-        "photographs; GoogLeNet is more accurate and slower. Both need a GPU.",
+        description="LeNet suits small grayscale pictures and a CPU. AlexNet suits color "
+        "photographs; GoogLeNet is more accurate and slower. Both need a GPU. The page selects the "
+        "first one that fits the dataset; for scripts the default is AlexNet.",
     )
     previous_networks = ChoiceField(
         "Previous network",

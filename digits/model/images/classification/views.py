@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,8 +12,7 @@ from flask import jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.errors import FormError, JobNotFound, StorageError, TaskFailed
-from digits.inference.errors import InferenceError
+from digits.errors import FormError, JobNotFound, TaskFailed
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.model.images.classification import page as page_parts
@@ -31,7 +31,11 @@ from digits.model.images.classification.creation import (
 from digits.model.images.classification.estimate import Estimate
 from digits.model.images.classification.estimate import estimate as estimate_of
 from digits.model.images.classification.evaluation import views as evaluation_views
-from digits.model.images.classification.fitting import previous_notes, standard_notes
+from digits.model.images.classification.fitting import (
+    preselected_network,
+    previous_notes,
+    standard_notes,
+)
 from digits.model.images.classification.forms import (
     EstimateForm,
     ImageClassificationModelForm,
@@ -44,11 +48,9 @@ from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.training.given_weights import kept_upload
-from digits.model.training.timing import Timings
 from digits.model.views import find_model
 from digits.web.answers import (
     created,
-    form_errors,
     in_thread,
     job_summary,
     scheduler,
@@ -56,9 +58,9 @@ from digits.web.answers import (
     wants_json,
 )
 from digits.web.cloning import job_to_clone
-from digits.web.error_pages import code_of
 from digits.web.kind import NetworkProblems
 from digits.web.logins import owner_name
+from digits.web.submitting import answer_form
 
 # The others put their routes into the first.
 __all__ = ["blueprint", "evaluation_views", "inference_views", "page_parts"]
@@ -66,8 +68,6 @@ __all__ = ["blueprint", "evaluation_views", "inference_views", "page_parts"]
 FORM_PAGE = "models/images/classification/new.html"
 # Of thousands of jobs the form would weigh megabytes; a link names an older one.
 MOST_OFFERED = 200
-# Of this machine: kept as long as the server runs.
-TIMINGS = Timings()
 # What a link to the form may fill in: fields of one plain value.
 LINKED_FIELDS = (
     "dataset",
@@ -92,15 +92,19 @@ def new() -> ResponseReturnValue:
     The template (`models/images/classification/new.html`) gets `form`, `networks`, the standard
     ones, `previous`: the models whose networks can be taken, each with `id`, `name`, `snapshots`,
     [(epoch, text), ...], of which 0 stands for the network alone, and which epoch is `selected`;
-    and `most_offered`, how many of the newest datasets and models there are to choose from.
+    `most_offered`, how many of the newest datasets and models there are to choose from; and
+    `preselects`, whether the network follows the dataset until one is chosen.
     """
     linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
     values = {**_cloned_values(), **linked}
     form = ImageClassificationModelForm(data=values)
     form.fill_in(linked)
     offer_choices(form)
+    preselects = "standard_networks" not in values
+    if preselects:
+        _preselect_network(form)
     chosen = {f"{values.get('previous_networks')}-snapshot": values.get("previous_snapshot")}
-    return _form_page(form, chosen)
+    return _form_page(form, chosen, preselects=preselects)
 
 
 @blueprint.post("/images/classification.json")
@@ -114,24 +118,17 @@ def create() -> ResponseReturnValue:
     if (original := job_to_clone(ImageClassificationModelJob)) is not None:
         return _created(_copied_job(form, original))
     offer_choices(form)
-    try:
-        job = _created_job(form) if form.validate() else None
-    except (StorageError, InferenceError) as error:
-        if wants_json():
-            raise
-        form.form_errors.append(str(error))  # nothing that was typed is lost
-        return _form_page(form, request.form), code_of(error)
-    if job is not None:
-        return _created(job)
-    return form_errors(form.all_errors) if wants_json() else (_form_page(form, request.form), 400)
+    return answer_form(
+        form, partial(_created_job, form), _created, partial(_form_page, form, request.form)
+    )
 
 
 @blueprint.get("/images/classification/fit")
 def fit() -> ResponseReturnValue:
     """Which of the networks that the form offers do not fit a `dataset`, and why, as JSON.
 
-    `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence}}`; a network
-    that fits is left out.
+    `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence}, "preselected":
+    name}`; a network that fits is left out, and the form offers the preselected one first.
     """
     dataset = scheduler().job(request.args.get("dataset", ""))
     if not isinstance(dataset, ImageClassificationDatasetJob):
@@ -142,6 +139,7 @@ def fit() -> ResponseReturnValue:
         {
             "standard_networks": standard_notes(dataset),
             "previous_networks": in_thread(previous_notes, previous, dataset),
+            "preselected": preselected_network(dataset),
         }
     )
 
@@ -167,7 +165,7 @@ def estimate() -> ResponseReturnValue:
             prepared,
             cast(ImageClassificationDatasetJob, scheduler().job(prepared.settings.dataset)),
             scheduler(),
-            TIMINGS,
+            services().timings,
             services().policies.environment(),
             timed=form.timed.data,
         )
@@ -255,15 +253,10 @@ def offered(wanted: Iterable[Job], chosen: str | None, most: int) -> list[Job]:
     return [job for place, job in enumerate(wanted) if place < most or job.id == chosen]
 
 
-def _created_job(form: ImageClassificationModelForm) -> Job | None:
-    """The new job; None when the form has been given more errors instead."""
-    jobs_dir = scheduler().store.jobs_dir
-    try:
-        with kept_upload(form.custom_network_weights.data, jobs_dir) as uploaded:
-            return _added(form, form.settings(), uploaded=uploaded)
-    except FormError as error:
-        form.add_errors(error.errors)
-        return None
+def _created_job(form: ImageClassificationModelForm) -> Job:
+    """The new job; FormError when it cannot be made."""
+    with kept_upload(form.custom_network_weights.data, scheduler().store.jobs_dir) as uploaded:
+        return _added(form, form.settings(), uploaded=uploaded)
 
 
 def _created(job: Job) -> ResponseReturnValue:
@@ -311,7 +304,19 @@ def _added(
     )
 
 
-def _form_page(form: ImageClassificationModelForm, chosen: Mapping[str, Any]) -> str:
+def _preselect_network(form: ImageClassificationModelForm) -> None:
+    """Choose a network that suits the dataset that the page shows first."""
+    known = {choice.value for choice in form.dataset.choices or []}
+    first = next(iter(form.dataset.choices or []), None)
+    shown = form.dataset.data if form.dataset.data in known else first and first.value
+    if shown:
+        dataset = cast(ImageClassificationDatasetJob, scheduler().job(shown))
+        form.standard_networks.data = preselected_network(dataset)
+
+
+def _form_page(
+    form: ImageClassificationModelForm, chosen: Mapping[str, Any], *, preselects: bool = False
+) -> str:
     """The form; `chosen` has the epoch that is taken of a model, under `<its id>-snapshot`."""
     return render_template(
         FORM_PAGE,
@@ -321,6 +326,7 @@ def _form_page(form: ImageClassificationModelForm, chosen: Mapping[str, Any]) ->
             _choice(model, chosen.get(f"{model.id}-snapshot")) for model in _previous_models(form)
         ],
         most_offered=MOST_OFFERED,
+        preselects=preselects,
     )
 
 

@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from digits.base.formatting import about
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.inference.timing import Timings, Training
 from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.estimate import Estimate, snapshot_count
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.training.timing import Timings, Training
 from tests.model.requests import TINY, create, dataset_form, errors, token
 
 ROUTE = "/models/images/classification/estimate"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from digits.inference.operations import CheckNets, NetSource
 from digits.inference.work.checking import check_nets
 from digits.inference.work.state import State
 from digits.jobs.scheduler import Scheduler
-from digits.model.images.classification.fitting import standard_notes
+from digits.model.images.classification.fitting import preselected_network, standard_notes
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.network.fit import Pictures, cannot_be_trained, size_warning
 from digits.model.network.text import (
@@ -79,6 +80,24 @@ def test_standard_networks_that_do_not_fit_are_marked_with_both_sizes(
         assert f"{size[0]} x {size[1]}" in notes[name]
         assert f"{made_for.image_side} x {made_for.image_side}" in notes[name]
         assert f"Make a dataset of {made_for.image_side} x {made_for.image_side}" in notes[name]
+
+
+# The first that fits; where none does, the default unless it cannot be built.
+PRESELECTED = {
+    (28, 28, 1): "lenet",
+    (32, 32, 3): "lenet",
+    (64, 64, 3): "alexnet",
+    (256, 256, 3): "alexnet",
+    (300, 200, 3): "alexnet",
+    (16, 16, 1): "lenet",
+    (12, 12, 1): "alexnet",  # none can be built
+    (1000, 36, 3): "lenet",  # AlexNet cannot be built
+}
+
+
+@pytest.mark.parametrize("size", PRESELECTED)
+def test_the_form_selects_the_first_standard_network_that_fits(size: tuple[int, int, int]) -> None:
+    assert preselected_network(dataset_of(*size)) == PRESELECTED[size]
 
 
 def test_a_crop_that_was_chosen_is_nothing_to_wonder_at_but_may_be_too_small() -> None:
@@ -186,8 +205,22 @@ def test_the_form_marks_what_does_not_fit_the_chosen_dataset(
     assert set(answer["standard_networks"]) == {"alexnet", "googlenet"}
     assert trained.id not in answer["previous_networks"]
     assert cropped.id not in answer["previous_networks"]
+    assert answer["preselected"] == "lenet"
     page = client.get("/models/images/classification/new").text
     assert 'data-fit="standard_networks:alexnet"' in page
     assert f'data-fit="previous_networks:{trained.id}"' in page
+    assert selected(page) == "lenet"
+    linked = client.get("/models/images/classification/new?standard_networks=googlenet").text
+    assert selected(linked) == "googlenet"
     assert client.get("/models/images/classification/fit?dataset=nothing").status_code == 404
     assert client.get(f"/models/images/classification/fit?dataset={trained.id}").status_code == 404
+
+
+def selected(page: str) -> str:
+    """The standard network that the form's page has selected."""
+    [box] = [
+        box
+        for box in re.findall(r"<input[^>]*>", page)
+        if '"standard_networks"' in box and " checked" in box
+    ]
+    return re.findall(r'value="(.+?)"', box)[0]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from digits.errors import DigitsError, FormError, StorageError
-from digits.inference.errors import InferenceError
+from digits.errors import DigitsError, FormError
 from digits.jobs.job import Job
 from digits.model.images.classification.upload.creation import Wanted, create_uploaded_model
 from digits.model.images.classification.upload.forms import ArchiveForm, ArchiveUploadForm
 from digits.model.images.classification.upload.reading import Given
-from digits.web.answers import created, form_errors, scheduler, services, wants_json
+from digits.web.answers import created, scheduler, services
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
+from digits.web.submitting import answer_form
 
 blueprint = Blueprint("uploaded_models", __name__)
 # Where scripts of DIGITS 5 send archives.
@@ -43,18 +45,12 @@ def create() -> ResponseReturnValue:
     `resize_mode` and `mean_value` stand above what the archive says.
     """
     form = ArchiveUploadForm.submitted()
-    try:
-        job = _created_job(form) if form.validate() else None
-    except (StorageError, InferenceError) as error:
-        if wants_json():
-            raise
-        form.form_errors.append(str(error))  # nothing that was typed is lost
-        return render_template(FORM_PAGE, form=form), code_of(error)
-    if job is not None:
-        return created(job, url_for("models.show", job_id=job.id))
-    if wants_json():
-        return form_errors(form.all_errors)
-    return render_template(FORM_PAGE, form=form), 400
+    return answer_form(
+        form,
+        partial(_created_job, form),
+        lambda job: created(job, url_for("models.show", job_id=job.id)),
+        partial(render_template, FORM_PAGE, form=form),
+    )
 
 
 @digits_5_blueprint.post("/upload_archive")
@@ -71,14 +67,10 @@ def upload_archive() -> ResponseReturnValue:
     return jsonify({"status": "success"})
 
 
-def _created_job(form: ArchiveUploadForm) -> Job | None:
-    """The new job; None when the form has been given errors instead."""
+def _created_job(form: ArchiveUploadForm) -> Job:
+    """The new job; FormError when it cannot be made."""
     wanted = Wanted(form.model_name.data or "", form.group_name.data or "", owner_name())
-    try:
-        return _made(form, wanted, form.given())
-    except FormError as error:
-        form.add_errors(error.errors)
-        return None
+    return _made(form, wanted, form.given())
 
 
 def _made(form: ArchiveForm, wanted: Wanted, given: Given, *, as_digits_5: bool = False) -> Job:
