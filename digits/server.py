@@ -234,7 +234,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.error("%s", error)
         return 2
     finally:
-        running = [job for job in server.scheduler.jobs if job.status.is_active]
+        running = server.scheduler.active
         if running and not config.keep_tasks:
             log.info("stopping %d jobs; the next start goes on with them", len(running))
         server.stop()

@@ -72,8 +72,9 @@ def home() -> ResponseReturnValue:
     queries = {
         name: list_query(request.args, f"{name}_sort", user) for name in ("datasets", "models")
     }
-    datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"))
-    models = JobPage(jobs, "model", queries["models"], _page_number("models_page"))
+    active = scheduler().active
+    datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"), active)
+    models = JobPage(jobs, "model", queries["models"], _page_number("models_page"), active)
     searched = models.query.words or models.query.status or models.query.owner is not None
     steps = None if searched else first_steps(jobs, services().kinds)
     return render_template(
@@ -96,7 +97,10 @@ def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
     query = list_query(request.args, user=owner_name() or None)
     with_facts = yes_or_no(request.args.get("details", "")) is True
     limit = _limit(request.args.get("limit", ""))
-    lists = {f"{category}s": listed(jobs, category, query)[:limit] for category in CATEGORIES}
+    active = scheduler().active
+    lists = {
+        f"{category}s": listed(jobs, category, query, active)[:limit] for category in CATEGORIES
+    }
     return jsonify(
         {
             **{
@@ -110,7 +114,7 @@ def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
 
 
 def _in_index(job: Job, *, with_facts: bool) -> dict[str, Any]:
-    known = {"id": job.id, "name": job.name, "status": job.status.value}
+    known: dict[str, Any] = {"id": job.id, "name": job.name, "status": job.status}
     if job.group:
         known["group"] = job.group
     return {**known, **list_facts(job)} if with_facts else known
@@ -121,7 +125,9 @@ def _limit(text: str) -> int | None:
     if not text.strip():
         return None
     if not text.strip().isdecimal() or len(text) > 9:
-        raise FormError({"limit": [f"{text[:60]!r} is no number of jobs. Leave it out for all."]})
+        raise FormError(
+            {"limit": [f"{text[:60]!r} is not a number of jobs. Leave it out for all."]}
+        )
     return int(text)
 
 
@@ -208,7 +214,7 @@ def rename_job(job_id: str) -> ResponseReturnValue:
     if len(name) > LONGEST_NAME:
         raise FormError({"job_name": [f"The name has more than {LONGEST_NAME} characters."]})
     if not name.isprintable():
-        raise FormError({"job_name": ["The name holds characters that cannot be shown."]})
+        raise FormError({"job_name": ["The name contains characters that cannot be displayed."]})
     old = scheduler().rename_job(job_id, name)
     return f"Changed from {old!r} to {name!r}.", 200, {"Content-Type": "text/plain; charset=utf-8"}
 
@@ -217,7 +223,7 @@ def _change_notes(job_id: str, notes: str) -> str:
     if len(notes) > LONGEST_NOTES:
         raise FormError({"job_notes": [f"The notes have more than {LONGEST_NOTES:,} characters."]})
     if "\0" in notes:
-        raise FormError({"job_notes": ["The notes hold a NUL character; leave it out."]})
+        raise FormError({"job_notes": ["The notes contain a NUL character; remove it."]})
     # Browsers send a text area's lines with CR and LF.
     values = submitted_values()
     were = single_value("job_notes_were") if "job_notes_were" in values else None

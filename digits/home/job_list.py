@@ -7,6 +7,7 @@ In: jobs, and a `ListQuery` as an address states it (`list_query`).  Out: `liste
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -46,7 +47,7 @@ def list_query(values: Mapping[str, str], sort: str = "sort", user: str | None =
     if order and column(order.removeprefix("-")) is None:
         known = ", ".join(column_keys())
         raise FormError(
-            {sort: [f"{order[:60]!r} is no column. Sort by {known}, or -name and so on."]}
+            {sort: [f"{order[:60]!r} is not a column. Sort by {known}, or -name and so on."]}
         )
     owner = user if yes_or_no(values.get("mine", "")) else None
     return ListQuery(values.get("search", "").strip(), _status(values), order, owner)
@@ -67,16 +68,26 @@ def _status(values: Mapping[str, str]) -> str:
         if text.casefold() == word.casefold():
             return word
     known = ", ".join(statuses())
-    raise FormError({"status": [f"{text[:60]!r} is no status. Choose one of {known}."]})
+    raise FormError({"status": [f"{text[:60]!r} is not a status. Choose one of {known}."]})
 
 
-def listed(jobs: Sequence[Job], category: str, query: ListQuery | None = None) -> list[Job]:
-    """The jobs of a category (all given oldest first) that `query` asks for, in its order."""
+def listed(
+    jobs: Sequence[Job],
+    category: str,
+    query: ListQuery | None = None,
+    active: Iterable[Job] | None = None,
+) -> list[Job]:
+    """The jobs of a category (all given oldest first) that `query` asks for, in its order.
+
+    `active` are those of the jobs that have not ended, where that is known already.
+    """
     mine = [job for job in reversed(jobs) if job.category == category]
-    return _chosen(mine, query or ListQuery())
+    return _chosen(mine, query or ListQuery(), active)
 
 
-def _chosen(newest_first: list[Job], query: ListQuery) -> list[Job]:
+def _chosen(
+    newest_first: list[Job], query: ListQuery, active: Iterable[Job] | None = None
+) -> list[Job]:
     """Those that `query` asks for, in its order; looks at each of perhaps ten thousand once."""
     found = newest_first
     if query.owner is not None:
@@ -87,8 +98,7 @@ def _chosen(newest_first: list[Job], query: ListQuery) -> list[Job]:
         found = [job for job in found if _matches(job, words)]
     if query.sort:
         return _sorted(found, query.sort)
-    active, ended = _by_activity(found)
-    return active + ended
+    return _active_first(found, active)
 
 
 def has_status(job: Job, word: str) -> bool:
@@ -111,12 +121,14 @@ def _comparable(value: Any) -> Any:
     return value.casefold() or None if isinstance(value, str) else value
 
 
-def _by_activity(jobs: Iterable[Job]) -> tuple[list[Job], list[Job]]:
-    active: list[Job] = []
-    ended: list[Job] = []
-    for job in jobs:
-        (active if job.status.is_active else ended).append(job)
-    return active, ended
+def _active_first(jobs: list[Job], active: Iterable[Job] | None) -> list[Job]:
+    if active is None:
+        active = [job for job in jobs if job.status.is_active]
+    ids = {job.id for job in active}
+    if not ids:
+        return jobs
+    first = [job for job in jobs if job.id in ids]
+    return first + [job for job in jobs if job.id not in ids]
 
 
 def _matches(job: Job, words: Sequence[str]) -> bool:
@@ -140,10 +152,15 @@ class JobPage:
     """One page of the jobs of a category that a query asks for; those of a group together."""
 
     def __init__(
-        self, jobs: Sequence[Job], category: str, query: ListQuery, number: int = 1
+        self,
+        jobs: Sequence[Job],
+        category: str,
+        query: ListQuery,
+        number: int = 1,
+        active: Iterable[Job] | None = None,
     ) -> None:
         mine = [job for job in reversed(jobs) if job.category == category]
-        found = _together(_chosen(mine, query))
+        found = _together(_chosen(mine, query, active))
         self.category = category
         self.query = query
         self.total = len(mine)
@@ -174,18 +191,24 @@ class JobPage:
 
 def _together(jobs: list[Job]) -> list[Job]:
     """The jobs with those of a group behind the group's first; the others keep their places."""
-    if not any(job.group for job in jobs):
-        return jobs
-    places: dict[str, list[Job]] = {}
+    members: dict[str, list[Job]] = {}
     for job in jobs:
-        # A job of no group stands for itself.
-        places.setdefault(f"in {job.group}" if job.group else job.id, []).append(job)
-    return [job for members in places.values() for job in members]
+        if job.group:
+            members.setdefault(job.group, []).append(job)
+    if not members:
+        return jobs
+    together: list[Job] = []
+    for job in jobs:
+        if not job.group:
+            together.append(job)
+        elif job is members[job.group][0]:
+            together += members[job.group]
+    return together
 
 
 def _groups(jobs: Sequence[Job], found: Sequence[Job]) -> Iterator[JobGroup]:
-    sizes: dict[str, int] = {}
-    for job in found:
-        sizes[job.group] = sizes.get(job.group, 0) + 1
+    """Those of a page; `found` are the jobs of all pages."""
+    shown = {job.group for job in jobs}
+    sizes = Counter(job.group for job in found if job.group in shown)
     for name, members in groupby(jobs, key=lambda job: job.group):
         yield JobGroup(name, list(members), sizes[name])

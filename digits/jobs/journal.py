@@ -15,6 +15,7 @@ from digits.jobs.job import Job
 from digits.jobs.signals import announce
 from digits.jobs.status import Status
 from digits.jobs.store import JobStore
+from digits.jobs.table import JobTable
 from digits.jobs.task import Task
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,11 @@ Steps = Iterable[tuple[Task, Status]]
 
 
 class Journal:
-    """Writes the statuses of a store's jobs."""
+    """Writes the statuses of a store's jobs, those of `table`."""
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: JobStore, table: JobTable) -> None:
         self.store = store
+        self._table = table
         self._unsaved: dict[str, Job] = {}  # jobs whose job.json is older than they are
 
     @property
@@ -42,6 +44,7 @@ class Journal:
         job_moved = settle and job.history.move_to(job.derived_status())
         if not moved and not job_moved:
             return job.id not in self._unsaved
+        self._table.note_change()
         saved = self.save(job)
         for task in moved:
             announce(signals.task_status_changed, task)

@@ -27,14 +27,16 @@ class Decision:
     error: str | None = None
 
 
-def next_decisions(jobs: Mapping[str, Job], resources: Resources) -> Iterator[Decision]:
-    """The tasks that can start now, or never will, in their order.
+def next_decisions(
+    active: Iterable[Job], jobs: Mapping[str, Job], resources: Resources
+) -> Iterator[Decision]:
+    """The tasks of `active` jobs that can start now, or never will, in their order.
 
     Who asks for the next decision has carried out the one before: its units are taken.
     """
     # Units that an earlier task waits for: a later one must not take them again and again.
     kept: dict[str, set[str]] = {}
-    for job in in_order(jobs.values()):
+    for job in in_order(active):
         missing = missing_requirement(job, jobs)
         if missing is None and not requirements_done(job, jobs):
             continue
@@ -59,15 +61,15 @@ def _need(task: Task, resources: Resources) -> Need | str:
         log.exception("%s: %s: its need cannot be told", task.job_id, task.id)
         return "DIGITS itself failed here; the server's log has the details."
     if not resources.is_possible(need):
-        return f"{task.activity} needs {need}, which this server lacks."
+        return f"{task.activity} needs {need}, which this server does not have."
     return need
 
 
-def waiting_tasks(jobs: Mapping[str, Job]) -> list[tuple[Job, Task]]:
+def waiting_tasks(active: Iterable[Job], jobs: Mapping[str, Job]) -> list[tuple[Job, Task]]:
     """The tasks that nothing but a slot or GPU keeps from starting, in their order."""
     return [
         (job, task)
-        for job in in_order(jobs.values())
+        for job in in_order(active)
         if requirements_done(job, jobs)
         for task in job.ready_tasks()
     ]

@@ -78,7 +78,7 @@ class Scheduler:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._jobs = JobTable()
-        self._journal = Journal(store)
+        self._journal = Journal(store, self._jobs)
         self._measuring = Measuring(self._jobs, self._keep_results, aside=store.aside)
         self.running = RunningTasks(
             self._journal,
@@ -207,6 +207,11 @@ class Scheduler:
         """All jobs, oldest first."""
         return self._jobs.all()
 
+    @property
+    def active(self) -> list[Job]:
+        """The jobs that have not ended, oldest first."""
+        return self._jobs.active()
+
     def job(self, job_id: str) -> Job:
         """The job with this id; JobNotFound when there is none."""
         return self._jobs[job_id]
@@ -226,7 +231,7 @@ class Scheduler:
 
     def waiting(self) -> list[tuple[Job, Task]]:
         """The tasks that wait for a slot or GPU, each with its job, in the order of their turns."""
-        return queue.waiting_tasks(self._jobs.by_id)
+        return queue.waiting_tasks(self._jobs.active(), self._jobs.by_id)
 
     def holdings(self) -> list[Holding]:
         """Every slot and GPU with the task that holds it, kind by kind."""
@@ -367,8 +372,8 @@ class Scheduler:
         with self._lock:
             if were is not None and self.job(job_id).notes != were:
                 raise JobRefused(
-                    "Somebody else has changed these notes meanwhile. Copy what you wrote, "
-                    "cancel, and put it into the present notes."
+                    "Someone else has changed these notes. Copy what you wrote, cancel, and add it "
+                    "to the new notes."
                 )
             self._set_attribute(job_id, "notes", notes)
 
@@ -428,7 +433,9 @@ class Scheduler:
                 self._held = True
                 return 0
             started = 0
-            for decision in queue.next_decisions(self._jobs.by_id, self.resources):
+            for decision in queue.next_decisions(
+                self._jobs.active(), self._jobs.by_id, self.resources
+            ):
                 if decision.error is not None:
                     self.running.fail(decision.job, decision.task, decision.error)
                 else:

@@ -95,17 +95,18 @@ class StatusSpan:
 
 @dataclass(slots=True)
 class StatusHistory:
-    """The statuses of a job or task, oldest first; never empty."""
+    """The statuses of a job or task, oldest first; never empty.
+
+    `status` is the last of them, kept apart since lists ask it of ten thousand jobs.
+    """
 
     changes: list[StatusChange] = field(default_factory=list)
+    status: Status = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.changes:
             self.changes.append(_now(Status.INITIALIZED))
-
-    @property
-    def status(self) -> Status:
-        return self.changes[-1].status
+        self.status = self.changes[-1].status
 
     @property
     def since_s(self) -> float:
@@ -139,6 +140,7 @@ class StatusHistory:
         if status not in ALLOWED_STEPS[self.status]:
             raise ValueError(f"a job cannot go from {self.status} to {status}")
         self.changes.append(_now(status) if now_s is None else StatusChange(status, now_s))
+        self.status = status
         return True
 
     def spans(self) -> list[StatusSpan]:
@@ -152,9 +154,12 @@ class StatusHistory:
 
     def running_s(self) -> float:
         """Seconds spent in Running, up to now when it still runs."""
+        changes = self.changes
+        if self.status is Status.RUNNING:
+            changes = [*changes, _now(self.status)]
         return sum(
             change.seconds_to(after)
-            for change, after in pairwise([*self.changes, _now(self.status)])
+            for change, after in pairwise(changes)
             if change.status is Status.RUNNING
         )
 

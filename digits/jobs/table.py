@@ -7,7 +7,7 @@ atomic, and a page must not wait for a change that waits for the disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from digits.errors import JobNotFound
@@ -23,6 +23,9 @@ class JobTable:
         self._jobs: dict[str, Job] = {}
         # Ids whose folder is being filled or taken away: no jobs now, whatever is on disk.
         self.in_between: set[str] = set()
+        # How often something has changed, and which jobs were active after so many changes.
+        self._changes = 0
+        self._active: tuple[int, Sequence[Job]] = (0, ())
 
     def __getitem__(self, job_id: str) -> Job:
         """The job with this id; JobNotFound when there is none."""
@@ -48,6 +51,19 @@ class JobTable:
         """All jobs, oldest first."""
         return list(self._jobs.values())
 
+    def active(self) -> list[Job]:
+        """The jobs that have not ended, oldest first; looked for once after each change."""
+        changes = self._changes
+        counted, active = self._active
+        if counted != changes:
+            active = [job for job in self.all() if job.status.is_active]
+            self._active = (changes, active)
+        return list(active)
+
+    def note_change(self) -> None:
+        """The status of a job has changed."""
+        self._changes += 1
+
     def dependents(self, job_id: str) -> list[Job]:
         """The jobs that need this one, oldest first."""
         return [job for job in self.all() if job_id in job.required_jobs()]
@@ -64,6 +80,7 @@ class JobTable:
     def append(self, job: Job) -> None:
         """Add the newest job, which has been linked."""
         self._jobs[job.id] = job
+        self.note_change()
 
     def insert(self, jobs: Iterable[Job]) -> dict[Path, str]:
         """Put jobs among the others, by age.
@@ -86,8 +103,10 @@ class JobTable:
                 log.exception("%s: its settings are none of ours", job.id)
                 refused[job.dir] = f"its settings are none of ours: {type(error).__name__}"
                 del self._jobs[job.id]
+        self.note_change()
         return refused
 
     def remove(self, job: Job) -> None:
         """Take a job out; nothing happens when it is not there."""
         self._jobs.pop(job.id, None)
+        self.note_change()

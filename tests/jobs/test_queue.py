@@ -39,7 +39,7 @@ class Jobs:
     def pass_(self) -> dict[str, list[str] | str]:
         """Carry out one pass: what starts with which units, or why it never will."""
         made: dict[str, list[str] | str] = {}
-        for decision in next_decisions(self.by_id, self.resources):
+        for decision in next_decisions(self.by_id.values(), self.by_id, self.resources):
             key = f"{decision.job.id}/{decision.task.id}"
             if decision.error is not None:
                 made[key] = decision.error
@@ -59,7 +59,7 @@ class Jobs:
         job.history = StatusHistory([StatusChange(status, 0.0)])
 
     def queue(self) -> list[str]:
-        return [job.id for job, _ in waiting_tasks(self.by_id)]
+        return [job.id for job, _ in waiting_tasks(self.by_id.values(), self.by_id)]
 
 
 def gpus(count: int = 1, choices: list[str] | None = None) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def test_chosen_gpus_are_given(need: dict[str, Any], units: list[str]) -> None:
 @pytest.mark.parametrize(
     ("need", "words"),
     [
-        (gpus(3), "needs 3 GPUs, which this server lacks"),
+        (gpus(3), "needs 3 GPUs, which this server does not have"),
         (gpus(1, ["7"]), "needs 1 GPU out of 7, which"),
         (gpus(2, ["0", "7"]), "needs 2 GPUs out of 0, 7, which"),
     ],

@@ -329,6 +329,26 @@ def test_an_aborted_job_can_be_resumed_and_a_done_one_cannot(scheduler: Schedule
         scheduler.resume_job(job.id)
 
 
+def test_the_active_jobs_are_those_that_have_not_ended_after_every_change(
+    scheduler: Scheduler,
+) -> None:
+    def active() -> list[str]:
+        return [job.name for job in scheduler.active]
+
+    assert active() == []
+    first = scheduler.add_job(ProgramJob, "first", program(UNTIL_GO))
+    second = scheduler.add_job(ProgramJob, "second", program(UNTIL_GO))
+    assert active() == ["first", "second"]
+    wait_for_line(scheduler, first.id, "started")
+    scheduler.abort_job(first.id)
+    wait_until(lambda: active() == ["second"])
+    scheduler.resume_job(first.id)
+    assert active() == ["first", "second"]
+    go(first)
+    scheduler.delete_job(second.id)
+    wait_until(lambda: active() == [])
+
+
 def test_pause_lets_a_program_save_its_state(scheduler: Scheduler) -> None:
     script = "trap 'touch saved; exit 0' INT; echo started; while :; do sleep 0.02; done"
     job = scheduler.add_job(ProgramJob, "one", program(script))
