@@ -52,7 +52,7 @@ class NotInBin(JobNotFound):
     """No deleted job has this id, or it has just left the bin."""
 
     def __init__(self, job_id: str = "") -> None:
-        DigitsError.__init__(self, "It is not in the bin: it was restored, or it is gone for good.")
+        DigitsError.__init__(self, "It is not in the bin: it was restored or deleted for good.")
         self.job_id = job_id
 
 

@@ -97,7 +97,7 @@ def train_model(page: Page, server: ServerProcess, folder: Path) -> None:
     expect(snapshots.nth(7)).to_be_attached()
     take(page, folder / "model-training.png")
     page.get_by_role("link", name="Log", exact=True).click()
-    page.get_by_role("link", name="Log of Training").click()
+    page.get_by_role("link", name="Open the log on its own page").click()
     expect(page.get_by_role("log")).to_contain_text("Iteration")
     take(page, folder / "log.png")
     page.go_back()

@@ -206,7 +206,7 @@ class Users:
                 self._seen = None
                 self._look()
                 if self._broken:
-                    raise UserError(f"{self.path} cannot be used. Mend it, or move it away.")
+                    raise UserError(f"{self.path} cannot be used. Repair it, or move it away.")
                 before = dict(self._users)
                 try:
                     yield
@@ -280,7 +280,7 @@ def _hashed(password: str) -> str:
     if len(password) > LONGEST_PASSWORD:
         raise UserError(f"The password is too long: at most {LONGEST_PASSWORD} characters.")
     if "\0" in password:
-        raise UserError("The password holds a NUL character, which nobody can type.")
+        raise UserError("The password contains a NUL character, which cannot be typed.")
     return generate_password_hash(password, METHOD)
 
 

@@ -36,3 +36,7 @@ class DatasetJob(Job):
     def in_words(self) -> list[tuple[str, str]]:
         """What there is in it, as (title, words), for the form and the page of a model."""
         raise NotImplementedError
+
+    def in_original_words(self) -> list[tuple[str, str]]:
+        """The same in the words that scripts of the original look for."""
+        return self.in_words()

@@ -41,10 +41,15 @@ def show(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/summary")
 def summary() -> ResponseReturnValue:
-    """A short HTML fragment about the dataset `job_id`: name, status, what is in it."""
+    """A short HTML fragment about the dataset `job_id`: name, status, what is in it.
+
+    In the words that scripts of the original look for; with `words=plain` as pages say it.
+    """
     job = find_dataset(request.args.get("job_id", ""))
     job.read_logs()
-    return render_template("datasets/summary.html", job=job)
+    is_plain = request.args.get("words") == "plain"
+    lines = job.in_words() if is_plain else job.in_original_words()
+    return render_template("datasets/summary.html", job=job, lines=lines)
 
 
 def find_dataset(job_id: str) -> DatasetJob:

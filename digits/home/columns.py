@@ -145,9 +145,14 @@ def _accuracy_words(job: Job) -> str:
     return "" if results.loss is None else f"loss {results.loss:.4g}"
 
 
-def _with(words: Callable[[Job], str], after: str) -> Callable[[Job], str]:
+def _with(words: Callable[[Job], str], one: str, many: str) -> Callable[[Job], str]:
     """The words with their unit, which the column's head says otherwise; nothing for nothing."""
-    return lambda job: f"{told} {after}" if (told := words(job)) else ""
+
+    def with_unit(job: Job) -> str:
+        told = words(job)
+        return f"{told} {one if told == '1' else many}" if told else ""
+
+    return with_unit
 
 
 def _count_words(value: Callable[[Job], int | None]) -> Callable[[Job], str]:
@@ -204,7 +209,7 @@ _COLUMNS: dict[str, Sequence[Column]] = {
             title="Pictures",
             value=_records,
             words=_count_words(_records),
-            folded=_with(_count_words(_records), "pictures"),
+            folded=_with(_count_words(_records), "picture", "pictures"),
             level=1,
             is_number=True,
             falls_first=True,
@@ -215,7 +220,7 @@ _COLUMNS: dict[str, Sequence[Column]] = {
             title="Categories",
             value=_categories,
             words=_count_words(_categories),
-            folded=_with(_count_words(_categories), "categories"),
+            folded=_with(_count_words(_categories), "category", "categories"),
             level=2,
             is_number=True,
             falls_first=True,
@@ -262,7 +267,7 @@ _COLUMNS: dict[str, Sequence[Column]] = {
             title="Epochs",
             value=_epochs,
             words=_epochs_words,
-            folded=_with(_epochs_words, "epochs"),
+            folded=_with(_epochs_words, "epoch", "epochs"),
             level=3,
             is_number=True,
             falls_first=True,

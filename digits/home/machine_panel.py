@@ -141,7 +141,7 @@ def _gpu_place(
         return Place(f"GPU {index}", "the driver does not report it", (), job, task)
     load = gpu.utilization
     meters = (
-        Meter(f"gpu-{index}", "Use", load, "not told" if load is None else percent(load)),
+        Meter(f"gpu-{index}", "Use", load, "not reported" if load is None else percent(load)),
         _amount(f"gpu-{index}-memory", "Memory", gpu.memory_used, gpu.memory_total),
     )
     return Place(f"GPU {index}", f"{gpu.name}{note}", meters, job, task)

@@ -98,7 +98,7 @@ def check_size(height: int, width: int, channels: int) -> None:
         if not 1 <= value <= MAX_SIDE:
             raise ImageError(f"The {name} must be between 1 and {MAX_SIDE} pixels, not {value}.")
     if channels not in (1, 3):
-        raise ImageError(f"The channels must be 1 (grey) or 3 (colour), not {channels}.")
+        raise ImageError(f"The channels must be 1 (grayscale) or 3 (color), not {channels}.")
 
 
 def scaled_size(

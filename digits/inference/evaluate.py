@@ -199,7 +199,7 @@ class _Evaluation:
 
 
 def _words(writer: EvaluationWriter) -> str:
-    text = f"{writer.count - writer.unreadable} of {writer.count} images classified"
+    text = f"{writer.count - writer.unreadable} of {writer.count} pictures classified"
     if writer.labelled:
         text += f", {100 * writer.right / writer.labelled:.2f} % of {writer.labelled} right"
     return f"{text}."

@@ -105,7 +105,7 @@ class Bin:
         except OSError as error:
             return disk.reason(error)
         if not stat.S_ISDIR(state.st_mode):
-            return "it is no folder"
+            return "it is not a folder"
         if is_elsewhere:
             return "it is on another disk than the jobs"
         return disk.forbidden(self.folder)

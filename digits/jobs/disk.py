@@ -24,7 +24,7 @@ _REASONS = {
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "this user may not write there",
     errno.EPERM: "this user may not write there",
-    errno.ENOENT: "it is gone",
+    errno.ENOENT: "it does not exist any more",
     errno.EIO: "the disk has an input/output error",
 }
 
@@ -86,7 +86,8 @@ def explain(folder: Path, error: OSError) -> str:
     """Why a write below `folder` failed, and what to do."""
     return (
         f"The folder {folder} cannot be written: {reason(error)}. "
-        "Free some space or mend its permissions; new jobs are taken again as soon as that is done."
+        "Free some space or fix its permissions; new jobs are accepted again as soon as that is "
+        "done."
     )
 
 

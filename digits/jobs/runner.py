@@ -237,7 +237,7 @@ class TaskRunner:
             exit_status == ENDED_BY_SIGINT or (exit_status == 0 and task.progress < 1.0)
         )
         if paused:
-            message = "Paused. Resume goes on from the last snapshot."
+            message = "Paused. Resume continues from the last snapshot."
             return Ending(Status.ABORTED, message=message, is_pause=True)
         if exit_status == 0:
             # Also when an abort came too late: the work is there.

@@ -207,7 +207,7 @@ class JobStore:
                 job.write_text(JOB_FILE, text + "\n")
             except FileNotFoundError:
                 raise StorageError(
-                    f"The folder {job.dir} is gone: somebody removed it by hand. "
+                    f"The folder {job.dir} is gone: someone removed it by hand. "
                     "Delete the job here as well."
                 ) from None
 

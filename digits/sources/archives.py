@@ -68,7 +68,7 @@ def members(archive: Path) -> Iterator[Member]:
     found = _zip_members(archive) if zipfile.is_zipfile(archive) else _tar_members(archive)
     for count, member in enumerate(found, 1):
         if count > MAX_FILES:
-            raise ToolError(f"The archive has more than {MAX_FILES:,} files.")
+            raise ToolError(f"The archive contains more than {MAX_FILES:,} files.")
         yield member
 
 
@@ -81,12 +81,12 @@ def archive_errors(name: str) -> Iterator[None]:
         raise ToolError(f"Reading the archive {name} takes too much memory.") from error
     except tarfile.ReadError as error:
         raise ToolError(
-            f"{name} is neither a zip nor a tar (plain, gzip, bzip2, xz), or it is broken: {error}."
+            f"{name} is not a zip or tar (plain, gzip, bzip2, xz), or it is damaged: {error}."
         ) from error
     except _BROKEN as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's error, not the archive's
-        raise ToolError(f"The archive {name} is broken: {error}.") from error
+        raise ToolError(f"The archive {name} is damaged: {error}.") from error
 
 
 def is_archive_name(name: str) -> bool:
@@ -132,13 +132,13 @@ class Budget:
         self._files += 1 + len(new)
         if self._files > self._most_files:
             raise ToolError(
-                f"The archive unpacks to more than {self._most_files:,} files and folders; "
-                f"{self._what} do not shrink to less than {LEAST_BYTES_A_FILE} bytes each."
+                f"The archive unpacks to more than {self._most_files:,} files and folders, too "
+                f"many for its size. Pack only {self._what}."
             )
         if self._free_files is not None and self._files > self._free_files:
             raise ToolError(
-                f"The archive holds more than {self._free_files:,} files and folders, and there is "
-                "no room for more of them on the disk (inodes)."
+                f"The archive contains more than {self._free_files:,} files and folders, and the "
+                "disk has no room for more (inodes)."
             )
 
     def copy(self, source: IO[bytes], target: IO[bytes]) -> None:
@@ -147,11 +147,11 @@ class Budget:
             self._used += len(block)
             if self._used > self._most:
                 raise ToolError(
-                    f"The archive unpacks to more than {self._most:,} bytes; "
+                    f"The archive unpacks to more than {self._most:,} bytes, "
                     + (
-                        "there is no room for that on the disk."
+                        "and the disk has no room for that."
                         if self._most == self._free
-                        else f"{self._what} do not shrink to less than 1/{MAX_RATIO}."
+                        else f"over {MAX_RATIO} times its size. Pack only {self._what}."
                     )
                 )
             target.write(block)
@@ -165,9 +165,11 @@ def _zip_members(archive: Path) -> Iterator[Member]:
             if info.is_dir():
                 continue
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise ToolError(f"The archive holds {info.filename!r}, which is no regular file.")
+                raise ToolError(
+                    f"The archive contains {info.filename!r}, which is not a regular file."
+                )
             if info.flag_bits & 1:
-                raise ToolError("The archive is protected by a password; send it without one.")
+                raise ToolError("The archive is protected by a password. Send one without.")
             with opened.open(info) as file:
                 yield Member(name, file, info.header_offset)
 
@@ -179,7 +181,7 @@ def _tar_members(archive: Path) -> Iterator[Member]:
             if info.isdir():
                 continue
             if not info.isreg():
-                raise ToolError(f"The archive holds {info.name!r}, which is no regular file.")
+                raise ToolError(f"The archive contains {info.name!r}, which is not a regular file.")
             file = opened.extractfile(info)
             if file is not None:
                 yield Member(name, file, raw.tell())
@@ -190,5 +192,5 @@ def _safe_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     drive = len(name) > 1 and name[1] == ":"
     if path.is_absolute() or drive or ".." in path.parts or "\0" in name:
-        raise ToolError(f"The archive holds {name!r}, a name that leads out of its folder.")
+        raise ToolError(f"The archive contains {name!r}, a path that leads out of the archive.")
     return path

@@ -96,7 +96,7 @@ class Downloader:
 
 def _answer(session: Session, url: str, max_bytes: int, total_s: float) -> tuple[bytes, str]:
     if urlsplit(url.strip()).scheme.lower() not in ("http", "https"):
-        raise DownloadError("it is no http or https address")
+        raise DownloadError("it is not an http or https address")
     timeouts = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
     with session.within(total_s), session.get(url, stream=True, timeout=timeouts) as response:
         if response.status_code != requests.codes.ok:
@@ -260,5 +260,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.TooManyRedirects):
         return "it is redirected in a circle, or too often"
     if isinstance(error, requests.exceptions.InvalidSchema):
-        return "it leads to what is no http or https address"
+        return "it redirects to an address that is not http or https"
     return f"{type(error).__name__}: {error}"

@@ -61,7 +61,9 @@ class PathPolicy:
             # Of other blanks a name may be made: a list keeps them, too.
             path = Path(text.strip(string.whitespace)).expanduser()
             if not path.is_absolute() and "://" in text:
-                raise PathNotAllowed(f"{text} is no path; of addresses, http and https are read.")
+                raise PathNotAllowed(
+                    f"{text} is not a path; only http and https addresses are read."
+                )
             if not path.is_absolute():
                 raise PathNotAllowed(f"{text} is not an absolute path: start it with a slash.")
             resolved = path.resolve()
@@ -110,9 +112,7 @@ class PathPolicy:
             return
         if not self.roots:
             raise ToolError(self._refusal(folder))
-        raise ToolError(
-            f"{folder} lies outside of the folders that may be read: {self.roots_in_words}."
-        )
+        raise ToolError(f"{folder} is outside the folders that may be read: {self.roots_in_words}.")
 
     @property
     def roots_in_words(self) -> str:

@@ -205,7 +205,7 @@ def read_labels(path: Path) -> list[str]:
         lines.pop()
     labels = [line.strip() for line in lines]
     if not labels:
-        raise ToolError(f"{path} is empty; it must have a category a line.")
+        raise ToolError(f"{path} is empty; it must have one category per line.")
     for number, label in enumerate(labels, 1):
         if not label:
             raise ToolError(f"{path}:{number}: an empty line, where a category must stand.")
@@ -310,7 +310,7 @@ class PictureList(Sequence[LabelledEntry]):
         if errors:
             raise ToolError("\n".join(errors))
         if not self._offsets:
-            raise ToolError(f"{self.path} names no picture; it must have `path label` a line.")
+            raise ToolError(f"{self.path} lists no picture; each line must be `path label`.")
 
     def _counts_from_one(self, categories: int) -> bool:
         """Whether all labels lie between 1 and the number of categories."""
@@ -369,7 +369,7 @@ def _check_label(label: int, categories: int | None) -> None:
 def _no_text() -> BadLine:
     return BadLine(
         "not valid UTF-8; save the file as UTF-8.",
-        "is no UTF-8 text. Upload a text file, saved as UTF-8.",
+        "is not UTF-8 text. Upload a text file, saved as UTF-8.",
     )
 
 

@@ -190,7 +190,7 @@ class _Result:
             raise ToolError(
                 f"{len(self.skipped)} of {self._expected} pictures cannot be used; at most "
                 f"{int(most)} ({100 * self._most_skipped_share:.4g}%) may be left out. "
-                f"{self._first_skipped()} Mend them, or let more be left out."
+                f"{self._first_skipped()} Repair them, or allow more to be left out."
             )
 
     def finish(self) -> None:
@@ -240,7 +240,7 @@ def _arguments() -> argparse.Namespace:
     add("database", metavar="DB", type=Path, help="the folder to make or replace")
     add("--width", type=int, required=True, help="pixels")
     add("--height", type=int, required=True, help="pixels")
-    add("--channels", type=int, default=3, help="3 (colour) or 1 (grey) [3]")
+    add("--channels", type=int, default=3, help="3 (color) or 1 (grayscale) [3]")
     for name, kind, default in (
         ("--mode", ResizeMode, ResizeMode.SQUASH),
         ("--encoding", Encoding, Encoding.PNG),

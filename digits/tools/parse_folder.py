@@ -88,10 +88,12 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.min_per_class < 1:
-            raise ToolError(f"The minimum per class must be 1 or more, not {self.min_per_class}.")
+            raise ToolError(
+                f"The minimum per category must be 1 or more, not {self.min_per_class}."
+            )
         if self.max_per_class is not None and self.max_per_class < self.min_per_class:
             raise ToolError(
-                f"The maximum per class ({self.max_per_class}) is below the minimum "
+                f"The maximum per category ({self.max_per_class}) is below the minimum "
                 f"({self.min_per_class})."
             )
 
@@ -190,7 +192,7 @@ def _tell_of_split(
     )
     if left_out:
         log.warning(
-            "%s left out: outside of these folders, or in no category folder in them.",
+            "%s left out: not in a category folder of these sets.",
             counted(left_out, "picture is", "pictures are"),
         )
 
@@ -209,13 +211,13 @@ def _find(source: Source, out_dir: Path, name: str) -> list[Category]:
         categories = find_categories_at(source.place, search, Downloader(source.urls))
     elif "://" in source.place and not os.path.isabs(source.place):
         raise ToolError(
-            f"{source.place} cannot be read: of addresses, those of http and https with a host are."
+            f"{source.place} cannot be read: only http and https addresses with a host are."
         )
     else:
         categories = find_categories(Path(source.place), search)
     search.meter.finish()
     if search.other_files:
-        one, many = "file that is no picture was", "files that are no pictures were"
+        one, many = "file that is not a picture was", "files that are not pictures were"
         log.info("%s passed over.", counted(search.other_files, one, many))
     write_skipped(out_dir, name, skipped)
     if len(categories) < MIN_CATEGORIES:
@@ -254,7 +256,7 @@ def _enough(categories: list[Category]) -> list[Category]:
     if len(categories) < MIN_CATEGORIES:
         raise ToolError(
             f"Categories with enough pictures: {len(categories)}. A classifier needs at least "
-            f"{MIN_CATEGORIES}; add pictures or lower the minimum per class."
+            f"{MIN_CATEGORIES}; add pictures or lower the minimum per category."
         )
     return categories
 

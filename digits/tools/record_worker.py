@@ -125,7 +125,7 @@ class BatchMaker:
         if picture.problem is not None:
             raise ImageError(picture.problem)
         if picture.data is None and not self._spec.paths.allows_path(picture.entry.path):
-            raise ImageError("it lies outside of the folders that may be read")
+            raise ImageError("it is outside the folders that may be read")
         return read_resized(
             picture.data if picture.data is not None else picture.entry.path,
             self._spec.height,

@@ -49,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("out", metavar="OUT", type=Path)
     parser.add_argument("--width", type=int, required=True, help="pixels")
     parser.add_argument("--height", type=int, required=True, help="pixels")
-    parser.add_argument("--channels", type=int, default=3, help="3 (colour) or 1 (grey) [3]")
+    parser.add_argument("--channels", type=int, default=3, help="3 (color) or 1 (grayscale) [3]")
     parser.add_argument(
         "--mode", type=ResizeMode, choices=list(ResizeMode), default=ResizeMode.SQUASH
     )

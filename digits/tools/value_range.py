@@ -104,7 +104,7 @@ def warn_of_few_values(wide: int, seen: Range | None, used: Range) -> None:
     levels = max(1, (seen[1] - seen[0]) * 255 // WHITE + 1)
     log.warning(
         "%s of 16 bits: the values go from %d to %d, of %d that are possible, so that about %d of "
-        "256 grey levels are left. Make the dataset again with Values of 16-bit pictures: the "
+        "256 gray levels are left. Make the dataset again with Values of 16-bit pictures: the "
         "range seen (value_range=seen).",
         counted(wide, "picture"),
         *seen,

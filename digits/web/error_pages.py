@@ -50,11 +50,10 @@ PAGES: dict[int, ErrorPage] = {
         "Something is missing or wrong",
         "Nothing was changed. Go back, fix what is named here, and send it again.",
     ),
-    401: ErrorPage("Log in first", "Then the page that you asked for is shown."),
+    401: ErrorPage("Log in first", "Then you get the page that you asked for."),
     403: ErrorPage(
         "This is not allowed",
-        "Nothing was changed. Load the page that you came from again: it shows what can be done "
-        "now, and by whom.",
+        "Nothing was changed. Reload the page that you came from: it shows what you can do now.",
     ),
     404: ErrorPage(
         "Not found",
@@ -73,14 +72,14 @@ PAGES: dict[int, ErrorPage] = {
     429: ErrorPage("Too many tries", "Wait a little, then try again."),
     500: ErrorPage(
         "An error inside DIGITS",
-        "Your jobs are safe, and those that run go on. Try again. If it happens again, the "
-        "server's log says more; tell whoever runs the server the time and the address.",
+        "Your jobs are safe, and running ones continue. Try again. If it happens again, tell "
+        "whoever runs the server the time and the address: the server's log says more.",
     ),
-    503: ErrorPage("This cannot be done just now", "Wait a few seconds, then try again."),
+    503: ErrorPage("Not possible right now", "Wait a few seconds, then try again."),
     507: ErrorPage(
         "The jobs directory cannot be written",
-        "Nothing was changed. Make room: delete jobs or snapshots that nobody needs, or ask "
-        "whoever runs the server. Jobs that wait for room then go on.",
+        "Nothing was changed. Free some space: delete jobs or snapshots that are no longer needed, "
+        "or ask whoever runs the server. Waiting jobs then continue.",
     ),
 }
 OTHER = ErrorPage("Something went wrong", "Go back, load the page again, and try once more.")

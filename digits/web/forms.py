@@ -367,7 +367,7 @@ class JobForm(DigitsForm):
     group_name = StringField(
         "Group",
         [one_line],
-        description="A name that is shared by jobs which belong together.",
+        description="Jobs with the same group stand together on the home page.",
     )
 
 

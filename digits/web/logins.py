@@ -116,7 +116,7 @@ def log_out() -> ResponseReturnValue:
     if LogoutForm().validate():
         _end_login()
         return redirect(flask_url_for("logins.log_in"), 303)
-    return error_answer(400, "Load the page again, then log out.")
+    return error_answer(400, "Reload the page, then log out.")
 
 
 @blueprint.get("/auth/check")
@@ -170,7 +170,7 @@ def enforce() -> ResponseReturnValue | None:
         return _ask_to_log_in()
     return error_answer(
         403,
-        f"{g.user.name} is logged in as {g.user.role}, which does not suffice for this. "
+        f"{g.user.name} is logged in as {g.user.role}, which is not enough for this. "
         "Ask the job's owner or an admin.",
     )
 

@@ -109,11 +109,11 @@ def _require_text(values: MultiDict[str, str]) -> None:
     """Raise FormError for what looks like text and is none: half characters, and NULs."""
     for name, value in values.items(multi=True):
         if "\0" in value:
-            raise FormError({field_name(name): ["The text holds a NUL character; leave it out."]})
+            raise FormError({field_name(name): ["The text contains a NUL character; remove it."]})
         try:
             f"{name}{value}".encode()
         except UnicodeEncodeError:
-            message = "The text holds half a character (a lone surrogate); leave it out."
+            message = "The text contains half a character (a lone surrogate); remove it."
             raise FormError({field_name(name): [message]}) from None
 
 

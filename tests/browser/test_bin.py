@@ -69,7 +69,7 @@ def test_ticked_jobs_come_back_by_undo(server: ServerProcess, page: Page) -> Non
     expect(dialog).to_contain_text("They can be restored from the bin for 7 days.")
     dialog.get_by_role("button", name="Delete").click()
     message(page, "2 jobs deleted.").get_by_role("button", name="Undo").click()
-    expect(message(page, "2 jobs are back.")).to_be_visible()
+    expect(message(page, "2 jobs restored.")).to_be_visible()
     for number in (2, 4):
         name = f"alexnet on flowers {number}"
         expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
@@ -101,12 +101,12 @@ def test_the_bin_restores_one_and_removes_the_rest(
     page.get_by_role("link", name=re.compile(r"Bin \(2")).click()
     expect(names(page)).to_have_text(["flowers 5", "alexnet on flowers 5"])
     expect(
-        page.get_by_text(re.compile(r"It needs flowers 5, which is\s+in the bin, too"))
+        page.get_by_text(re.compile(r"It needs flowers 5, which is\s+also in the bin"))
     ).to_be_visible()
     check_by_axe(page)
     page.get_by_role("button", name="Restore alexnet on flowers 5").click()
     expect(names(page)).to_have_text(["flowers 5"])
-    message(page, "is back").get_by_role("button", name="Open").click()
+    message(page, "was restored").get_by_role("button", name="Open").click()
     page.wait_for_url(f"**/models/{model}")
     expect(page.get_by_text("flowers 5 is in the bin.")).to_be_visible()
     check_by_axe(page)

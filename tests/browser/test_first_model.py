@@ -68,7 +68,7 @@ def test_a_dataset_is_made_while_its_bars_move(
     assert page.evaluate("window.notLoadedAgain")
     bars = page.evaluate("window.seen.bars")
     assert [value for value in bars if 0 < value < 1], "no bar moved between its ends"
-    mean = page.get_by_role("img", name="The mean of the training images")
+    mean = page.get_by_role("img", name="The mean of the training pictures")
     expect(mean).to_have_js_property("naturalWidth", SIDE)
     words = graph_words(page, "Training set")
     expect(words).to_contain_text(re.compile(r"0 \d+, "))

@@ -63,7 +63,7 @@ def test_notes_are_written_in_place_and_seen_by_others_at_once(
     notes.fill("## Why\n\nBecause of **seven**. <script>alert(1)</script>")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("group", name="Preview")).to_contain_text("Because of seven.")
-    page.get_by_role("button", name="Go on writing").click()
+    page.get_by_role("button", name="Keep writing").click()
     notes.press("Control+Enter")
     shown = page.get_by_role("region", name="Notes")
     expect(shown.get_by_role("heading", name="Why")).to_be_visible()
@@ -84,7 +84,7 @@ def test_notes_that_another_one_changed_meanwhile_are_kept_and_so_is_what_was_ty
     notes.fill("mine")
     server.put(f"/jobs/{dataset}", data={"job_notes": "theirs"})
     page.get_by_role("button", name="Save notes").click()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else has changed these notes")
+    expect(page.get_by_role("alert")).to_contain_text("Someone else has changed these notes")
     expect(notes).to_have_value("mine")
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("region", name="Notes")).to_contain_text("theirs")
@@ -145,7 +145,7 @@ def test_a_log_follows_the_training_until_the_reader_looks_elsewhere(
     server: ServerProcess, page: Page, training: str
 ) -> None:
     page.goto(f"{server.url}/models/{training}?tab=log")
-    page.get_by_role("link", name="Log of Training").click()
+    page.get_by_role("link", name="Open the log on its own page").click()
     lines = page.get_by_role("log")
     follow = page.get_by_role("switch", name="Follow")
     expect(follow).to_be_checked()

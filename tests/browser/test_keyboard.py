@@ -48,6 +48,8 @@ def test_a_first_model_by_keyboard_alone(server: ServerProcess, page: Page, digi
     page.reload()
     rename(page)
     think_better_of_deleting(page)
+    delete_and_undo(page)
+    search_the_guides(page)
 
 
 def open_dataset_form(page: Page) -> None:
@@ -95,9 +97,11 @@ def train_lenet(page: Page) -> None:
     tab_to(page, page.get_by_role("link", name="New model"))
     keys.press("Enter")
     page.wait_for_url("**/models/images/classification/new?*")
-    tab_to(page, page.get_by_role("radio", name="AlexNet"))
-    keys.press("ArrowUp")
+    tab_to(page, page.get_by_role("radio", name="LeNet", exact=True))
     expect(page.get_by_role("radio", name="LeNet", exact=True)).to_be_checked()
+    keys.press("ArrowDown")
+    expect(page.get_by_role("radio", name="AlexNet")).to_be_checked()
+    keys.press("ArrowUp")
     tab_to(page, page.get_by_label("Model name", exact=True))
     keys.type("By keyboard too")
     tab_to(page, page.get_by_label("Training epochs", exact=True))
@@ -134,3 +138,28 @@ def think_better_of_deleting(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(delete).to_be_focused()
+
+
+def delete_and_undo(page: Page) -> None:
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Delete “Renamed”?")
+    tab_to(page, dialog.get_by_role("button", name="Delete", exact=True))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
+    job = page.get_by_role("link", name="Renamed", exact=True)
+    expect(job).to_have_count(0)
+    tab_to(page, page.get_by_role("button", name="Undo"))
+    page.keyboard.press("Enter")
+    expect(job).to_be_visible()
+
+
+def search_the_guides(page: Page) -> None:
+    tab_to(page, page.get_by_role("link", name="Help", exact=True))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/help/")
+    page.keyboard.press("/")
+    page.keyboard.type("learning rate")
+    results = page.get_by_role("list", name="Results")
+    tab_to(page, results.get_by_role("link").first)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article")).to_contain_text("learning rate")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ PAGES = {
     "large graph": "/models/images/classification/large_graph?job_id={model}",
     "evaluation": "/models/images/classification/evaluations/{evaluation}",
     "top N of an evaluation": "/models/images/classification/evaluations/{evaluation}/top_n",
+    "compare": "/models/compare?ids={model}&ids={uploaded}",
+    "question before deleting": "/jobs/delete?ids={dataset}&ids={model}",
+    "snapshots": "/models/{model}?tab=snapshots",
+    "settings": "/models/{model}?tab=settings",
+    "files": "/models/{model}?tab=files",
+    "log tab": "/models/{model}?tab=log",
     "bin": "/bin",
     "log": "/jobs/{model}/logs/train_caffe",
     "help": "/help/",
@@ -163,9 +170,9 @@ def test_the_page_to_log_in_is_for_everybody(page: Page, tmp_path: Path) -> None
 
 
 def check_by_axe(opened: Page) -> None:
-    """No violations, in light on a desk and in dark on a phone."""
+    """No violations, in light and dark, on a desk and on a phone."""
     opened.evaluate(AXE.read_text())
-    for colours, size in (("light", DESK), ("dark", PHONE)):
+    for colours, size in product(("light", "dark"), (DESK, PHONE)):
         opened.set_viewport_size(size)
         # Without the fading of buttons, in the middle of which no contrast is right.
         opened.emulate_media(color_scheme=colours, reduced_motion="reduce")
@@ -208,7 +215,7 @@ def test_the_theme_switch_goes_round_and_is_kept(server: ServerProcess, page: Pa
     page.emulate_media(color_scheme="light")
     page.goto(server.url)
     html = page.locator("html")
-    switch = page.get_by_role("button", name=re.compile("Change the colours"))
+    switch = page.get_by_role("button", name=re.compile("Change the colors"))
     expect(html).to_have_attribute("data-bs-theme", "light")
     switch.click()  # from the system's choice to light
     switch.click()  # to dark

@@ -174,7 +174,7 @@ def test_a_bin_that_cannot_be_used_is_said_and_asked_about(
     scheduler.bin.folder.rmdir()
     scheduler.bin.folder.touch()
     state = client.get(f"/jobs/{job.id}/contents").json["bin"]
-    assert (state["until"], state["problem"]) == (None, "it is no folder")
+    assert (state["until"], state["problem"]) == (None, "it is not a folder")
     answer = client.delete(f"/jobs/{job.id}", headers=JSON)
     assert answer.status_code == 507
     assert "for_good=yes" in answer.json["error"]["message"]
@@ -193,7 +193,7 @@ def test_nothing_is_kept_where_the_days_are_none(tmp_path: Path) -> None:
         client, scheduler = app.test_client(), scheduler_of(app)
         job = done(scheduler)
         assert client.get(f"/jobs/{job.id}/contents").json["bin"]["until"] is None
-        assert "Nothing brings them back" in client.get(f"/jobs/delete?ids={job.id}").text
+        assert "This cannot be undone" in client.get(f"/jobs/delete?ids={job.id}").text
         client.delete(f"/jobs/{job.id}")
         assert in_bin(client) == []
         assert "keep_deleted_days" in client.get("/bin").text

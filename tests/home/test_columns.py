@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,12 +33,12 @@ def dataset(number: int, name: str, results: DatasetResults | None) -> Job:
     return job
 
 
-def model(number: int, name: str, learnt: Job, results: ModelResults | None, **more: str) -> Job:
+def model(number: int, name: str, learnt: Job, results: ModelResults | None, **more: Any) -> Job:
     settings = ImageClassificationModelSettings(dataset=learnt.id)
     job = ImageClassificationModelJob(
         Path(f"20260102-00000{number}-000000"),
         name,
-        replace(settings, **more),  # type: ignore[arg-type]
+        replace(settings, **more),
     )
     job.link({learnt.id: learnt})
     job.history, job.measured = history(*ENDED), results
@@ -105,6 +106,19 @@ def test_columns_say_what_is_known_and_nothing_else() -> None:
     assert words(GOOD)["accuracy"] == "97.00%"
     assert (words(OWN)["accuracy"], words(OWN)["network"]) == ("loss 0.1235", "My Net")
     assert (words(UNKNOWN)["accuracy"], words(UNKNOWN)["dataset"]) == ("", "Flowers")
+
+
+def test_one_of_a_thing_is_told_in_the_singular() -> None:
+    folded = {
+        each.key: each.folded(job)
+        for job in (
+            dataset(5, "Tiny", DatasetResults(records=1, categories=2)),
+            model(5, "Short", FLOWERS, ModelResults(epochs=1), train_epochs=1),
+        )
+        for each in columns_of(job.category)
+    }
+    assert (folded["pictures"], folded["categories"]) == ("1 picture", "2 categories")
+    assert folded["epochs"] == "1 epoch"
 
 
 def test_epochs_tell_how_far_a_training_came() -> None:

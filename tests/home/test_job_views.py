@@ -206,7 +206,7 @@ def test_notes_that_somebody_changed_meanwhile_are_not_lost(
             headers={"Accept": "application/json"},
         )
         assert answer.status_code == code
-    assert "Somebody else" in client.put(
+    assert "Someone else" in client.put(
         f"/jobs/{job.id}", data={"job_notes": "x", "job_notes_were": "mine"}
     ).get_data(as_text=True)
     assert scheduler.job(job.id).notes == "both"

@@ -158,7 +158,7 @@ def test_the_fast_filter_takes_pictures_that_are_views_or_read_only():
         ((9, -1), 3, "squash", "The width must be between 1 and 4096 pixels, not -1."),
         ((9, MAX_SIDE + 1), 3, "squash", "not 4097"),
         ((1_000_000_000, 9), 3, "squash", "not 1000000000"),
-        ((9, 9), 2, "squash", "The channels must be 1 (grey) or 3 (colour), not 2."),
+        ((9, 9), 2, "squash", "The channels must be 1 (grayscale) or 3 (color), not 2."),
         ((9, 9), 3, "stretch", "There is no resize mode 'stretch'"),
     ],
 )

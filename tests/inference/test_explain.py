@@ -100,7 +100,7 @@ def test_what_is_not_there_is_named(shared_pool: Pool, network: Network, source:
         shared_pool.ask(DrawActivations(source, 1, top=1), network=network)
     with pytest.raises(BadRequest, match="There is no parameter 0; there are 0"):
         shared_pool.ask(DrawWeights(2), network=network)
-    with pytest.raises(BadRequest, match="There is no class 3; there are 3"):
+    with pytest.raises(BadRequest, match="There is no category 3; there are 3"):
         shared_pool.ask(ExplainClass(source, 3), network=network)
     with pytest.raises(BadRequest, match="no layer 'nope'"):
         shared_pool.ask(ExplainClass(source, 0, "nope"), network=network)

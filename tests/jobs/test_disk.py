@@ -36,7 +36,7 @@ def test_a_read_only_disk_is_named(small_disk: Disk) -> None:
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
-    assert "it is gone" in (disk.writing_problem(tmp_path / "gone") or "")
+    assert "it does not exist any more" in (disk.writing_problem(tmp_path / "gone") or "")
     assert not disk.looks_writable(tmp_path / "gone")
 
 

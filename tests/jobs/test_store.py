@@ -189,7 +189,7 @@ def test_saving_a_job_whose_folder_was_removed_by_hand_says_so(store: JobStore) 
     job = made(store)
     (job.dir / JOB_FILE).unlink()
     job.dir.rmdir()
-    with pytest.raises(StorageError, match="somebody removed it by hand"):
+    with pytest.raises(StorageError, match="someone removed it by hand"):
         store.save(job)
     assert store.problem is None
 
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_the_old_job_file_and_is_remembered(small_disk: Disk)
         store.save(job)
     assert (job.dir / JOB_FILE).read_text() == old
     assert "the disk is full" in (store.problem or "")
-    with pytest.raises(StorageError, match="new jobs are taken again"):
+    with pytest.raises(StorageError, match="new jobs are accepted again"):
         store.create(ProgramJob, "two", {})
     small_disk.empty()
     wait_until(lambda: store.problem is None)  # it is found out when somebody asks

@@ -136,7 +136,7 @@ def test_every_route_answers_everybody_as_its_policy_says(
                 with client.open(address, method=method, headers=headers) as answer:
                     # Behind the door an empty request may well be refused for what it lacks.
                     kept_out = answer.status_code == 401 or (
-                        answer.status_code == 403 and "does not suffice" in answer.text
+                        answer.status_code == 403 and "is not enough" in answer.text
                     )
                 assert answer.status_code < 500, f"{method} {address} for {name}"
                 expected = name not in ALLOWED[need]

@@ -436,7 +436,7 @@ def test_a_public_server_without_logins_says_so_on_every_page(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     jobs_dir = tmp_path / "jobs"
-    warning = "Anybody who reaches this server can use it"
+    warning = "Anyone who can reach this server can use it"
     with running_app(jobs_dir, host="0.0.0.0") as app:
         client = app.test_client()
         assert "anybody who reaches it can use it" in caplog.text

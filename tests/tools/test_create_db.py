@@ -185,7 +185,7 @@ def test_pictures_outside_of_the_data_roots_are_not_read(pictures, tmp_path):
     finished = succeed("create_db", pictures, tmp_path / "db", *options)
     assert len(list(read_lmdb(tmp_path / "db"))) == 2
     reasons = {event.reason for event in finished.events(Skipped)}
-    assert reasons == {"it lies outside of the folders that may be read"}
+    assert reasons == {"it is outside the folders that may be read"}
 
 
 def test_too_large_a_share_of_bad_pictures_fails_and_leaves_nothing(pictures, tmp_path):
@@ -358,7 +358,10 @@ def test_hdf5_files_are_split_before_they_are_too_large(tmp_path):
         (["--width", 0, "--height", 8], "The width must be between 1 and 4096 pixels, not 0."),
         (["--width", 8, "--height", -3], "not -3"),
         (["--width", 1_000_000_000, "--height", 8], "not 1000000000"),
-        (["--width", 8, "--height", 8, "--channels", 4], "must be 1 (grey) or 3 (colour), not 4"),
+        (
+            ["--width", 8, "--height", 8, "--channels", 4],
+            "must be 1 (grayscale) or 3 (color), not 4",
+        ),
         (["--width", 8, "--height", 8, "--mean", "mean.npy"], "its name must end in .binaryproto"),
         (["--width", 8, "--height", 8, "--seed", -1], "The seed must be 0 or more"),
         (["--width", 8, "--height", 8, "--workers", 0], "1 worker or more, not 0"),
@@ -374,8 +377,8 @@ def test_impossible_orders_are_refused(pictures, tmp_path, options, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "names no picture"),
-        (b"\n \n", "names no picture"),
+        (b"", "lists no picture"),
+        (b"\n \n", "lists no picture"),
         (
             b"a.png 0\nb.png\n",
             "list.txt:2: expected `path label` with a number at the end, got 'b.png'",

@@ -92,7 +92,7 @@ def test_names_that_lead_out_are_refused_in_tars_and_zips(tmp_path, name):
     for path in (tar, tmp_path / "a.zip"):
         (tmp_path / "out").mkdir(exist_ok=True)
         error = run("extract_archive", path, tmp_path / "out" / "x").error
-        assert "a name that leads out of its folder" in error
+        assert "a path that leads out of the archive" in error
     assert not list((tmp_path / "out").iterdir())
     assert not list(tmp_path.rglob("evil.png"))
 
@@ -119,7 +119,7 @@ def test_windows_names_are_taken_or_refused_alike(tmp_path):
 def test_links_and_devices_are_refused(tmp_path, info):
     archive = tar_with(tmp_path / "a.tar", (info, b""))
     error = run("extract_archive", archive, tmp_path / "out").error
-    assert "'cat/x.png', which is no regular file" in error
+    assert "'cat/x.png', which is not a regular file" in error
     assert not (tmp_path / "out").exists()
 
 
@@ -128,7 +128,9 @@ def test_a_symbolic_link_in_a_zip_is_refused(tmp_path):
     info.external_attr = 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(info, "/etc/passwd")
-    assert "no regular file" in run("extract_archive", tmp_path / "a.zip", tmp_path / "out").error
+    assert (
+        "not a regular file" in run("extract_archive", tmp_path / "a.zip", tmp_path / "out").error
+    )
 
 
 @pytest.mark.slow
@@ -156,7 +158,7 @@ def test_a_bomb_of_files_is_stopped_and_nothing_of_it_is_left(tmp_path, shape):
     assert path.stat().st_size < 1_000_000
     answer = run("extract_archive", path, tmp_path / "out")
     assert answer.status == 1
-    assert "files and folders; pictures do not shrink to less than 64 bytes" in answer.error
+    assert "files and folders, too many for its size" in answer.error
     assert sorted(os.listdir(tmp_path)) == ["bomb.tar.gz"]
 
 
@@ -184,7 +186,7 @@ def test_what_is_no_sound_archive_is_refused(photos, tmp_path):
     (tmp_path / "damaged.zip").write_bytes(damaged)
     (tmp_path / "cut.tgz").write_bytes(whole_tar.read_bytes()[:300])
     for name in ("text.zip", "empty.zip", "cut.zip", "damaged.zip", "cut.tgz"):
-        assert "broken" in run("extract_archive", tmp_path / name, tmp_path / "out").error
+        assert "damaged" in run("extract_archive", tmp_path / name, tmp_path / "out").error
     assert "There is no file" in run("extract_archive", tmp_path / "no", tmp_path / "out").error
     assert not (tmp_path / "out").exists()
 
@@ -224,7 +226,7 @@ def test_the_archive_is_removed_only_once_it_is_unpacked(photos, tmp_path):
     broken = tmp_path / "broken"
     broken.write_bytes(archive.read_bytes()[:-30])
     options = [tmp_path / "out", "--name=my photos.zip", "--remove"]
-    assert "my photos.zip is neither a zip" in run("extract_archive", broken, *options).error
+    assert "my photos.zip is not a zip or tar" in run("extract_archive", broken, *options).error
     assert broken.exists()
     succeed("extract_archive", archive, *options)
     assert not archive.exists()

@@ -88,7 +88,9 @@ def test_impossible_percentages_are_refused(val, test, message):
 
 
 def test_impossible_limits_are_refused():
-    with pytest.raises(ToolError, match=r"The maximum per class \(1\) is below the minimum \(2\)"):
+    with pytest.raises(
+        ToolError, match=r"The maximum per category \(1\) is below the minimum \(2\)"
+    ):
         Limits(2, 1)
     with pytest.raises(ToolError, match="must be 1 or more, not 0"):
         Limits(0)
@@ -136,7 +138,7 @@ def test_pictures_are_told_by_extension_or_content_and_all_else_is_passed_over(t
     finished = succeed("parse_folder", source, out, "--pct-val", 0)
     names = [Path(line.rsplit(" ", 1)[0]).name for line in lists(out)["train"]]
     assert names == ["000.png", "no_extension", "upper.JPG", "000.png", "001.png"]
-    assert "2 files that are no pictures were passed over" in finished.log
+    assert "2 files that are not pictures were passed over" in finished.log
 
 
 def test_names_that_cannot_stand_in_a_list_are_skipped_by_name(tmp_path, out):
@@ -234,4 +236,4 @@ def test_links_out_of_the_data_roots_are_left_out_and_named(tmp_path):
     assert skipped == ["key", "linked", "linked.png"]
     assert "inner.png" in (out / "train.txt").read_text() + (out / "val.txt").read_text()
     error = run("parse_folder", secret, out, "--data-root", photos).error
-    assert "lies outside of the folders that may be read" in error
+    assert "is outside the folders that may be read" in error

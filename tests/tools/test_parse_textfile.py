@@ -100,7 +100,7 @@ def test_a_folder_given_by_hand_may_be_relative_to_where_one_stands(tmp_path, mo
         ),
         ("/a.png -1\n", "cat\ndog\n", "t.txt:1: the label -1 is negative"),
         ("/a.png\n", "cat\ndog\n", "t.txt:1: expected `path label`"),
-        ("", "cat\ndog\n", "names no picture"),
+        ("", "cat\ndog\n", "lists no picture"),
         ("a.png 0\n", "cat\ndog\n", "picture 1: the path 'a.png' is relative; give the folder"),
         ("/a.png 0\n", "cat\n", "has 1 category; a classifier needs at least 2"),
         ("/a.png 0\n", "", "names.txt is empty"),
@@ -181,4 +181,4 @@ def test_paths_outside_of_the_data_roots_are_told(tmp_path, out, labels):
     assert "outside of the folders that may be read" in error
     assert "picture 2," in error
     folder = ["--train-folder", outside.parent]
-    assert "lies outside" in run("parse_textfile", out, *options, *folder).error
+    assert "is outside" in run("parse_textfile", out, *options, *folder).error

@@ -94,12 +94,12 @@ class ParseFolderTask(ProgramTask):
         # What the folder itself says of the split stands in a warning.
         is_split = any(text.startswith(SPLIT_ALREADY) for text in self.warnings)
         asked_for = {} if is_split else self.shares
-        shares = ", ".join(f"{share:g}% {split}" for split, share in asked_for.items())
+        shares = ", ".join(f"{share:g}% {set_word(split)}" for split, share in asked_for.items())
         return [
             ("Folder", self.folder),
             ("Split", shares if len(asked_for) > 1 else ""),
-            ("Min per class", self.min_per_class),
-            ("Max per class", self.max_per_class),
+            ("Min per category", self.min_per_class),
+            ("Max per category", self.max_per_class),
         ]
 
     def finish(self) -> None:

@@ -57,7 +57,7 @@ class DrawMatrix(Request[Picture]):
             raise BadRequest("The matrix needs a row and a column for each label.")
         if len(self.labels) > MOST_CLASSES:
             raise BadRequest(
-                f"A figure shows at most {MOST_CLASSES} classes, these are {len(self.labels)}. "
+                f"A figure shows at most {MOST_CLASSES} categories, these are {len(self.labels)}. "
                 "The evaluation's JSON has all numbers."
             )
 

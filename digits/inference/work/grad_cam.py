@@ -49,7 +49,7 @@ class GradCam:
         labels = self._network.labels
         if not 0 <= class_index < len(labels):
             raise BadRequest(
-                f"There is no class {class_index}; there are {len(labels)}, counted from 0."
+                f"There is no category {class_index}; there are {len(labels)}, counted from 0."
             )
         self._forward()
         score_layer = self._score_layer()
@@ -105,7 +105,9 @@ class GradCam:
         names = list(net.layer_dict)
         after = names.index(maps_layer) + 1
         if after > names.index(score_layer):
-            raise BadRequest(f"Layer {maps_layer!r} does not lie below the class scores.")
+            raise BadRequest(
+                f"Layer {maps_layer!r} does not lie below the scores of the categories."
+            )
         for name in names[after : names.index(score_layer) + 1]:
             for top in net.top_names[name]:
                 net.blobs[top].diff[...] = 0

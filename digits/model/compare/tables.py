@@ -40,14 +40,14 @@ def chosen_models(text: str, jobs: Iterable[Job]) -> list[ModelJob]:
     ids = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not FEWEST <= len(ids) <= MOST:
         raise NotComparable(
-            f"{FEWEST} to {MOST} models can be compared. Received: {len(ids)}. Tick them on the "
+            f"{FEWEST} to {MOST} models can be compared. Received: {len(ids)}. Select them on the "
             "home page."
         )
     known = {job.id: job for job in jobs}
     if missing := [job_id for job_id in ids if job_id not in known]:
         raise NotComparable(
-            f"There is no model {_quoted(missing)}. It may have been deleted: tick the models on "
-            "the home page again."
+            f"There is no model {_quoted(missing)}. It may have been deleted: select the models "
+            "on the home page again."
         )
     chosen = [known[job_id] for job_id in ids]
     models = [job for job in chosen if isinstance(job, ModelJob)]

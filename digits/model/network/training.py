@@ -180,7 +180,7 @@ def _check_crop(crop_size: int | None, facts: DatasetFacts) -> None:
         raise FormError(
             {
                 "crop_size": [
-                    f"The crop size {crop_size} is larger than the dataset's images "
+                    f"The crop size {crop_size} is larger than the dataset's pictures "
                     f"({facts.width}x{facts.height}). Choose at most "
                     f"{min(facts.height, facts.width)}, or leave it empty."
                 ]

@@ -10,8 +10,8 @@ from digits.jobs.process import describe_exit, what_to_try
 from digits.model.training.history import History
 
 DIVERGED = (
-    "The loss has become infinite or nan: the training diverged. Lower the learning rate, to a "
-    "tenth for a start; subtracting the mean and smaller initial weights help as well."
+    "The loss has become infinite or nan: the training diverged. Lower the learning rate, for "
+    "example to a tenth; subtracting the mean and smaller initial weights help as well."
 )
 LESS_MEMORY = "a smaller batch size, fewer trainings at a time"
 LAST_LINES = 6
@@ -22,12 +22,12 @@ _CURES = (
     (r"loss.*(?:nan|inf)\b|\bnan\b.*loss|diverged", DIVERGED),
     (
         r"out of memory|cudaErrorMemoryAllocation|MemoryError|bad_alloc|can't allocate memory",
-        "There is not enough memory. Choose a smaller batch size, or crop the images.",
+        "There is not enough memory. Choose a smaller batch size, or crop the pictures.",
     ),
     (
         r"shape mismatch",
         "The pretrained weights belong to a layer of another size. Rename that layer in the custom "
-        "network, so that it starts afresh.",
+        "network, so that it starts from scratch.",
     ),
     (
         r"gamma.*>= 0",

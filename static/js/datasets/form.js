@@ -14,7 +14,7 @@ unfoldChanged(form);
 completePaths(form);
 showResizeExample(form);
 tellOfSplitFolders(form);
-const archive = { field: "archive_file", method: "archive", sent: "Sent; the dataset is being made", place: "../" };
+const archive = { field: "archive_file", method: "archive", sent: "Sent; creating the dataset…", place: "../" };
 takeDroppedArchive(form, archive);
 uploadWithProgress(form, archive);
 followErrorLinks(form);

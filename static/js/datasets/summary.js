@@ -14,7 +14,7 @@ export function showDatasetSummary(form) {
     if (dataset === shown || dataset === "") return;
     shown = dataset;
     try {
-      const url = `${place.dataset.datasetSummary}?job_id=${encodeURIComponent(dataset)}`;
+      const url = `${place.dataset.datasetSummary}?words=plain&job_id=${encodeURIComponent(dataset)}`;
       place.innerHTML = await (await request(url)).text(); // the server's own fragment
       writeMoments(place);
     } catch (error) {

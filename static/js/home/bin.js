@@ -28,7 +28,7 @@ async function restore(button) {
   try {
     const answer = await send(button.dataset.restoreOne ?? "");
     const { id, name } = await answer.json();
-    toast(`“${name}” is back.`, "info", { label: "Open", run: () => open(id) });
+    toast(`“${name}” was restored.`, "info", { label: "Open", run: () => open(id) });
     await refresh();
   } finally {
     button.disabled = false;

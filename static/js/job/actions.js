@@ -40,7 +40,7 @@ async function press(button) {
 async function abort(button) {
   const sure = await confirm({
     title: "Abort this job?",
-    text: "Its process is stopped. What it has made so far stays.",
+    text: "Its process is stopped. What it has made so far is kept.",
     yes: "Abort",
   });
   if (!sure) return;
@@ -115,10 +115,10 @@ async function sayWhatGoes(url, place, yes) {
  */
 function binWords({ until, problem, disk_is_short }) {
   if (until !== null) {
-    return `It can be restored from the bin until ${dayAndTime(until)}, or until the disk is short of room.`;
+    return `It can be restored from the bin until ${dayAndTime(until)}, or until the disk runs out of space.`;
   }
-  const why = disk_is_short ? "The disk is short of room, so the bin keeps nothing. " : "";
-  return `${problem ? `The bin cannot be used: ${problem}. ` : why}Nothing brings it back.`;
+  const why = disk_is_short ? "The disk is almost full, so the bin keeps nothing. " : "";
+  return `${problem ? `The bin cannot be used: ${problem}. ` : why}This cannot be undone.`;
 }
 
 /**
@@ -128,7 +128,7 @@ function binWords({ until, problem, disk_is_short }) {
 function contentsLines({ files, size, snapshots, complete, running, directory }) {
   const some = complete ? "" : "more than ";
   return [
-    ...(running ? ["It is not finished: it is stopped first."] : []),
+    ...(running ? ["It is still running and is stopped first."] : []),
     `${some}${counted(files, "file")}, ${size} on the disk`,
     ...(snapshots ? [`${some}${counted(snapshots, "snapshot")} of its weights`] : []),
     element("span", { class: "path" }, directory),

@@ -212,7 +212,7 @@ export class LogViewer {
       this.note.textContent = "";
       if (at === null) {
         at = await this.look(what, forward, forward ? 0 : this.size, search.signal);
-        this.note.textContent = forward ? "Began again at the beginning." : "Began again at the end.";
+        this.note.textContent = forward ? "Continued from the beginning." : "Continued from the end.";
       }
       if (at === null) this.note.textContent = what.search ? `“${what.search}” is not in the log.` : "No errors in the log.";
       else await this.show(at, what.search ?? "");
@@ -264,7 +264,7 @@ export class LogViewer {
       if (above.end === this.start) this.prepend(above);
     }
     const line = this.lineAt(at);
-    if (!line) return toast("The log has changed meanwhile. Search again.");
+    if (!line) return toast("The log has changed. Search again.");
     line.classList.add("log-found");
     markWords(line, words);
     this.found = line;

@@ -81,7 +81,7 @@ class Notes {
     this.area.hidden = !shown;
     this.preview.hidden = shown;
     this.tryButton.setAttribute("aria-pressed", String(!shown));
-    this.tryButton.textContent = shown ? "Preview" : "Go on writing";
+    this.tryButton.textContent = shown ? "Preview" : "Keep writing";
   }
 
   /** The panel is there when there is something to show or to write. */

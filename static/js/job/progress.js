@@ -51,7 +51,7 @@ function trainingWords({ iteration, max_iter, epoch, iterations_per_s, images_pe
     ...(epoch === null ? [] : [`epoch ${epoch.toFixed(1)}`]),
     `iteration ${grouped(iteration)}${max_iter ? ` of ${grouped(max_iter)}` : ""}`,
     ...(iterations_per_s ? [`${Number(iterations_per_s.toPrecision(3)).toLocaleString()} iterations/s`] : []),
-    ...(images_per_s ? [`${grouped(images_per_s)} images/s`] : []),
+    ...(images_per_s ? [`${grouped(images_per_s)} pictures/s`] : []),
     ...(memory_bytes ? [`${(memory_bytes / 2 ** 20).toFixed(0)} MB memory`] : []),
   ];
 }

@@ -42,7 +42,7 @@ export function binNow() {
   const { binKeeps = "", binDays = "", binProblem: problem = "" } = document.getElementById("bin-link")?.dataset ?? {};
   const keeps = binKeeps === "true";
   const days = `${binDays} day${binDays === "1" ? "" : "s"}`;
-  const gone = "Their folders with all files are removed. Nothing brings them back.";
+  const gone = "Their folders with all files are removed. This cannot be undone.";
   if (keeps) return { keeps, problem, words: `They can be restored from the bin for ${days}.` };
   return { keeps, problem, words: problem ? `The bin cannot be used: ${problem}. ${gone}` : gone };
 }
@@ -53,7 +53,7 @@ async function restore(ids) {
   const answer = await send(url, new URLSearchParams(ids.map((id) => ["ids", id])));
   /** @type {{restored: string[], kept: {name: string, reason: string}[]}} */
   const { restored, kept } = await answer.json();
-  if (restored.length) toast(restored.length === 1 ? "It is back." : `${restored.length} jobs are back.`);
-  for (const { name, reason } of kept) toast(`${name} is not back. ${reason}`, "danger");
+  if (restored.length) toast(restored.length === 1 ? "Job restored." : `${restored.length} jobs restored.`);
+  for (const { name, reason } of kept) toast(`${name} could not be restored. ${reason}`, "danger");
   await refresh();
 }

@@ -60,7 +60,7 @@ function lastOf(list) {
 async function remove(button) {
   const sure = await confirm({
     title: `Delete the snapshot of epoch ${button.dataset.epoch}?`,
-    text: "Its weights are removed from the disk. Only training again can make them once more.",
+    text: "Its weights are removed from the disk. This cannot be undone.",
     yes: "Delete",
   });
   if (!sure) return;

@@ -6,7 +6,7 @@ import { focusFirstError } from "../forms/errors.js";
 import { suggestName } from "./archive_name.js";
 
 const form = /** @type {HTMLFormElement} */ (need("form[data-new-job]"));
-const archive = { field: "archive", sent: "Sent; the model is being tried out", place: "../jobs/" };
+const archive = { field: "archive", sent: "Sent; checking the model…", place: "../jobs/" };
 takeDroppedArchive(form, archive);
 uploadWithProgress(form, archive);
 suggestName(form);

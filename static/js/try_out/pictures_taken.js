@@ -20,7 +20,7 @@ export function takePictures(form, zone, take) {
     const address = data?.getData("text/uri-list").split("\n")[0].trim();
     if (data?.files.length) take(pictures(data.files), "");
     else if (address) take(new DataTransfer().files, address);
-    else showError(["That is not a picture file. Drop files, or a picture of another page."], form);
+    else showError(["That is not a picture. Drop picture files, or a picture from another page."], form);
   });
   document.addEventListener("paste", (event) => {
     // Text is pasted into fields as ever.

@@ -76,9 +76,18 @@ async function errorOf(response) {
   const shown = new DOMParser().parseFromString(text, "text/html").querySelector("[data-error-message]");
   const fields = shown instanceof HTMLElement && shown.dataset.errorFields;
   return {
-    message: shown?.textContent?.trim() ?? `Error ${response.status}`,
+    message: shown ? sentencesOf(shown) : `Error ${response.status}`,
     fields: fields ? JSON.parse(fields) : null,
   };
+}
+
+/**
+ * The lines of a list one after the other, which its text has without anything between them.
+ * @param {Element} shown
+ */
+function sentencesOf(shown) {
+  const lines = [...shown.querySelectorAll("li")];
+  return (lines.length ? lines : [shown]).map((line) => line.textContent?.trim() ?? "").join(" ");
 }
 
 /**

@@ -23,7 +23,7 @@ export function showLoginEnded(tryAgain) {
     { href, class: "btn btn-sm btn-primary", target: "_blank", rel: "noopener" },
     "Log in again",
   );
-  const words = "Your login has ended, so this page shows nothing new. Once you are logged in again, it goes on. ";
+  const words = "Your login has ended, so this page is no longer updated. It continues once you log in again. ";
   const attributes = { class: "notice notice-warning", role: "alert", "data-login-ended": "" };
   need("main").prepend(element("div", attributes, words, link));
   window.addEventListener("focus", tryAll);

@@ -51,15 +51,15 @@ export function notifyOfEnd({ id, name, status }, url) {
 /** Ask for the browser's permission; says what to do where it is not given. */
 async function isAllowed() {
   if (!("Notification" in window) || !window.isSecureContext) {
-    toast("Browsers show notifications of pages on localhost or https only. Open DIGITS that way.", "danger");
+    toast("Browsers only show notifications of pages on localhost or https. Open DIGITS that way.", "danger");
     return false;
   }
   const permission = await Notification.requestPermission();
   if (permission === "granted") return true;
   toast(
     permission === "denied"
-      ? "This browser blocks notifications of DIGITS. Allow them in its settings for this site, then switch them on here."
-      : "The browser was not told whether notifications are welcome. Press the bell once more.",
+      ? "This browser blocks notifications from DIGITS. Allow them in its settings for this site, then switch them on here."
+      : "You did not answer the browser’s question about notifications. Press the bell once more.",
     "danger",
   );
   return false;
@@ -80,7 +80,7 @@ function keep(on) {
   try {
     localStorage.setItem(KEY, on ? "on" : "off");
   } catch {
-    toast("This browser keeps nothing for DIGITS, so it cannot remember the switch.", "danger");
+    toast("This browser stores nothing for DIGITS, so it will not remember this.", "danger");
   }
 }
 

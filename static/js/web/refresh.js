@@ -122,7 +122,7 @@ function isOfThisProgram(fresh) {
   else if (!document.querySelector("[data-outdated]")) {
     const reload = element("button", { class: "btn btn-sm btn-primary", type: "button" }, "Load again");
     reload.addEventListener("click", () => location.reload());
-    const words = "DIGITS was updated, and this page is of the earlier version. Load it again when you are done here. ";
+    const words = "DIGITS was updated. Reload this page when you are done here. ";
     const notice = element("div", { class: "notice notice-warning", role: "status", "data-outdated": "" }, words, reload);
     document.querySelector("main")?.prepend(notice);
   }

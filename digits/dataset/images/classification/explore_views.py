@@ -116,7 +116,7 @@ def _answer(job_id: str, number: int, usual_size: int, first_page: int) -> Respo
     label, size = _number("label"), _size(usual_size)
     labels = job.labels()
     if label is not None and label < 0:
-        raise FormError({"label": [f"There is no class {label}; the first is number 0."]})
+        raise FormError({"label": [f"There is no category {label}; the first is number 0."]})
     shown = _page(job, split, label, max(1, number), labels, size)
     if shown.number > shown.pages:
         shown = _page(job, split, label, shown.pages, labels, size)
@@ -140,7 +140,7 @@ def picture(job_id: str) -> ResponseReturnValue:
     job = _dataset(job_id)
     number = _number("number")
     if number is None:
-        raise FormError({"number": ["The number of a picture is needed, from 0."]})
+        raise FormError({"number": ["Give the number of a picture, counted from 0."]})
     found = services().pool.ask(ShowRecord(_database(job, _split(job)), number))
     return Response(found.data, mimetype=f"image/{found.kind}")
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digits.base.progress import counted
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.dataset.job import DatasetJob
 from digits.dataset.tasks.create_db import CreateDbTask
@@ -198,7 +199,19 @@ class ImageClassificationDatasetJob(DatasetJob):
         return {"backend": self.backend}
 
     def in_words(self) -> list[tuple[str, str]]:
-        # The original's words, which scripts look for.
+        counts = [
+            (task.title, counted(self.picture_count(task.split), "picture"))
+            for task in self.database_tasks()
+        ]
+        return [
+            ("Picture size", f"{self.width} × {self.height}"),
+            ("Picture type", "Color" if self.channels == 3 else "Grayscale"),
+            *counts,
+            ("Encoding", self.encoding),
+            *([("Database", self.backend)] if self.backend != "lmdb" else []),
+        ]
+
+    def in_original_words(self) -> list[tuple[str, str]]:
         counts = [
             (task.name, f"{self.picture_count(task.split)} images")
             for task in self.database_tasks()

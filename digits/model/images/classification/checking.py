@@ -149,8 +149,9 @@ def _check_outputs(
             {
                 field: [
                     f"The output {outputs[-1]!r} has the shape {' x '.join(map(str, shape))}, so "
-                    f"{count} values an image, but the dataset has {labels} labels. End the "
-                    "network with an InnerProduct layer or a global pooling before its loss."
+                    f"{count} values for each picture, but the dataset has {labels} "
+                    "categories. End the network with an InnerProduct layer or a global pooling "
+                    "before its loss."
                 ]
             }
         )

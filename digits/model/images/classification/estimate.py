@@ -33,7 +33,7 @@ from digits.model.network.text import network_to_text
 FLOAT_BYTES = 4
 # How often the solver keeps something as large as the weights; once unless named here.
 HISTORIES = {"AdaDelta": 2, "Adam": 2}
-UNKNOWN_YET = "What the model will take can be told when the dataset is ready."
+UNKNOWN_YET = "Size and time are estimated once the dataset is ready."
 NO_TIME = "How long an epoch takes could not be measured."
 UNCHECKED = "The server is too busy to check the network now."
 # Paths in files for no job's folder are absolute.
@@ -79,15 +79,16 @@ class Estimate:
             return ""
         one = file_size(self.snapshot_bytes)
         if self.snapshots == 1:
-            return f"One snapshot, {one}; {file_size(self.snapshots_bytes)} on the disk in all."
+            return f"One snapshot, {one}; {file_size(self.snapshots_bytes)} on the disk in total."
         many = f"{self.snapshots:,} snapshots of {one} each"
-        return f"{many}; {file_size(self.snapshots_bytes)} on the disk in all."
+        return f"{many}; {file_size(self.snapshots_bytes)} on the disk in total."
 
     def _time(self) -> str:
         if self.epoch_s is None or self.training_s is None:
             return ""
         return (
-            f"An epoch takes about {about(self.epoch_s)} here, all about {about(self.training_s)}."
+            f"An epoch takes about {about(self.epoch_s)} here, the training about "
+            f"{about(self.training_s)}."
         )
 
 

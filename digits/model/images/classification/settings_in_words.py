@@ -123,7 +123,7 @@ def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     if settings.method == "previous" and settings.previous_snapshot:
         if settings.previous_snapshot == FIRST_WEIGHTS:
             return "the weights that it began from"
-        afresh = ", its classifier afresh" if settings.restart_outputs else ""
+        afresh = ", its classifier from scratch" if settings.restart_outputs else ""
         return f"its weights of epoch {settings.previous_snapshot:g}{afresh}"
     weights = job.pretrained_weights()
     if weights is None:

@@ -86,8 +86,8 @@ def dataset_facts(dataset: ImageClassificationDatasetJob, job_dir: Path) -> Data
     splits = {s: dataset.database_path(s) for s in ("train", "val") if dataset.picture_count(s)}
     if len(labels) < 2 or "train" not in splits or not dataset.mean_path.is_file():
         raise TaskFailed(
-            f"The dataset {dataset.name} cannot be trained on: it needs at least two labels, "
-            f"pictures to train with, and a mean. It has {len(labels)} labels."
+            f"The dataset {dataset.name} cannot be trained on: it needs at least two "
+            f"categories, pictures to train with, and a mean. It has {len(labels)} categories."
         )
     sources = {split: _from(job_dir, path) for split, path in splits.items()}
     if dataset.backend == BACKEND:
@@ -164,7 +164,7 @@ def mean_pixel(mean_path: Path, channels: int) -> tuple[float, ...]:
         raise TaskFailed(f"The mean {mean_path.name} cannot be read: {error}.") from error
     if len(mean) != channels:
         raise TaskFailed(
-            f"The mean {mean_path.name} has {len(mean)} channels, and the images have {channels}."
+            f"The mean {mean_path.name} has {len(mean)} channels, and the pictures have {channels}."
         )
     planes = mean.reshape(channels, -1)
     # Seven digits, which is all that single precision holds.

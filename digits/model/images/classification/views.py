@@ -333,7 +333,7 @@ def _form_page(
 def _choice(job: ImageClassificationModelJob, chosen: Any) -> dict[str, Any]:
     """A model as the form offers it; without a choice its last snapshot is the one."""
     epochs = [(epoch, f"Epoch #{epoch:g}") for epoch in job.snapshots()]
-    snapshots = [(0, "None (start afresh)"), *epochs]
+    snapshots = [(0, "None (start from scratch)"), *epochs]
     # Settings of older jobs say 2.0, forms 2.
     known = [epoch for epoch, _ in snapshots if str(chosen) in (str(epoch), str(float(epoch)))]
     selected = known[0] if known else snapshots[-1][0]

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from werkzeug.test import TestResponse
 
 from digits.jobs.status import Status
 from tests.conftest import wait_for_status
@@ -211,12 +212,21 @@ def test_the_page_and_the_summary_show_the_dataset(
     assert page.status_code == 200
     assert "Shown &lt;b&gt;set&lt;/b&gt;" in page.text
     summary = client.get(f"/datasets/summary?job_id={job.id}")
-    text = re.sub(r"<[^>]*>", " ", re.sub(r"<time.*?</time>", "MOMENT", summary.text))
-    assert " ".join(text.split()) == (
+    assert in_words(summary) == (
         "Shown &lt;b&gt;set&lt;/b&gt; Done MOMENT Image Size 12x10 Image Type COLOR "
         "Create DB (train) 12 images Create DB (val) 4 images Encoding png"
     )
+    assert in_words(client.get(f"/datasets/summary?words=plain&job_id={job.id}")) == (
+        "Shown &lt;b&gt;set&lt;/b&gt; Done MOMENT Picture size 12 × 10 Picture type Color "
+        "Training set 12 pictures Validation set 4 pictures Encoding png"
+    )
     assert re.search(rf'<h4[^>]*>\s*<a href="/datasets/{job.id}">', summary.text)
+
+
+def in_words(answer: TestResponse) -> str:
+    """What a fragment says, without its markup."""
+    text = re.sub(r"<[^>]*>", " ", re.sub(r"<time.*?</time>", "MOMENT", answer.text))
+    return " ".join(text.split())
 
 
 def test_the_form_can_be_filled_in_from_a_job(

@@ -78,7 +78,7 @@ def test_the_pages_for_browsers(client: FlaskClient, job: ImageClassificationDat
         ("explore.json?db=test", "There is no database 'test'; there are: train, val"),
         ("explore.json?db=../val", "There is no database"),
         ("explore.json?label=many", "'many' is not a whole number"),
-        ("explore.json?label=-1", "There is no class -1"),
+        ("explore.json?label=-1", "There is no category -1"),
         ("explore.json?page=x", "not a whole number"),
     ],
 )

@@ -158,8 +158,8 @@ def test_an_archive_becomes_a_dataset(app: Flask, client: FlaskClient, pictures:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"no archive at all", "neither a zip nor a tar"),
-        (b"", "neither a zip nor a tar"),
+        (b"no archive at all", "not a zip or tar"),
+        (b"", "not a zip or tar"),
     ],
 )
 def test_what_is_no_archive_is_told_on_the_job(
@@ -176,7 +176,7 @@ def test_a_hostile_archive_is_refused_and_nothing_of_it_is_left(
 ) -> None:
     archive = zipped(pictures, **{"../../evil.png": b"\x89PNG\r\n"})
     job = made(app, post(client, method="archive", archive_file=upload(archive, "a.zip")))
-    assert "leads out of its folder" in (job.error or "")
+    assert "leads out of the archive" in (job.error or "")
     assert not (job.dir / "pictures").exists()
     assert not list(job.dir.parent.parent.rglob("evil.png"))
 
@@ -313,7 +313,7 @@ def test_16_bit_pictures_that_come_out_nearly_black_are_told(
     assert len(data["warnings"]) == 2  # of train and of val
     assert "6 pictures of 16 bits: the values go from 40 to 4095" in data["warnings"][0]
     assert "value_range=seen" in data["warnings"][0]
-    assert "about 16 of 256 grey levels are left" in client.get(f"/datasets/{job.id}").text
+    assert "about 16 of 256 gray levels are left" in client.get(f"/datasets/{job.id}").text
     assert data["value_range"] == [0, 65535]
 
 

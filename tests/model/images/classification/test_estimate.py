@@ -206,5 +206,5 @@ def test_of_a_dataset_that_is_not_ready_nothing_is_known_yet(
     )
     found = estimate(client, answer.json["id"], **CUSTOM)
     assert found["note"] in found["words"]
-    assert "when the dataset is ready" in found["note"]
+    assert "once the dataset is ready" in found["note"]
     assert (found["errors"], found["snapshots"]) == ({}, None)

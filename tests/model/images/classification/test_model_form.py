@@ -124,7 +124,7 @@ BAD_VALUES = [
     ("lr_step_size", "101", "at most 100"),
     ("lr_step_gamma", "-1", "above 0"),
     ("crop_size", "0", "at least 1"),
-    ("crop_size", "17", "larger than the dataset's images (16x16)"),
+    ("crop_size", "17", "larger than the dataset's pictures (16x16)"),
     ("crop_size", "big", "not a whole number"),
     ("mean_value", "x", "not a number"),
     ("mean_value", "nan", "not between"),

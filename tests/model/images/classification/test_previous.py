@@ -91,7 +91,7 @@ def test_the_classifier_begins_afresh_when_that_is_asked_for(
 ) -> None:
     job = train_on(trained, dataset, restart_outputs="y")
     assert "ip_retrain" in layers(job)
-    assert "its classifier afresh" in client.get(f"/models/{job.id}").text
+    assert "its classifier from scratch" in client.get(f"/models/{job.id}").text
     # What was trained under the new name is kept under it.
     again = train_on(job, dataset)
     assert "ip_retrain" in layers(again)

@@ -91,7 +91,7 @@ def evaluation_matrix(job_id: str, extension: str) -> ResponseReturnValue:
     job.read_logs()
     results = job.results()
     if not results.is_labelled:
-        raise NotFound("The true classes of these pictures are not known.")
+        raise NotFound("The true categories of these pictures are not known.")
     kind = figure_kind(extension)
     counts = tuple(map(tuple, results.accuracy().confusion.tolist()))
     return figure(DrawMatrix(job.name, tuple(results.labels), counts, kind), f"{job.id}_matrix")

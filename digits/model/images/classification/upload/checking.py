@@ -137,7 +137,7 @@ def _output(model: ReadModel, built: NetCheck, wish: str) -> Output:
     except NetworkError as error:
         raise refused(f"{DEPLOY_FILE}: {error}") from error
     if not built.shapes.get(found.name):
-        raise refused(f"{DEPLOY_FILE}: the output {found.name!r} has no scores of classes.")
+        raise refused(f"{DEPLOY_FILE}: the output {found.name!r} has no scores of categories.")
     return found
 
 
@@ -148,7 +148,7 @@ def _require_labels(labels: Sequence[str] | None, output: Output, classes: int, 
         {
             field: [
                 f"{LABELS_FILE} has {len(labels):,} labels, but the output {output.name!r} of "
-                f"{DEPLOY_FILE} tells {classes:,} classes apart. Each needs its label, in the "
+                f"{DEPLOY_FILE} tells {classes:,} categories apart. Each needs its label, in the "
                 "order in which the network learned them."
             ]
         }

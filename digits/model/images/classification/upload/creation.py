@@ -60,7 +60,7 @@ def create_uploaded_model(
     file_name = _shown_name(upload)
     with kept_upload(upload, store.jobs_dir) as archive:
         if archive is None:
-            raise refused("An archive is needed here.")
+            raise refused("Choose an archive.")
         folder = unpacked(archive, file_name, store)
         with store.writing():
             staged = stage(

@@ -19,7 +19,7 @@ from digits.sources.archives import ARCHIVE_EXTENSIONS
 from digits.web.forms import ChoiceField, DigitsForm, JobForm, WholeNumberField, one_line
 from digits.web.submitted import text_of
 
-AS_TOLD = "As the archive says"
+AS_TOLD = "From the archive"
 
 
 class ArchiveForm(DigitsForm):
@@ -29,15 +29,15 @@ class ArchiveForm(DigitsForm):
 
     archive = UploadField(
         "Archive",
-        description="What Download model gives, of this or another server, or of DIGITS 1 to 6: a "
-        "zip or a tar with deploy.prototxt and a .caffemodel in it.",
+        description="What Download model gives, on this or another server or in DIGITS 1 to 6: a "
+        "zip or tar with deploy.prototxt and a .caffemodel in it.",
     )
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check every field, and that an archive was sent."""
         good = super().validate(extra_validators)
         if not self.archive.data and not self.archive.errors:
-            self.add_error("archive", "An archive is needed here.")
+            self.add_error("archive", "Choose an archive.")
         return good and not self.all_errors
 
 

@@ -80,9 +80,9 @@ def read_info(folder: Path) -> Info:
     try:
         given = json.loads(path.read_text("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise refused(f"{INFO_FILE} is no JSON: {error}.") from error
+        raise refused(f"{INFO_FILE} is not JSON: {error}.") from error
     if not isinstance(given, dict):
-        raise refused(f"{INFO_FILE} is no JSON object. Received: {shown(str(given))}.")
+        raise refused(f"{INFO_FILE} is not a JSON object. Received: {shown(str(given))}.")
     said = _Said(given)
     _require_caffe(said)
     return _read(said)

@@ -235,7 +235,8 @@ def _size(
         raise FormError({"width": [NO_SIZE]})
     if size[2] not in (1, 3):
         raise refused(
-            f"The network looks at pictures of {size[2]} channels; they have 1 (grey) or 3 (color)."
+            f"The network looks at pictures of {size[2]} channels; they must have 1 (grayscale) or "
+            "3 (color)."
         )
     if not (1 <= size[0] <= MAX_SIDE and 1 <= size[1] <= MAX_SIDE):
         raise refused(f"Pictures of {size[0]} x {size[1]} pixels cannot be made.")
@@ -333,7 +334,7 @@ def _lines(text: str, field: str) -> list[str]:
         message = "The labels are empty." if not lines else "A line of the labels is empty."
         raise FormError({field: [f"{message} {LABELS_FILE} has the name of a category on each."]})
     if not all(line.isprintable() for line in lines):
-        raise FormError({field: ["The labels hold characters that cannot be shown."]})
+        raise FormError({field: ["The labels contain characters that cannot be displayed."]})
     return lines
 
 
@@ -343,4 +344,4 @@ def _text(path: Path, most_bytes: int) -> str:
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise refused(f"{path.name} is no text: it is not UTF-8.") from error
+        raise refused(f"{path.name} is not UTF-8 text.") from error

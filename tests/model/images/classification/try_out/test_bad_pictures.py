@@ -218,7 +218,7 @@ def test_epochs_that_do_not_exist_are_refused(classify: Any, epoch: str) -> None
 @pytest.mark.parametrize(
     ("route", "form", "code", "message"),
     [
-        ("grad_cam", {"class_index": "99"}, 400, "There is no class 99; there are 3"),
+        ("grad_cam", {"class_index": "99"}, 400, "There is no category 99; there are 3"),
         ("grad_cam", {"class_index": "-1"}, 400, "not a whole number from 0"),
         ("grad_cam", {"class_index": "0", "layer": "nothing"}, 400, "no layer 'nothing'"),
         ("grad_cam", {"class_index": "0", "picture": "§"}, 400, "PNG in base64"),

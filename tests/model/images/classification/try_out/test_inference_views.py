@@ -109,7 +109,11 @@ def test_visualizations_are_the_layers_in_numbers(ask: Any, pictures: Path) -> N
         ({}, "image_file", "Choose a picture"),
         ({"image_url": "/nonexistent.png"}, "image_url", "no file"),
         ({"image_url": "picture.png"}, "image_url", "not an absolute path"),
-        ({"image_url": "file:///etc/passwd"}, "image_url", "of addresses, http and https are read"),
+        (
+            {"image_url": "file:///etc/passwd"},
+            "image_url",
+            "only http and https addresses are read",
+        ),
         ({"image_url": "http://127.0.0.1:1/x.png"}, "image_url", "cannot be reached"),
         ({"image_url": "http://[bad/x.png"}, "image_url", "cannot be used"),
         ({"image_url": "/etc/passwd"}, "image_url", "cannot be read as a picture"),
