@@ -41,7 +41,7 @@ def settings_in_words(
     settings = job.settings
     return [
         ("Dataset", names.get(job.dataset_id, f"{job.dataset_id} (gone)")),
-        ("Images", _images(job)),
+        ("Pictures", _images(job)),
         ("Network", _network(settings, names)),
         ("Starts from", _weights(job, settings)),
         *_intervals_in_words(settings),

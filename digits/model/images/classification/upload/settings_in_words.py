@@ -28,7 +28,7 @@ def uploaded_in_words(job: UploadedClassificationModelJob) -> list[tuple[str, st
     scale = settings.scale
     return [
         ("Dataset", f"{settings.origin_dataset or 'not known'}, not on this server"),
-        ("Images", images_in_words(job.width, job.height, job.channels)),
+        ("Pictures", images_in_words(job.width, job.height, job.channels)),
         (RESIZE_TITLE, settings.resize_mode),
         ("Network", f"uploaded, {settings.archive_name}" if settings.archive_name else "uploaded"),
         *(solver_in_words(settings) if has_solver else []),
