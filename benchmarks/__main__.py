@@ -26,6 +26,7 @@ OPTIONS: dict[str, list[str]] = {
     "pages": ["--repeats", "3"],
     "long_logs": ["--megabytes", "100"],
     "drawing": ["--repeats", "2"],
+    "transfer": [],
     "gpu": ["--seconds", "2"],
 }
 

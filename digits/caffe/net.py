@@ -33,6 +33,7 @@ from digits.caffe.nets import batches, weights
 from digits.caffe.nets.batches import Arrays
 from digits.caffe.nets.building import build
 from digits.caffe.nets.debug_info import DebugInfo
+from digits.caffe.nets.frozen import FrozenPart, NothingFrozen, find_frozen
 from digits.caffe.nets.kept_passes import KeptPasses
 from digits.caffe.nets.lean_passes import LeanPasses
 from digits.caffe.nets.net_layer import as_scripts_see, params_of
@@ -288,6 +289,21 @@ class Net:
         """Use the memory of another net's parameters in layers of the same name."""
         weights.share(self._parts, other._parts)
         bind_params(self._parts)
+
+    # ---- the part that runs once -------------------------------------------------------------
+
+    def frozen_part(self) -> FrozenPart:
+        """What gives the same for a picture in every pass; raises NothingFrozen.
+
+        For the solver, and for nets that do not keep their blobs.
+        """
+        if self.keep_blobs:
+            raise NothingFrozen("all blobs are kept, to be looked at")
+        return find_frozen(self._parts)
+
+    def frozen_features(self, part: FrozenPart, pictures: torch.Tensor) -> list[torch.Tensor]:
+        """The features of a batch of pictures as the Data layer gives them."""
+        return part.compute(self._passes, pictures)
 
     # ---- the layers themselves ---------------------------------------------------------------
 

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +38,7 @@ from digits.caffe.net import Net
 from digits.caffe.nets.verdict import Verdict
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.caffe.solving import lr_policy
+from digits.caffe.solving.features import FeatureCache, Interrupted
 from digits.caffe.solving.nccl import NCCL, callbacks_of
 from digits.caffe.solving.outputs import MeanOutputs, SmoothedLoss, output_lines
 from digits.caffe.solving.signals import Action
@@ -87,6 +89,7 @@ class Solver:
         self._log_once("Solver scaffolding done.", 57)
         self._callbacks: list[tuple[Callback, Callback]] = []
         self._stopping = False
+        self._has_features = False  # or it was tried
         self._deferred = Action.NONE  # asked for where it could not be done at once
         self._smoothed = SmoothedLoss(self.param.average_loss)
         self._started = 0  # the iteration that the last step() began with
@@ -116,6 +119,7 @@ class Solver:
         self._smoothed = SmoothedLoss(self.param.average_loss)
         self._started = self.iter
         self._begin()
+        self._use_features()
         self._shown = (self.iter, time.monotonic())
         end = self.iter + iterations
         while self.iter < end and not self._stopping:
@@ -197,6 +201,37 @@ class Solver:
         """End the threads and close the databases of all nets."""
         for net in [self.net, *self.test_nets]:
             net.close()
+
+    # ---- what is frozen ----------------------------------------------------------------------
+
+    def _use_features(self) -> None:
+        """Have the nets read the features of what is frozen; only now, with the last weights."""
+        if self._has_features or not self.options.feature_cache:
+            return
+        self._has_features = True
+        cache = FeatureCache(
+            Path(self.options.feature_cache),
+            self.options.feature_variants,
+            self.options.precision.value,
+            lambda: self.options.precision.autocast(self._context.device),
+            self._is_stopped_early,
+        )
+        try:
+            cache.use_for(self.net, "training")
+            for index, net in enumerate(self.test_nets):
+                net.share_with(self.net)
+                cache.use_for(net, f"test net (#{index})")
+        except Interrupted:
+            self._stopping = True
+
+    def _is_stopped_early(self) -> bool:
+        """Whether a signal asked to stop; one that asks for a snapshot gets it later."""
+        if self.group.size > 1:
+            return False  # all processes stop together, after an iteration
+        request = self.options.action()
+        if request is Action.SNAPSHOT:
+            self._deferred = request
+        return request is Action.STOP
 
     # ---- one iteration -----------------------------------------------------------------------
 

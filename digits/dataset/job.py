@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from digits.base.aside import Aside
+from digits.dataset.features import KeptFeatures, kept_features
 from digits.dataset.results import DatasetResults
 from digits.jobs.job import Job
 
@@ -28,6 +29,10 @@ class DatasetJob(Job):
     def count_categories(self) -> int | None:
         """The categories of its records; None where there are none, or they are not known."""
         return None
+
+    def features(self) -> KeptFeatures:
+        """What trainings have kept beside it."""
+        return kept_features(self.dir)
 
     def facts(self) -> dict[str, Any]:
         """What the tasks have found out so far, as plain JSON, for pages and scripts."""

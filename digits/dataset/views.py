@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 
+from digits.dataset.features import delete_features
 from digits.dataset.job import DatasetJob
 from digits.errors import JobNotFound
-from digits.web.answers import answer, job_summary, scheduler, services
+from digits.web.answers import answer, in_thread, job_summary, scheduler, services
 
 blueprint = Blueprint("datasets", __name__)
 
@@ -34,9 +35,16 @@ def show(job_id: str) -> ResponseReturnValue:
         "progress": job.progress,
         **({"record": asdict(kind.record)} if kind.record else {}),
         **job.facts(),
+        "features": asdict(job.features()),
         "models": [{"id": model.id, "name": model.name} for model in models],
     }
     return answer(kind.template, data, job=job, models=models)
+
+
+@blueprint.delete("/<job_id>/features")
+def remove_features(job_id: str) -> ResponseReturnValue:
+    """Delete the features that trainings have kept beside a dataset: `{"sets", "size_bytes"}`."""
+    return jsonify(asdict(in_thread(delete_features, find_dataset(job_id).dir)))
 
 
 @blueprint.get("/summary")

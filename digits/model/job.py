@@ -181,6 +181,10 @@ class ModelJob(Job):
         given = self.settings.custom_network_snapshot
         return Path(given) if self.settings.method == "custom" and given else None
 
+    def feature_flags(self) -> list[str]:
+        """Where our engine keeps the features of what does not learn; empty: nowhere."""
+        return []
+
     def keep_weights(self, weights: Path) -> None:
         """Keep another model's weights in this job's folder, so that it stands for itself.
 

@@ -102,6 +102,7 @@ POLICIES: dict[str, Access] = {
     "home.abort_job": Access.CHANGE,
     "home.pause_job": Access.CHANGE,
     "home.resume_job": Access.CHANGE,
+    "datasets.remove_features": Access.CHANGE,
     "models.delete_snapshot": Access.CHANGE,
     "models.prune_snapshots": Access.CHANGE,
     # The server as a whole.

@@ -43,6 +43,11 @@ HELP = {
     "allow_python": "Optional; let layers of type Python run the code that they name, as Caffe "
     "does. Use --noallow_python for networks of others.",
     "compile": "Optional; compile the network with torch.compile (needs a C++ compiler).",
+    "feature_cache": "Optional; a folder for the tops of layers that do not learn, and below which "
+    "none does: they are computed once for each record and read from there, by this and other "
+    "trainings.",
+    "feature_variants": "Optional; how many times each record is kept there where training crops "
+    "or mirrors it at random; 0 is 4 then.",
     "precision": "Optional; fp32, tf32 (GPUs) or bf16 for convolutions and matrix products; "
     "weights are float32 always.",
     "test_items": "Optional; how many items the set of the first test net has. Tests then also log "
@@ -72,6 +77,8 @@ class Flags:
     allow_nan: bool = False
     allow_python: bool = True
     compile: bool = False
+    feature_cache: str = ""
+    feature_variants: int = 0
     precision: str = "fp32"
     processes: int = 1
     test_items: int = 0

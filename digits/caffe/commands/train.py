@@ -27,6 +27,8 @@ from digits.caffe.solving.solver_param import read_solver_param
 
 log = logging.getLogger(__name__)
 
+MOST_VARIANTS = 1000
+
 
 def train(flags: Flags) -> int:
     """Train as the flags say; raises CaffeError for what cannot be used."""
@@ -77,6 +79,8 @@ def _train(
             allow_nan=flags.allow_nan,
             test_items=flags.test_items,
             precision=precision_named(flags.precision),
+            feature_cache=flags.feature_cache,
+            feature_variants=flags.feature_variants,
             action=action,
             progress=show,
             group=group,
@@ -119,6 +123,10 @@ def _settings(flags: Flags) -> SolverParameter:
         raise SolverError(
             f"--processes is for the CPU and must be 1 or more, received {flags.processes}; with "
             "--gpu there is one process for each GPU"
+        )
+    if not 0 <= flags.feature_variants <= MOST_VARIANTS:
+        raise SolverError(
+            f"--feature_variants is 0 to {MOST_VARIANTS}, received {flags.feature_variants}"
         )
     param = read_solver_param(flags.solver)
     param.train_state.level = flags.level

@@ -14,6 +14,7 @@ from.  Elsewhere: who decodes (`datum.py`) and who asks (`layers/data.py`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,23 @@ class DataTransformer:
         if self._param.force_color:
             return True
         return False if self._param.force_gray else None
+
+    def changes(self, sample: Sample) -> bool:
+        """Whether chance makes a difference to such a sample: not where the crop is all of it."""
+        _, height, width = sample.shape
+        crop = self._param.crop_size
+        is_cropped = self._train and crop > 0 and (height, width) != (crop, crop)
+        return bool(self._param.mirror) or is_cropped
+
+    def identity(self) -> str:
+        """What tells this transformation from others."""
+        param = TransformationParameter()
+        param.CopyFrom(self._param)
+        param.ClearField("mean_file")
+        mean = "" if self._mean is None else self._mean.cpu().numpy().tobytes().hex()
+        digest = hashlib.sha256(mean.encode()).hexdigest()
+        # In the TEST phase a crop is the middle.
+        return repr((param.SerializeToString(deterministic=True), digest, self._train))
 
     def output_shape(self, sample: Sample) -> Size:
         """Channels, height and width after the transformation of this sample.

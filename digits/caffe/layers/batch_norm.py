@@ -73,7 +73,7 @@ class BatchNorm(Layer):
     ) -> Tensor:
         """The top; with `factors` and `bias` (each (C), or None) of a Scale, that layer's top."""
         if self.global_stats:
-            mean, variance = self._global_statistics()
+            mean, variance = self.global_statistics()
             return functional.batch_norm(
                 bottom, mean, variance, factors, bias, False, 0.0, self.eps
             )
@@ -110,7 +110,7 @@ class BatchNorm(Layer):
         others = [axis for axis in range(scaled.dim()) if axis != 1]
         return [scaled - scaled.mean(others, keepdim=True)]
 
-    def _global_statistics(self) -> tuple[Tensor, Tensor]:
+    def global_statistics(self) -> tuple[Tensor, Tensor]:
         """The mean and variance of each channel; 0 where nothing was summed up yet."""
         mean_sum, variance_sum, divisor = (param.detach() for param in self.params)
         if divisor.device.type == "cpu":

@@ -101,6 +101,10 @@ class Passes(ABC):
         Raises NetError for a gradient that a layer refuses.
         """
 
+    def run_alone(self, node: Node) -> None:
+        """Run one layer forward on what its bottoms hold; what it adds to the loss is dropped."""
+        self._forward_node(node, [])
+
     def flush_params(self) -> None:
         """Bring the device up to date with what was written into parameters' arrays."""
         if self._arrays_are_copies:

@@ -24,6 +24,7 @@ class Options:
     `context` is what its nets are told (device, random numbers; None: as pycaffe's functions set
     them).  `keep_blobs` lets scripts look at all blobs, which takes time and memory.  `action` is
     asked once an iteration whether to stop or to take a snapshot, and `progress` told its number.
+    With `feature_cache`, a folder, what is frozen runs once (`features.py`).
     With `test_items`, the records of the first test net's set, tests also log means over these.
     """
 
@@ -34,6 +35,8 @@ class Options:
     precision: Precision = Precision.FP32
     action: Callable[[], Action] = lambda: Action.NONE
     progress: Callable[[int], None] = lambda iteration: None
+    feature_cache: str = ""
+    feature_variants: int = 0
     group: Group = field(default_factory=lambda: Group(solver_rank()))
 
     def nets_context(self, param: SolverParameter) -> LayerContext:

@@ -28,8 +28,11 @@ class Pictures:
 
     @property
     def words(self) -> str:
-        kind = "in color" if self.channels == 3 else "in grayscale"
-        return f"{self.size} {kind}"
+        return f"{self.size} {self.colors}"
+
+    @property
+    def colors(self) -> str:
+        return "in color" if self.channels == 3 else "in grayscale"
 
     @property
     def size(self) -> str:
@@ -51,6 +54,7 @@ class MadeFor:
     is_cropped: bool
     smallest: int = 0
     instead: str = ""
+    channels: int = 0  # of its weights; 0: it takes any
 
     @property
     def words(self) -> str:
@@ -63,6 +67,17 @@ class MadeFor:
 def is_too_small(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> bool:
     """Whether the network sees less than it is made for."""
     return (crop_size or dataset.side) < made_for.side
+
+
+def wrong_colors(made_for: MadeFor, dataset: Pictures) -> str:
+    """Why the network cannot take pictures of so many channels; empty when it can."""
+    if made_for.channels in (0, dataset.channels):
+        return ""
+    made, received = (Pictures(0, 0, made_for.channels), dataset)
+    return (
+        f"{made_for.title} has weights for pictures {made.colors}; the dataset's are "
+        f"{received.colors}. Make a dataset {made.colors}, or choose another network."
+    )
 
 
 def cannot_be_trained(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> str:

@@ -8,7 +8,7 @@ Elsewhere: what is made of a network (`training.py`, `deploy.py`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from digits.caffe.errors import CaffeError, NetError, PrototxtError
@@ -40,8 +40,25 @@ class StandardNetwork:
     paper: str
     image_size: str
     made_for: MadeFor
+    # Sides of the squares that it may see, the largest first; empty: that of its text.
+    sides: tuple[int, ...] = ()
+    # Whether it begins with weights, which fit one mean and scale: those of its text.
+    is_pretrained: bool = False
+
+    def side_for(self, image_side: int) -> int | None:
+        """The largest square that it sees of pictures with this side; None: that of its text."""
+        return next((side for side in self.sides if side <= image_side), None)
+
+    def made_for_pictures(self, image_side: int) -> MadeFor:
+        """What it is made for, where that goes by the pictures' side."""
+        if not self.sides:
+            return self.made_for
+        side = self.side_for(image_side) or self.sides[-1]
+        return replace(self.made_for, side=side, image_side=side)
 
 
+# As its text names itself, too.
+PRETRAINED_TITLE = "EfficientNet-Lite0"
 FOR_SMALL = ", or choose a network for small pictures, such as LeNet"
 STANDARD_NETWORKS = {
     network.name: network
@@ -67,17 +84,31 @@ STANDARD_NETWORKS = {
             "256x256",
             MadeFor("GoogLeNet", 224, 256, True, 223, FOR_SMALL),
         ),
+        StandardNetwork(
+            "efficientnet-lite0",
+            PRETRAINED_TITLE,
+            "Tan and Le [2019], with ImageNet weights",
+            "224x224, 128x128",
+            MadeFor(PRETRAINED_TITLE, 224, 224, True, 32, FOR_SMALL, channels=3),
+            sides=(224, 128),
+            is_pretrained=True,
+        ),
     )
 }
 
 
-def standard_network_text(name: str) -> str:
-    """The prototxt of a standard network; NetworkError when there is none of this name."""
+def standard_network_text(name: str, image_side: int | None = None) -> str:
+    """The prototxt of a standard network; NetworkError when there is none of this name.
+
+    One that is made for several sizes sees squares that fit into pictures with `image_side`.
+    """
     if name not in STANDARD_NETWORKS:
         raise NetworkError(
             f"There is no standard network {name!r}. Choose one of: {', '.join(STANDARD_NETWORKS)}."
         )
-    return (STANDARD_FOLDER / f"{name}.prototxt").read_text()
+    text = (STANDARD_FOLDER / f"{name}.prototxt").read_text()
+    side = STANDARD_NETWORKS[name].side_for(image_side) if image_side else None
+    return text if side is None else re.sub(r"\bcrop_size: \d+", f"crop_size: {side}", text)
 
 
 def clean_text(text: str) -> str:

@@ -24,6 +24,7 @@ from digits.errors import FormError
 from digits.model.network import graph, hdf5
 from digits.model.network.deploy import deploy_network
 from digits.model.network.errors import NetworkError
+from digits.model.network.fine_tune import HEAD_LR_MULT, choose_what_learns
 from digits.model.network.graph import TRAIN, VAL
 from digits.model.network.names import rename_afresh
 from digits.model.network.trainable import has_loss
@@ -65,6 +66,9 @@ class NetworkOptions:
     mean_values: tuple[float, ...] = ()
     # Whether weights of an earlier training are loaded, and all outputs shall start afresh.
     retrain: bool = False
+    # What learns (`fine_tune.py`), and how much faster the last layer does; empty: as it is given.
+    fine_tune: str = ""
+    head_lr_mult: float = HEAD_LR_MULT
     # Whether layers may run Python code of the server.
     python_layers: bool = False
 
@@ -100,6 +104,7 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
     _check_crop(options.crop_size, facts)
     _check_mean(options, facts)
     _fit_to_labels(net, facts.labels, options.retrain)
+    choose_what_learns(net, options.fine_tune, options.head_lr_mult)
     train, val = _data_layers(net, facts, options)
     crop_size = (val or train).transform_param.crop_size
     data_layers = [train, *([val] if facts.val_db else [])]

@@ -57,6 +57,9 @@ class Trainable(Protocol):
     def pretrained_weights(self) -> Path | None:
         """Weights to start from."""
 
+    def feature_flags(self) -> list[str]:
+        """Where our engine keeps the features of what does not learn; empty: nowhere."""
+
 
 class TrainTask(Task):
     """One `caffe train`.  `attach` gives it its job, before anything else is asked of it."""
@@ -150,6 +153,7 @@ class TrainTask(Task):
             command.append("--allow_python" if allowed else "--noallow_python")
             if self.plan is not None and self.plan.val_images:
                 command.append(f"--test_items={self.plan.val_images}")
+            command += self.job.feature_flags()
         state = snapshots.newest_state(self.job_dir)
         given = self._weights_to_begin_with()
         if state is not None:

@@ -42,7 +42,7 @@ async function tell(place, body, signal) {
     body.set("timed", "off");
     const known = await ask(url, body, signal);
     show(place, known);
-    if (known.epoch_s !== null || known.snapshots === null) return;
+    if (known.training_s !== null || known.snapshots === null) return;
     place.append(element("p", { class: "muted" }, "Timing a few iterations…"));
     body.set("timed", "on");
     show(place, await ask(url, body, signal));

@@ -2,7 +2,7 @@
 
     The standard network follows the dataset until somebody chooses one. */
 
-import { all } from "../web/dom.js";
+import { all, need } from "../web/dom.js";
 import { valueOf } from "../forms/fields.js";
 import { RequestFailed, request } from "../web/http.js";
 
@@ -13,19 +13,19 @@ export function markWhatDoesNotFit(form) {
   // Not by `form.dataset`, which is the field of that name.
   const address = form.getAttribute("data-fit-url");
   let asked = "";
-  // The server has chosen for the dataset that stands there first; the browser's history may have brought back another.
+  // The browser's history may have brought back what somebody chose.
   let follows = form.hasAttribute("data-preselects") && !networks(form).some((box) => box.checked && !box.defaultChecked);
   const update = async () => {
     const dataset = valueOf(form, "dataset");
     if (dataset === asked || dataset === "") return;
-    const isFirst = asked === "";
     asked = dataset;
     try {
       const answer = await request(`${address}?dataset=${encodeURIComponent(dataset)}`);
-      const { preselected, ...notes } = await answer.json();
+      const { preselected, reason, ...notes } = await answer.json();
       if (dataset !== asked) return;
       show(form, notes);
-      if (follows && !isFirst) choose(form, preselected);
+      if (follows) choose(form, preselected);
+      tell(form, follows ? reason : "");
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
       show(form, {}); // the form says what is wrong when it is sent
@@ -34,7 +34,10 @@ export function markWhatDoesNotFit(form) {
   form.addEventListener("change", (event) => {
     // Events of scripts, as that of `choose`, are nobody's choice.
     const { name } = /** @type {HTMLInputElement} */ (event.target);
-    if (name === NETWORK && event.isTrusted) follows = false;
+    if (name === NETWORK && event.isTrusted) {
+      follows = false;
+      tell(form, "");
+    }
     update();
   });
   update();
@@ -58,6 +61,17 @@ function choose(form, name) {
   if (!box || box.checked) return;
   box.checked = true;
   box.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/**
+ * Say why the network was chosen.
+ * @param {HTMLFormElement} form
+ * @param {string} reason
+ */
+function tell(form, reason) {
+  const note = need("[data-reason]", form);
+  note.textContent = reason;
+  note.hidden = reason === "";
 }
 
 /**

@@ -128,8 +128,8 @@ def _once_a_layer(problems: Sequence[NetProblem]) -> list[NetProblem]:
 
 def _weights_field(settings: Settings) -> str:
     """Where the weights were chosen."""
-    if settings.method == "previous":
-        return "previous_networks"
+    if settings.method in ("previous", "standard"):
+        return NETWORK_FIELDS[settings.method]
     by_path = settings.custom_network_snapshot
     return "custom_network_snapshot" if by_path else "custom_network_weights"
 

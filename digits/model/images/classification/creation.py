@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -37,8 +37,10 @@ from digits.model.images.classification.settings import ImageClassificationModel
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
+from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.fit import MadeFor, Pictures
 from digits.model.network.parsing import message_with_line, parse_given
+from digits.model.network.pretrained import pretrained_weights
 from digits.model.network.text import (
     STANDARD_NETWORKS,
     clean_text,
@@ -140,7 +142,6 @@ def prepare_model(
     Raises FormError with what is wrong with the network, or that it could not be checked within
     `check_s` seconds; JobNotFound when a job has just gone.
     """
-    deadline = time.monotonic() + check_s
     settings = replace(
         settings,
         use_gpu=bool(scheduler.resources.gpus),
@@ -151,15 +152,19 @@ def prepare_model(
             settings.previous_labels if original else _previous_labels(scheduler, settings)
         ),
         warnings=None,
+        **_own_input(settings),
     )
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     text = (
         original.network_text() if original else given_network(scheduler, settings, custom_network)
     )
     weights = kept_weights(original) if original else given_weights(scheduler, settings, uploaded)
+    _require_weights(settings, weights)
+    # To make the weights of a standard network, the first time, is no part of the check.
+    deadline = time.monotonic() + check_s
     is_kept = weights is not None and (
         weights == uploaded
-        or settings.method == "previous"
+        or settings.method in ("previous", "standard")
         or (original is not None and weights.parent == original.dir)
     )
     field = NETWORK_FIELDS[settings.method]
@@ -171,7 +176,7 @@ def prepare_model(
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
     size = _size_check(scheduler, settings, net, dataset, is_copy=original is not None)
-    size.require_smallest(field)
+    size.require_possible(field)
     found = Checked()
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
@@ -184,7 +189,8 @@ def prepare_model(
 def given_network(scheduler: Scheduler, settings: Settings, custom_network: str) -> str:
     """The text of the network that was chosen."""
     if settings.method == "standard":
-        return standard_network_text(settings.standard_networks)
+        dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
+        return standard_network_text(settings.standard_networks, pictures_of(dataset).side)
     if settings.method == "previous":
         previous = _previous(scheduler, settings)
         # Its snapshots have the names that its layers had in training.
@@ -201,6 +207,8 @@ def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | Non
         return _previous(scheduler, settings).weights_of(settings.previous_snapshot)
     if settings.method == "custom" and settings.custom_network_snapshot:
         return Path(settings.custom_network_snapshot)
+    if settings.method == "standard":
+        return pretrained_weights(settings.standard_networks, scheduler.store.jobs_dir)
     return None
 
 
@@ -242,6 +250,24 @@ def fitted_networks(
     return make_networks(net, facts, network_options(settings, facts, dataset.labels()))
 
 
+def _require_weights(settings: Settings, weights: Path | None) -> None:
+    """FormError where random weights are to be kept through the whole training."""
+    if weights is None and settings.what_learns in (HEAD, LAST_BLOCKS):
+        message = (
+            "Without weights to begin with, there is nothing worth keeping. Choose “Everything” "
+            "(all), or begin with weights: EfficientNet-Lite0, a snapshot of an earlier model, or "
+            "pretrained weights of a custom network."
+        )
+        raise FormError({"fine_tune": [message]})
+
+
+def _own_input(settings: Settings) -> dict[str, Any]:
+    """What replaces settings where the network has a mean and a scale of its own."""
+    if not settings.begins_pretrained:
+        return {}
+    return {"use_mean": False, "mean_value": (), "scale": None}
+
+
 def _trainable(
     net: NetParameter, text: str, settings: Settings, weights: Path | None
 ) -> tuple[NetParameter, str]:
@@ -275,7 +301,10 @@ def _warnings(size: SizeCheck, report: Report | None) -> tuple[str, ...]:
 
 def _made_for(scheduler: Scheduler, settings: Settings, net: NetParameter) -> MadeFor | None:
     if settings.method == "standard":
-        return STANDARD_NETWORKS[settings.standard_networks].made_for
+        side = pictures_of(
+            cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
+        ).side
+        return STANDARD_NETWORKS[settings.standard_networks].made_for_pictures(side)
     if settings.method == "previous":
         return made_for_by_model(_previous(scheduler, settings))
     return made_for_by_text(net)

@@ -91,6 +91,7 @@ def model_info(
             "scale_in_deploy": True,
         },
         "output": {"name": output.name, "is_probability": output.is_probability},
+        "fine_tune": job.settings.what_learns or None,
         "trained_by": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},

@@ -7,6 +7,7 @@ iterations that are timed (`inference/timing.py`).
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,12 +28,15 @@ from digits.model.images.classification.training_files import (
     make_files,
 )
 from digits.model.job import TRAIN_VAL_FILE
+from digits.model.network.fine_tune import HEAD
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text
 
 FLOAT_BYTES = 4
 # How often the solver keeps something as large as the weights; once unless named here.
 HISTORIES = {"AdaDelta": 2, "Adam": 2}
+# As the engine's `solving/features.py` has it, which the web process does not load.
+USUAL_VARIANTS = 4
 UNKNOWN_YET = "Size and time are estimated once the dataset is ready."
 NO_TIME = "How long an epoch takes could not be measured."
 UNCHECKED = "The server is too busy to check the network now."
@@ -54,6 +58,8 @@ class Estimate:
     iterations: int | None = None
     epoch_s: float | None = None
     training_s: float | None = None
+    # What does not learn runs once, which takes nearly all of the time; an epoch takes little then.
+    runs_once: bool = False
     # Why something is not known.
     note: str = ""
 
@@ -84,6 +90,11 @@ class Estimate:
         return f"{many}; {file_size(self.snapshots_bytes)} on the disk in total."
 
     def _time(self) -> str:
+        if self.runs_once and self.training_s is not None:
+            return (
+                f"What does not learn runs once, in about {about(self.training_s)} here, or is "
+                "there already. An epoch takes little then."
+            )
         if self.epoch_s is None or self.training_s is None:
             return ""
         return (
@@ -115,6 +126,8 @@ def estimate(
     times = timings.times(training, environment) if timed else timings.kept(training)
     if times is None:
         return replace(found, note=found.note or NO_TIME) if timed else found
+    if _runs_once(prepared.settings, dataset):
+        return _with_one_run(found, files, times, prepared.settings, dataset)
     return _with_times(found, files, times)
 
 
@@ -160,6 +173,28 @@ def _with_times(found: Estimate, files: TrainingFiles, times: Times) -> Estimate
         val_s = passes * solver.test_iter[0] * times.val_batch_s
     epochs = plan.max_iter / plan.epoch_iterations
     return replace(found, epoch_s=(train_s + val_s) / epochs, training_s=train_s + val_s)
+
+
+def _runs_once(settings: Settings, dataset: ImageClassificationDatasetJob) -> bool:
+    """Whether a training keeps the features of all but its last layer."""
+    is_ours = not settings.caffe_root and dataset.backend != BACKEND
+    return settings.what_learns == HEAD and is_ours
+
+
+def _with_one_run(
+    found: Estimate,
+    files: TrainingFiles,
+    times: Times,
+    settings: Settings,
+    dataset: ImageClassificationDatasetJob,
+) -> Estimate:
+    plan, data = files.plan, files.networks.train_val.layer[0].transform_param
+    crop = data.crop_size
+    is_random = data.mirror or (crop > 0 and (dataset.height, dataset.width) != (crop, crop))
+    variants = (settings.feature_variants or USUAL_VARIANTS) if is_random else 1
+    train_s = variants * plan.epoch_iterations * times.iteration_s
+    val_s = (times.val_batch_s or 0.0) * math.ceil(plan.val_images / (plan.val_batch_size or 1))
+    return replace(found, training_s=train_s + val_s, runs_once=True)
 
 
 def _training(

@@ -31,12 +31,15 @@ from digits.model.network.fit import (
     is_too_small,
     other_pictures,
     size_warning,
+    wrong_colors,
 )
 from digits.model.network.text import STANDARD_NETWORKS, network_to_text, parse_network
 from digits.model.network.training import Networks
 
 # The input stands at the head of a deploy file: no need to parse 40 kB of a GoogLeNet.
 HEAD_BYTES = 4096
+# So many pictures teach a network from nothing well enough.
+FEW_PICTURES = 5000
 # Only a short network has nothing but its classifier.
 SHORT_BYTES = 16 * 1024
 NOTHING_KEPT = (
@@ -59,6 +62,11 @@ def seen_by(model: ImageClassificationModelJob) -> Pictures | None:
         return None
     dims = [int(number[:9]) for number in re.findall(r"\b(?:dim|input_dim)\s*:\s*(\d+)", head)[:4]]
     return Pictures(dims[3], dims[2], dims[1]) if len(dims) == 4 else None
+
+
+def has_own_input(model: ImageClassificationModelJob) -> bool:
+    """Whether the network of an earlier model has a mean and a scale that its weights need."""
+    return model.network_name in {n.title for n in STANDARD_NETWORKS.values() if n.is_pretrained}
 
 
 def made_for_by_model(model: ImageClassificationModelJob) -> MadeFor | None:
@@ -90,8 +98,10 @@ class SizeCheck:
     made_for: MadeFor | None
     seen: Pictures | None = None  # by a previous model, whose weights are taken
 
-    def require_smallest(self, field: str) -> None:
-        """FormError when the network is known not to be possible for pictures so small."""
+    def require_possible(self, field: str) -> None:
+        """FormError when the network is known not to be possible for these pictures."""
+        if self.made_for and (reason := wrong_colors(self.made_for, self.dataset)):
+            raise FormError({field: [reason]})
         if self.made_for and (self.crop_size or self.dataset.side) < self.made_for.smallest:
             raise FormError({self._field(field): [self._too_small(self.made_for)]})
 
@@ -142,24 +152,54 @@ def standard_notes(dataset: ImageClassificationDatasetJob) -> dict[str, str]:
     """Why a standard network does not fit a dataset, by the networks' names."""
     pictures = pictures_of(dataset)
     notes = {
-        network.name: cannot_be_trained(network.made_for, pictures)
-        if pictures.side < network.made_for.smallest
-        else size_warning(network.made_for, pictures)
+        network.name: _note(network.made_for_pictures(pictures.side), pictures)
         for network in STANDARD_NETWORKS.values()
     }
     return {name: note for name, note in notes.items() if note}
 
 
-def preselected_network(dataset: ImageClassificationDatasetJob) -> str:
-    """The standard network that the form offers first for a dataset, by its name.
+@dataclass(frozen=True)
+class Preselected:
+    """The standard network that the form offers first for a dataset, and why if it says so."""
 
-    The first one that fits; where none does, the default, or the first one that can be built.
+    network: str
+    reason: str = ""
+
+
+def preselected_network(dataset: ImageClassificationDatasetJob) -> Preselected:
+    """One with weights for few pictures that it fits, else the first that begins from nothing."""
+    pictures, count = pictures_of(dataset), dataset.picture_count("train")
+    for network in STANDARD_NETWORKS.values():
+        made_for = network.made_for_pictures(pictures.side)
+        fits = pictures.side >= made_for.side and not wrong_colors(made_for, pictures)
+        if network.is_pretrained and fits and 0 < count < FEW_PICTURES:
+            return Preselected(
+                network.name,
+                f"{network.title} is selected because it begins with weights: from "
+                f"{count:,} pictures, a network that begins with nothing learns little.",
+            )
+    return Preselected(first_that_fits(dataset))
+
+
+def first_that_fits(dataset: ImageClassificationDatasetJob) -> str:
+    """The first standard network without weights that fits a dataset, by its name.
+
+    Where none does, the default, or the first one that can be built.
     """
     notes, side = standard_notes(dataset), pictures_of(dataset).side
-    fitting = [name for name in STANDARD_NETWORKS if name not in notes]
-    default_first = sorted(STANDARD_NETWORKS, key=lambda name: name != Settings.standard_networks)
+    bare = [name for name, network in STANDARD_NETWORKS.items() if not network.is_pretrained]
+    fitting = [name for name in bare if name not in notes]
+    default_first = sorted(bare, key=lambda name: name != Settings.standard_networks)
     possible = [n for n in default_first if side >= STANDARD_NETWORKS[n].made_for.smallest]
     return [*fitting, *possible, Settings.standard_networks][0]
+
+
+def _note(made_for: MadeFor, pictures: Pictures) -> str:
+    if reason := wrong_colors(made_for, pictures):
+        return reason
+    if pictures.side < made_for.smallest:
+        return cannot_be_trained(made_for, pictures)
+    return size_warning(made_for, pictures)
 
 
 def previous_notes(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from wtforms import StringField, TextAreaField, ValidationError
@@ -23,6 +24,7 @@ from digits.model.images.classification.fields import (
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
+from digits.model.network.fine_tune import TITLES as FINE_TUNE_TITLES
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.network.training import MAX_BATCH_SIZE
 from digits.model.solver_form import SolverForm
@@ -45,8 +47,18 @@ LARGEST_CROP = 100_000
 LARGEST_SCALE = 1_000_000
 LARGEST_MEAN = 65_535  # of pictures with 16 bits
 MOST_CHANNELS = 3
+LARGEST_HEAD_LR_MULT = 10_000
+MOST_VARIANTS = 1000
 WEIGHT_FILES = (".caffemodel", ".caffemodel.h5", ".h5")
 
+# What a network says of its own mean and scale, where others are asked for.
+OWN_INPUT = {
+    "use_mean": "{} subtracts a mean of its own, which its weights were learned with. Leave this "
+    "out, or choose None.",
+    "mean_value": "{} subtracts a mean of its own, which its weights were learned with. Leave "
+    "this empty.",
+    "scale": "{} scales the pixels itself, as its weights were learned with. Leave this empty.",
+}
 # Fields that only one method reads.
 METHOD_FIELDS = {
     "previous": ("previous_networks", "restart_outputs"),
@@ -81,8 +93,9 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
         default=Settings.standard_networks,
         description="LeNet suits small grayscale pictures and a CPU. AlexNet suits color "
-        "photographs; GoogLeNet is more accurate and slower. Both need a GPU. The page selects the "
-        "first one that fits the dataset; for scripts the default is AlexNet.",
+        "photographs; GoogLeNet is more accurate and slower. Both need a GPU. EfficientNet-Lite0 "
+        "has learned from a million photographs, and learns yours from fifty a category. The page "
+        "selects one that fits the dataset; for scripts the default is AlexNet.",
     )
     previous_networks = ChoiceField(
         "Previous network",
@@ -115,6 +128,27 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "Upload pretrained weights",
         description="A .caffemodel from your computer to start from, instead of one on the server.",
     )
+
+    fine_tune = ChoiceField(
+        "What learns",
+        choices=list(FINE_TUNE_TITLES.items()),
+        default=Settings.fine_tune,
+        description="Of a network that begins with weights: only the last layer, which needs the "
+        "fewest pictures; the last third of the network too; or everything. As suits the network, "
+        "the default: the last layer of EfficientNet-Lite0, everything of others.",
+    )
+    head_lr_mult = NumberField(
+        "Learning rate of the last layer", above=0, high=LARGEST_HEAD_LR_MULT,
+        default=Settings.head_lr_mult,
+        description="How many times as fast as the others it learns, where What learns is chosen. "
+        "10 by default: it begins with random weights, and they do not.",
+    )  # fmt: skip
+
+    feature_variants = WholeNumberField(
+        "Variants of each picture", low=1, high=MOST_VARIANTS, optional=True,
+        description="What does not learn runs once for each picture. Where training crops or "
+        "mirrors at random, that is done for so many variants of it. Empty: 4 then.",
+    )  # fmt: skip
 
     train_epochs = WholeNumberField(
         "Training epochs", low=1, high=MOST_EPOCHS, default=Settings.train_epochs,
@@ -195,6 +229,7 @@ class ImageClassificationModelForm(JobForm, SolverForm):
     MORE = (
         *("crop_size", "use_mean", "mean_value", "scale", "mirror"),
         *("select_gpu", "select_gpus", "select_gpu_count"),
+        *("fine_tune", "head_lr_mult", "feature_variants"),
         *("snapshot_interval", "val_interval", "batch_size", "random_seed"),
         *SolverForm.MORE,
         *("group_name", "learning_rate", "lr_policy"),
@@ -203,16 +238,23 @@ class ImageClassificationModelForm(JobForm, SolverForm):
 
     # The epoch that a cloned model began from; None: what was sent says it.
     cloned_snapshot: float | None = None
+    own_input: Mapping[str, str] = MappingProxyType({})
 
     def offer(
         self,
         datasets: Iterable[tuple[str, str]],
         previous: Mapping[str, Sequence[float | int]],
         gpus: Sequence[str],
+        own_input: Mapping[str, str] | None = None,
     ) -> None:
-        """Say what there is to choose from: datasets, models with the epochs they have, GPUs."""
+        """Say what there is to choose from: datasets, models with the epochs they have, GPUs.
+
+        `own_input` are the models whose networks have a mean and a scale of their own: by their
+        ids, what their networks are called.
+        """
         self.dataset.choices = choice_list(datasets)
         self.previous: Mapping[str, Sequence[float | int]] = previous
+        self.own_input = own_input or {}
         self.previous_networks.choices = choice_list((job_id, job_id) for job_id in previous)
         self.gpus = list(gpus)
         single = [(gpu, gpu) for gpu in gpus]
@@ -229,6 +271,7 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         if listed := self.select_gpus_list.data:
             self.select_gpus.data = list(listed)
         super().validate(extra_validators)
+        self._check_own_input()
         self._check_mean()
         self._check_choice("dataset", "dataset")
         if self.method.data == "previous":
@@ -314,6 +357,30 @@ class ImageClassificationModelForm(JobForm, SolverForm):
             self.add_error(
                 "custom_network_weights", f"{shown(upload.filename)} is not a .caffemodel file."
             )
+
+    def _check_own_input(self) -> None:
+        """A network with weights has a mean and a scale, and no others fit the weights."""
+        title = self._pretrained_title()
+        if not title:
+            return
+        if not self.use_mean.was_sent:
+            self.use_mean.data = False
+        reasons = {
+            "use_mean": self.use_mean.data is not False,
+            "mean_value": bool(self.mean_value.data),
+            "scale": self.scale.data is not None,
+        }
+        for name in (name for name, is_other in reasons.items() if is_other):
+            self.add_error(name, OWN_INPUT[name].format(title))
+
+    def _pretrained_title(self) -> str:
+        """Of the network whose weights fit one mean and scale; empty for others."""
+        if self.method.data == "standard":
+            network = STANDARD_NETWORKS.get(self.standard_networks.data or "")
+            return network.title if network and network.is_pretrained else ""
+        if self.method.data == "previous":
+            return self.own_input.get(self.previous_networks.data or "", "")
+        return ""
 
     def _check_mean(self) -> None:
         """Mean values stand in place of another mean, which a script may leave out."""

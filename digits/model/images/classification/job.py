@@ -5,6 +5,8 @@ Elsewhere: what was asked for (`settings.py`).
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +16,7 @@ from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError, DataError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
+from digits.dataset.features import FEATURES_FOLDER
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
@@ -68,6 +71,14 @@ class ImageClassificationModelJob(ModelJob):
                 raise TaskFailed(
                     f"The database {split}_db of {dataset.name} cannot be read: {error}."
                 ) from error
+
+    def feature_flags(self) -> list[str]:
+        dataset = self.image_dataset
+        if dataset.backend == BACKEND or not _keeps_layers(self.dir / TRAIN_VAL_FILE):
+            return []
+        folder = os.path.relpath(dataset.dir / FEATURES_FOLDER, self.dir)
+        variants = self.settings.feature_variants or 0
+        return [f"--feature_cache={folder}", f"--feature_variants={variants}"]
 
     def write_training_files(self) -> TrainingPlan:
         try:
@@ -139,6 +150,14 @@ class ImageClassificationModelJob(ModelJob):
             return _output(path, path.stat().st_mtime_ns, plan.output if plan else "")
         except (CaffeError, NetworkError, OSError):
             return Output("", True)
+
+
+def _keeps_layers(path: Path) -> bool:
+    """Whether layers of the network in a file are told not to learn; the engine looks closer."""
+    try:
+        return re.search(r"\blr_mult: 0$", path.read_text("utf-8"), re.MULTILINE) is not None
+    except OSError:
+        return False
 
 
 @lru_cache(maxsize=64)

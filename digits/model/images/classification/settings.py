@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from digits.model.network.fine_tune import HEAD, HEAD_LR_MULT
+from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.settings import ModelSettings
 
 PIXEL_MEAN: Final = "pixel"
@@ -31,3 +33,20 @@ class ImageClassificationModelSettings(ModelSettings):
     mean_value: tuple[float, ...] = ()  # one, or one a channel
     scale: float | None = None
     mirror: str = ""  # or "on", "off"
+    # What learns: "head", "last_blocks", "all"; empty: the head of a network that DIGITS has
+    # weights for, and what each layer says of others.  `head_lr_mult`: how much faster the head.
+    fine_tune: str = ""
+    head_lr_mult: float = HEAD_LR_MULT
+    # How often each picture's features are kept where it is cropped or mirrored; None: as usual.
+    feature_variants: int | None = None
+
+    @property
+    def begins_pretrained(self) -> bool:
+        """Whether the network is a standard one that DIGITS has weights for."""
+        network = STANDARD_NETWORKS.get(self.standard_networks)
+        return self.method == "standard" and network is not None and network.is_pretrained
+
+    @property
+    def what_learns(self) -> str:
+        """`fine_tune`, where it is empty what suits the network; empty: as the network says."""
+        return self.fine_tune or (HEAD if self.begins_pretrained else "")

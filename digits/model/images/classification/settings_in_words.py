@@ -44,6 +44,7 @@ def settings_in_words(
         ("Pictures", _images(job)),
         ("Network", _network(settings, names)),
         ("Starts from", _weights(job, settings)),
+        ("What learns", _what_learns(settings)),
         *_intervals_in_words(settings),
         ("Batch size", _batch_size(job, settings)),
         *_rate_in_words(settings),
@@ -128,8 +129,23 @@ def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     weights = job.pretrained_weights()
     if weights is None:
         return "random weights"
+    if settings.method == "standard":
+        return "weights that learned from ImageNet"
     given = settings.custom_network_snapshot
     return Path(given).name if given else "uploaded weights"
+
+
+def _what_learns(settings: Settings) -> str:
+    """The last layer's rate is told where it differs from that of the others."""
+    faster = f", its last layer {settings.head_lr_mult:g} times as fast"
+    match settings.what_learns:
+        case "head":
+            return f"only the last layer, {settings.head_lr_mult:g} times as fast"
+        case "last_blocks":
+            return f"the last third of the network{faster}"
+        case "all":
+            return f"everything{faster}"
+    return "as each layer says"
 
 
 def _batch_size(job: ImageClassificationModelJob, settings: Settings) -> str:
@@ -150,6 +166,8 @@ def mean_in_words(settings: Settings) -> str:
     """Which mean is subtracted."""
     if values := settings.mean_value:
         return "values " + ", ".join(f"{value:g}" for value in values)
+    if settings.begins_pretrained:
+        return "that of the network"
     if settings.use_mean == PIXEL_MEAN:
         return "pixel subtracted"
     return "image subtracted" if settings.use_mean else "not subtracted"

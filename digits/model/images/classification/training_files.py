@@ -145,6 +145,8 @@ def network_options(
         scale=settings.scale,
         mean_values=mean_values,
         retrain=begins_afresh(settings, labels),
+        fine_tune=settings.what_learns,
+        head_lr_mult=settings.head_lr_mult,
         python_layers=settings.python_layers,
     )
 

@@ -32,6 +32,8 @@ from digits.model.images.classification.estimate import Estimate
 from digits.model.images.classification.estimate import estimate as estimate_of
 from digits.model.images.classification.evaluation import views as evaluation_views
 from digits.model.images.classification.fitting import (
+    first_that_fits,
+    has_own_input,
     preselected_network,
     previous_notes,
     standard_notes,
@@ -75,6 +77,7 @@ LINKED_FIELDS = (
     "method",
     "previous_networks",
     "standard_networks",
+    "fine_tune",
     "train_epochs",
     "random_seed",
     "batch_size",
@@ -128,18 +131,21 @@ def fit() -> ResponseReturnValue:
     """Which of the networks that the form offers do not fit a `dataset`, and why, as JSON.
 
     `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence}, "preselected":
-    name}`; a network that fits is left out, and the form offers the preselected one first.
+    name, "reason": sentence}`; a network that fits is left out.  The page selects the preselected
+    one until somebody chooses, and says the reason where there is one.
     """
     dataset = scheduler().job(request.args.get("dataset", ""))
     if not isinstance(dataset, ImageClassificationDatasetJob):
         raise JobNotFound(dataset.id)
     models = newest(lambda job: isinstance(job, ImageClassificationModelJob), None)
     previous = [job for job in models if isinstance(job, ImageClassificationModelJob)]
+    preselected = preselected_network(dataset)
     return jsonify(
         {
             "standard_networks": standard_notes(dataset),
             "previous_networks": in_thread(previous_notes, previous, dataset),
-            "preselected": preselected_network(dataset),
+            "preselected": preselected.network,
+            "reason": preselected.reason,
         }
     )
 
@@ -236,10 +242,12 @@ def large_graph() -> ResponseReturnValue:
 def offer_choices(form: ImageClassificationModelForm) -> None:
     """Tell the form which datasets, models and GPUs there are."""
     datasets = newest(_is_usable_dataset, form.dataset.data)
+    models = _previous_models(form)
     form.offer(
         datasets=[(job.id, job.name) for job in datasets],
-        previous={job.id: list(job.snapshots()) for job in _previous_models(form)},
+        previous={job.id: list(job.snapshots()) for job in models},
         gpus=scheduler().resources.gpus,
+        own_input={job.id: job.network_name for job in models if has_own_input(job)},
     )
 
 
@@ -305,13 +313,16 @@ def _added(
 
 
 def _preselect_network(form: ImageClassificationModelForm) -> None:
-    """Choose a network that suits the dataset that the page shows first."""
+    """Choose a network that suits the dataset that the page shows first.
+
+    One with weights needs the page's scripts, which take the mean and scale away.
+    """
     known = {choice.value for choice in form.dataset.choices or []}
     first = next(iter(form.dataset.choices or []), None)
     shown = form.dataset.data if form.dataset.data in known else first and first.value
     if shown:
         dataset = cast(ImageClassificationDatasetJob, scheduler().job(shown))
-        form.standard_networks.data = preselected_network(dataset)
+        form.standard_networks.data = first_that_fits(dataset)
 
 
 def _form_page(
@@ -337,7 +348,13 @@ def _choice(job: ImageClassificationModelJob, chosen: Any) -> dict[str, Any]:
     # Settings of older jobs say 2.0, forms 2.
     known = [epoch for epoch, _ in snapshots if str(chosen) in (str(epoch), str(float(epoch)))]
     selected = known[0] if known else snapshots[-1][0]
-    return {"id": job.id, "name": job.name, "snapshots": snapshots, "selected": selected}
+    return {
+        "id": job.id,
+        "name": job.name,
+        "snapshots": snapshots,
+        "selected": selected,
+        "has_own_input": has_own_input(job),
+    }
 
 
 def _previous_models(form: ImageClassificationModelForm) -> list[ImageClassificationModelJob]:

@@ -67,6 +67,14 @@ def test_their_number_follows_the_interval(
     )
 
 
+def test_what_runs_once_is_told_in_place_of_the_time_of_an_epoch() -> None:
+    found = Estimate(training_s=61.0, runs_once=True)
+    assert found.words == [
+        f"What does not learn runs once, in about {about(61.0)} here, or is there already. An "
+        "epoch takes little then."
+    ]
+
+
 def test_solvers_that_remember_more_take_more_room(
     client: FlaskClient, dataset: ImageClassificationDatasetJob
 ) -> None:

@@ -16,7 +16,7 @@ from digits.inference.operations import CheckNets, NetSource
 from digits.inference.work.checking import check_nets
 from digits.inference.work.state import State
 from digits.jobs.scheduler import Scheduler
-from digits.model.images.classification.fitting import preselected_network, standard_notes
+from digits.model.images.classification.fitting import first_that_fits, standard_notes
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.network.fit import Pictures, cannot_be_trained, size_warning
 from digits.model.network.text import (
@@ -56,6 +56,7 @@ def test_the_smallest_pictures_of_a_standard_network_are_those_that_can_be_built
     assert not is_built(smallest - 1)
 
 
+LITE0 = "efficientnet-lite0"
 # Which of the standard networks are marked, by the dataset's width, height and channels.
 MARKED = {
     (28, 28, 1): {"alexnet": "too small", "googlenet": "too small"},
@@ -73,6 +74,7 @@ def test_standard_networks_that_do_not_fit_are_marked_with_both_sizes(
     size: tuple[int, int, int],
 ) -> None:
     notes = standard_notes(dataset_of(*size))
+    notes.pop(LITE0, None)
     assert notes.keys() == MARKED[size].keys()
     for name, words in MARKED[size].items():
         made_for = STANDARD_NETWORKS[name].made_for
@@ -97,7 +99,29 @@ PRESELECTED = {
 
 @pytest.mark.parametrize("size", PRESELECTED)
 def test_the_form_selects_the_first_standard_network_that_fits(size: tuple[int, int, int]) -> None:
-    assert preselected_network(dataset_of(*size)) == PRESELECTED[size]
+    assert first_that_fits(dataset_of(*size)) == PRESELECTED[size]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((256, 256, 3), ""),
+        ((300, 200, 3), ""),
+        ((128, 128, 3), ""),
+        (
+            (100, 100, 3),
+            "made for pictures of 128 x 128; the dataset's are 100 x 100, so that it sees",
+        ),
+        ((31, 31, 3), "too small"),
+        ((256, 256, 1), "has weights for pictures in color; the dataset's are in grayscale"),
+    ],
+)
+def test_a_network_of_two_sizes_with_weights_is_marked_where_neither_fits(
+    size: tuple[int, int, int], words: str
+) -> None:
+    note = standard_notes(dataset_of(*size)).get(LITE0, "")
+    assert words in note
+    assert bool(words) == bool(note)
 
 
 def test_a_crop_that_was_chosen_is_nothing_to_wonder_at_but_may_be_too_small() -> None:
@@ -202,7 +226,8 @@ def test_the_form_marks_what_does_not_fit_the_chosen_dataset(
     cropped: ImageClassificationModelJob,
 ) -> None:
     answer: Any = client.get(f"/models/images/classification/fit?dataset={dataset.id}").json
-    assert set(answer["standard_networks"]) == {"alexnet", "googlenet"}
+    assert set(answer["standard_networks"]) == {"alexnet", "googlenet", LITE0}
+    assert answer["reason"] == ""
     assert trained.id not in answer["previous_networks"]
     assert cropped.id not in answer["previous_networks"]
     assert answer["preselected"] == "lenet"

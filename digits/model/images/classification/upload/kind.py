@@ -19,7 +19,11 @@ KIND = JobKind(
     routes=(
         Routes(
             views.blueprint,
-            {"new": Route(Access.MAKE), "create": Route(Access.MAKE, Body.FILES)},
+            {
+                "new": Route(Access.MAKE),
+                "create": Route(Access.MAKE, Body.FILES),
+                "imagenet": Route(Access.MAKE),
+            },
         ),
         Routes(
             views.digits_5_blueprint,

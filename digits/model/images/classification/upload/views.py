@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
-from flask import Blueprint, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from digits.errors import DigitsError, FormError
@@ -12,7 +13,8 @@ from digits.jobs.job import Job
 from digits.model.images.classification.upload.creation import Wanted, create_uploaded_model
 from digits.model.images.classification.upload.forms import ArchiveForm, ArchiveUploadForm
 from digits.model.images.classification.upload.reading import Given
-from digits.web.answers import created, scheduler, services
+from digits.model.images.classification.upload.ready_made import NAMES_FILE, imagenet_model
+from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 from digits.web.submitting import answer_form
@@ -51,6 +53,25 @@ def create() -> ResponseReturnValue:
         lambda job: created(job, url_for("models.show", job_id=job.id)),
         partial(render_template, FORM_PAGE, form=form),
     )
+
+
+@blueprint.post("/images/classification/imagenet.json")
+@blueprint.post("/images/classification/imagenet")
+def imagenet() -> ResponseReturnValue:
+    """A model that tells ImageNet's 1,000 categories apart, without any training.
+
+    It is made once: who asks again gets the one that is there.
+    """
+    names = Path(current_app.static_folder or "") / NAMES_FILE
+    try:
+        job = imagenet_model(scheduler(), services().pool, names, owner_name())
+    except FormError as error:
+        if wants_json():
+            raise
+        form = ArchiveUploadForm()
+        form.add_errors(error.errors)
+        return render_template(FORM_PAGE, form=form), 400
+    return created(job, url_for("models.show", job_id=job.id))
 
 
 @digits_5_blueprint.post("/upload_archive")
