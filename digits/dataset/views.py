@@ -44,7 +44,10 @@ def show(job_id: str) -> ResponseReturnValue:
 @blueprint.delete("/<job_id>/features")
 def remove_features(job_id: str) -> ResponseReturnValue:
     """Delete the features that trainings have kept beside a dataset: `{"sets", "size_bytes"}`."""
-    return jsonify(asdict(in_thread(delete_features, find_dataset(job_id).dir)))
+    job = find_dataset(job_id)
+    found = in_thread(delete_features, job.dir)
+    scheduler().measure_again(job)
+    return jsonify(asdict(found))
 
 
 @blueprint.get("/summary")

@@ -7,6 +7,7 @@ is to be measured; jobs of earlier versions, of which there may be thousands, it
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -74,6 +75,20 @@ class Measuring:
             job.measured = None
         else:
             self._add(self._ended, job)
+            self._measure_datasets_of(job)
+
+    def again(self, job: Job) -> None:
+        """Measure a job whose folder was changed after it had ended."""
+        if job in self._jobs and not job.status.is_active:
+            self._add(self._ended, job)
+
+    def _measure_datasets_of(self, job: Job) -> None:
+        """A training may have kept features beside its dataset."""
+        for job_id in job.required_jobs():
+            with contextlib.suppress(JobNotFound):
+                required = self._jobs[job_id]
+                if required.category == "dataset":
+                    self.again(required)
 
     def _task_updated(self, task: Task, update: str, data: object) -> None:
         """Snapshots were deleted: the folder is smaller now."""

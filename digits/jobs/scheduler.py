@@ -377,6 +377,10 @@ class Scheduler:
                 )
             self._set_attribute(job_id, "notes", notes)
 
+    def measure_again(self, job: Job) -> None:
+        """Have a job's folder measured anew, beside everything else: something of it has gone."""
+        self._measuring.again(job)
+
     def _keep_results(self, job: Job, results: Results) -> None:
         """Take what a job was measured to have come to, unless it is gone or runs again."""
         with self._lock:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -39,8 +36,6 @@ def test_few_pictures_get_a_network_with_weights_unless_another_one_is_chosen(
     expect(reason).to_be_visible()
     expect(what_learns).to_be_visible()  # first, not under More options
     expect(page.locator("#use_mean")).to_be_disabled()
-    if folder := os.environ.get("DIGITS_TEST_PICTURES"):
-        page.screenshot(path=Path(folder) / "pretrained.png", full_page=True)
     check_by_axe(page)
     page.get_by_label("AlexNet", exact=True).check()
     expect(reason).to_be_hidden()

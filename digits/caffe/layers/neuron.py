@@ -159,6 +159,9 @@ class Clip(NeuronLayer):
         self.low, self.high = clip.min, clip.max
 
     def apply(self, bottom: Tensor) -> Tensor:
+        # Its gradient needs the values before: with one, PyTorch would keep a copy of them.
+        if self.in_place and self.may_overwrite(bottom) and not bottom.requires_grad:
+            return bottom.clamp_(self.low, self.high)
         return bottom.clamp(self.low, self.high)
 
 

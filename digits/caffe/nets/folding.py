@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -27,6 +27,8 @@ class Fold:
 
     convolution: Node
     scale: Node
+    # The folded parameters, once they were asked for: what does not learn stays what it is.
+    parameters: list[torch.Tensor] = field(default_factory=list)
 
 
 def find_folds(nodes: Sequence[Node]) -> list[Fold]:
@@ -62,7 +64,8 @@ def folded(
     own = [fold.convolution.layer.params for fold in folds]
     try:
         for fold in folds:
-            fold.convolution.layer.params = _parameters(fold)
+            fold.parameters = fold.parameters or _parameters(fold)
+            fold.convolution.layer.params = fold.parameters
         yield {fold.scale: _handing_on(fold, blobs) for fold in folds}
     finally:
         for fold, params in zip(folds, own, strict=True):

@@ -29,6 +29,8 @@ Array = npt.NDArray[np.float32]
 INFO_FILE = "info.json"
 PART, LOCK = ".part-", ".lock-"
 POLL_S = 0.2
+# Snapshots, and others, need room as well.
+MOST_OF_FREE = 0.5
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,10 @@ def _lock(file: IO[str], waiting: Callable[[], None]) -> None:
 
 def _require_room(folder: Path, size_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
-    if size_bytes > free:
+    if size_bytes > MOST_OF_FREE * free:
         raise NoRoom(
-            f"they take {size_bytes / 1e6:,.0f} MB, and the disk has {free / 1e6:,.0f} MB left"
+            f"they take {size_bytes / 1e6:,.0f} MB, more than half of the {free / 1e6:,.0f} MB "
+            "that the disk has left"
         )
 
 

@@ -411,7 +411,7 @@ def test_a_full_disk_is_told_and_the_training_runs_without(
 def test_no_room_is_seen_before_anything_is_written(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     huge = Wanted("abc", 1, 10**12, ["pool"], [(1000,)])
-    with pytest.raises(NoRoom, match="the disk has"), store.turn(huge, never):
+    with pytest.raises(NoRoom, match="the disk has left"), store.turn(huge, never):
         store.write(huge, batches())
 
 

@@ -6,7 +6,6 @@ Elsewhere: what was asked for (`settings.py`).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -33,6 +32,7 @@ from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE, ModelJob, needed_datas
 from digits.model.network import graph
 from digits.model.network.deploy import Output, output_of
 from digits.model.network.errors import NetworkError
+from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text, parse_network
 from digits.model.tasks.train import SOLVER_FILE
@@ -74,7 +74,8 @@ class ImageClassificationModelJob(ModelJob):
 
     def feature_flags(self) -> list[str]:
         dataset = self.image_dataset
-        if dataset.backend == BACKEND or not _keeps_layers(self.dir / TRAIN_VAL_FILE):
+        # Others may keep a layer, too, but did not ask for variants in place of fresh crops.
+        if dataset.backend == BACKEND or self.settings.what_learns not in (HEAD, LAST_BLOCKS):
             return []
         folder = os.path.relpath(dataset.dir / FEATURES_FOLDER, self.dir)
         variants = self.settings.feature_variants or 0
@@ -150,14 +151,6 @@ class ImageClassificationModelJob(ModelJob):
             return _output(path, path.stat().st_mtime_ns, plan.output if plan else "")
         except (CaffeError, NetworkError, OSError):
             return Output("", True)
-
-
-def _keeps_layers(path: Path) -> bool:
-    """Whether layers of the network in a file are told not to learn; the engine looks closer."""
-    try:
-        return re.search(r"\blr_mult: 0$", path.read_text("utf-8"), re.MULTILINE) is not None
-    except OSError:
-        return False
 
 
 @lru_cache(maxsize=64)
