@@ -92,10 +92,9 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "Standard network",
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
         default=Settings.standard_networks,
-        description="LeNet suits small grayscale pictures and a CPU. AlexNet suits color "
-        "photographs; GoogLeNet is more accurate and slower. Both need a GPU. EfficientNet-Lite0 "
-        "has learned from a million photographs, and learns yours from fifty a category. The page "
-        "selects one that fits the dataset; for scripts the default is AlexNet.",
+        description="LeNet suits small grayscale pictures and a CPU; AlexNet, the scripts' default, "
+        "color photographs and a GPU; GoogLeNet is more accurate and slower. EfficientNet-Lite0 "
+        "begins with weights: fifty photographs a category, no GPU.",
     )
     previous_networks = ChoiceField(
         "Previous network",
@@ -133,9 +132,9 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "What learns",
         choices=list(FINE_TUNE_TITLES.items()),
         default=Settings.fine_tune,
-        description="Of a network that begins with weights: only the last layer, which needs the "
-        "fewest pictures; the last third of the network too; or everything. As suits the network, "
-        "the default: the last layer of EfficientNet-Lite0, everything of others.",
+        description="Of a network that begins with weights. The last layer needs the fewest "
+        "pictures, everything the most. As suits the network, the default: the last layer of "
+        "EfficientNet-Lite0, everything of others.",
     )
     head_lr_mult = NumberField(
         "Learning rate of the last layer", above=0, high=LARGEST_HEAD_LR_MULT,

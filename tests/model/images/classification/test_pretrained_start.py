@@ -155,7 +155,7 @@ def test_weights_that_cannot_be_made_leave_nothing_and_say_why(tmp_path: Path) -
 
 def test_it_classifies_before_any_training(client: FlaskClient, models: Scheduler) -> None:
     route = "/models/images/classification/imagenet.json"
-    answer = client.post(route)
+    answer = client.post(route, data={"network": LITE0})
     assert answer.status_code == 200, answer.text
     job = models.job(answer.json["id"])
     assert isinstance(job, UploadedClassificationModelJob)
@@ -164,7 +164,8 @@ def test_it_classifies_before_any_training(client: FlaskClient, models: Schedule
     assert (len(labels), labels[1], labels[998]) == (
         1000, "goldfish, Carassius auratus", "ear, spike, capitulum",
     )  # fmt: skip
-    assert client.post(route).json["id"] == job.id
+    assert client.post(route, data={"network": LITE0}).json["id"] == job.id
+    assert "for efficientnet-lite0 alone" in errors(client.post(route))["network"]
 
 
 def test_names_that_are_not_there_are_told(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from digits.model.network.text import network_to_text
 from digits.sources.picture_list import LABELS_FILE
 from digits.tools import efficientnet_lite0
 from digits.tools.unpack_model import INFO_FILE, MEMBERS_FILE
+from digits.web.words import shown
 
 NETWORK = "efficientnet-lite0"
 NAME = f"{efficientnet_lite0.TITLE} (ImageNet)"
@@ -70,6 +71,13 @@ def imagenet_model(scheduler: Scheduler, pool: Pool, names_file: Path, owner: st
                 owner=owner,
                 is_done=True,
             )
+
+
+def require_known(network: str) -> None:
+    """FormError for a network that no weights of ImageNet are at hand for."""
+    if network != NETWORK:
+        message = f"There are weights of ImageNet for {NETWORK} alone. Received: {shown(network)}."
+        raise FormError({"network": [message]})
 
 
 def imagenet_names(path: Path) -> list[str]:

@@ -13,10 +13,15 @@ from digits.jobs.job import Job
 from digits.model.images.classification.upload.creation import Wanted, create_uploaded_model
 from digits.model.images.classification.upload.forms import ArchiveForm, ArchiveUploadForm
 from digits.model.images.classification.upload.reading import Given
-from digits.model.images.classification.upload.ready_made import NAMES_FILE, imagenet_model
+from digits.model.images.classification.upload.ready_made import (
+    NAMES_FILE,
+    imagenet_model,
+    require_known,
+)
 from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
+from digits.web.submitted import single_value
 from digits.web.submitting import answer_form
 
 blueprint = Blueprint("uploaded_models", __name__)
@@ -60,10 +65,11 @@ def create() -> ResponseReturnValue:
 def imagenet() -> ResponseReturnValue:
     """A model that tells ImageNet's 1,000 categories apart, without any training.
 
-    It is made once: who asks again gets the one that is there.
+    `network` is efficientnet-lite0.  It is made once: who asks again gets the one that is there.
     """
     names = Path(current_app.static_folder or "") / NAMES_FILE
     try:
+        require_known(single_value("network"))
         job = imagenet_model(scheduler(), services().pool, names, owner_name())
     except FormError as error:
         if wants_json():
