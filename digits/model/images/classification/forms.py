@@ -92,9 +92,9 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "Standard network",
         choices=[(network.name, network.title) for network in STANDARD_NETWORKS.values()],
         default=Settings.standard_networks,
-        description="LeNet suits small grayscale pictures and a CPU; AlexNet, the scripts' default, "
-        "color photographs and a GPU; GoogLeNet is more accurate and slower. EfficientNet-Lite0 "
-        "begins with weights: fifty photographs a category, no GPU.",
+        description="LeNet suits small grayscale pictures and a CPU; AlexNet, the default of "
+        "scripts, color photographs and a GPU; GoogLeNet is more accurate and slower. "
+        "EfficientNet-Lite0 begins with weights: fifty photographs a category, no GPU.",
     )
     previous_networks = ChoiceField(
         "Previous network",

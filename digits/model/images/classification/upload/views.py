@@ -21,7 +21,7 @@ from digits.model.images.classification.upload.ready_made import (
 from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
-from digits.web.submitted import single_value
+from digits.web.submitted import require_fields, single_value
 from digits.web.submitting import answer_form
 
 blueprint = Blueprint("uploaded_models", __name__)
@@ -69,6 +69,7 @@ def imagenet() -> ResponseReturnValue:
     """
     names = Path(current_app.static_folder or "") / NAMES_FILE
     try:
+        require_fields("network")
         require_known(single_value("network"))
         job = imagenet_model(scheduler(), services().pool, names, owner_name())
     except FormError as error:
