@@ -56,6 +56,7 @@ def test_a_link_that_names_a_network_is_followed(
     expect(page.get_by_label("LeNet", exact=True)).to_be_checked()
 
 
+@pytest.mark.slow
 def test_it_is_created_by_accepting_what_is_there(
     server: ServerProcess, page: Page, colors_id: str
 ) -> None:
