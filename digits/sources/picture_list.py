@@ -287,6 +287,10 @@ class PictureList(Sequence[LabelledEntry]):
         path, label = _split(bytes(self._content[start : end if end >= 0 else len(self._content)]))
         return LabelledEntry(joined(self.folder, path.decode()), label or 0)
 
+    def line_at(self, index: int) -> int:
+        """Where a picture's line begins in the list's file, in bytes."""
+        return self._offsets[index]
+
     def __iter__(self) -> Iterator[LabelledEntry]:
         return (self[index] for index in range(len(self)))
 

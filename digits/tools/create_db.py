@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digits.base.program import parser_for, run_program
 from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
@@ -31,7 +32,8 @@ from digits.images.levels import joined
 from digits.images.resize import check_size
 from digits.sources.folders import check_folder
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
-from digits.sources.picture_list import LabelledEntry, PictureList, read_labels
+from digits.sources.picture_list import PictureList, read_labels
+from digits.sources.record_index import RecordIndexWriter
 from digits.sources.url_policy import ANYWHERE, UrlPolicy
 from digits.tools.building import building
 from digits.tools.databases import DatabaseWriter, LmdbWriter, is_database_file
@@ -145,10 +147,16 @@ def create_db(order: Order) -> str:
     spec = order.record_spec(levels)
     maker = RecordMaker(spec, order.workers, pictures[0], len(pictures), order.urls)
     with closing(maker), building(order.database, is_database_file) as folder:
-        with closing(_writer(order, folder, len(pictures))) as writer:
-            for records in maker.make(_in_order(pictures, order)):
+        numbers = _in_order(pictures, order)
+        with (
+            closing(_writer(order, folder, len(pictures))) as writer,
+            RecordIndexWriter(folder) as index,
+        ):
+            for records in maker.make(pictures[number] for number in numbers):
                 result.take(records)
                 writer.add(records.records, records.labels)
+                lines = [pictures.line_at(numbers[number]) for number in records.numbers]
+                index.add(lines, records.labels)
             result.finish()
             writer.finish()
         for path in order.means:
@@ -203,12 +211,13 @@ class _Result:
         return f"The first: {self.skipped[0].path}: {self.skipped[0].reason}."
 
 
-def _in_order(pictures: PictureList, order: Order) -> Iterator[LabelledEntry]:
+def _in_order(pictures: PictureList, order: Order) -> range | NDArray[np.int64]:
+    """The numbers of the pictures in the order in which they are stored."""
     if not order.shuffle:
-        return iter(pictures)
+        return range(len(pictures))
     log.info("Shuffling with seed %d.", order.seed)
     random = np.random.Generator(np.random.PCG64(order.seed))
-    return (pictures[index] for index in random.permutation(len(pictures)))
+    return random.permutation(len(pictures))
 
 
 def _writer(order: Order, folder: Path, pictures: int) -> DatabaseWriter:

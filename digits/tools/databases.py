@@ -24,8 +24,8 @@ from digits.errors import ToolError
 _TRANSACTION_BYTES = 1 << 23
 _TRANSACTION_RECORDS = 10_000
 _PAGE_BYTES = 4096
-# LMDB's files, then those of `hdf5_writer.py`.
-_FILE_NAME = re.compile(r"data\.mdb|lock\.mdb|\d{5,}\.h5|list\.txt")
+# LMDB's files, those of `hdf5_writer.py`, and that of `sources/record_index.py`.
+_FILE_NAME = re.compile(r"data\.mdb|lock\.mdb|\d{5,}\.h5|list\.txt|records\.bin")
 
 
 def is_database_file(name: str) -> bool:

@@ -68,6 +68,7 @@ class Made:
 
     spans: list[tuple[int, int]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)  # of the records' pictures, in the batch
     skipped: list[SkippedPicture] = field(default_factory=list)
     # The sum of the pictures, H x W x C, if it was asked for and there is a picture.
     total: NDArray[np.uint16] | None = None
@@ -94,7 +95,7 @@ class BatchMaker:
         """Turn pictures into records in a slot."""
         made = Made()
         position = slot * self._spec.slot_bytes
-        for picture in batch:
+        for place, picture in enumerate(batch):
             try:
                 levels = Levels(*self._spec.levels)
                 pixels = self._read(picture, levels)
@@ -117,6 +118,7 @@ class BatchMaker:
                 position = self._put_datum(position, pixels, encoded, label)
             made.spans.append((start, position))
             made.labels.append(label)
+            made.places.append(place)
             if self._spec.with_sum:
                 made.total = _added(made.total, stored)
         return made

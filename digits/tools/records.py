@@ -54,6 +54,7 @@ class Records:
 
     records: Sequence[memoryview]
     labels: Sequence[int]
+    numbers: Sequence[int]  # of the records' pictures, in the order in which they were given
     skipped: Sequence[SkippedPicture]
     # The sum of the pictures, H x W x C, if it was asked for and there is a picture.
     total: NDArray[np.uint16] | None
@@ -95,19 +96,24 @@ class RecordMaker:
         Raises ToolError when a worker process dies.
         """
         iterator = iter(entries)
-        running: deque[tuple[int, Future[Made]]] = deque()
+        running: deque[tuple[int, int, Future[Made]]] = deque()
+        given = 0
         view = memoryview(self._slots)
         try:
             while True:
                 while self._free and (batch := list(islice(iterator, self._batch_size))):
                     slot = self._free.pop()
-                    running.append((slot, self._submit(slot, batch)))
+                    running.append((slot, given, self._submit(slot, batch)))
+                    given += len(batch)
                 if not running:
                     return
-                slot, future = running.popleft()
+                slot, first, future = running.popleft()
                 made = future.result()
                 records = [view[start:end] for start, end in made.spans]
-                yield Records(records, made.labels, made.skipped, made.total, made.wide, made.seen)
+                numbers = [first + place for place in made.places]
+                yield Records(
+                    records, made.labels, numbers, made.skipped, made.total, made.wide, made.seen
+                )
                 self._free.append(slot)
         except BrokenProcessPool as error:
             raise ToolError(

@@ -15,6 +15,7 @@ from PIL import Image
 from digits.base.progress import Distribution, Progress, Skipped
 from digits.caffe.proto import caffe_pb2
 from digits.images import read_resized
+from digits.sources.record_index import entry_of
 from digits.tools.databases import LmdbWriter
 from digits.tools.hdf5_writer import Hdf5Writer
 from tests.tools.programs import (
@@ -113,6 +114,24 @@ def test_the_mean_is_exactly_that_of_the_stored_pictures(pictures, tmp_path, enc
     shown = np.asarray(Image.open(tmp_path / "mean.jpg")).astype(int)
     assert shown.shape == (16, 24, 3)
     assert np.abs(shown - expected).mean() < 12  # JPEG of what is nearly noise
+
+
+@pytest.mark.parametrize("backend", ["lmdb", "hdf5"])
+def test_the_line_of_every_record_is_kept_also_where_some_were_skipped(pictures, tmp_path, backend):
+    lines = entries(pictures)
+    for path, _ in lines[2:9:3]:
+        Path(path).write_bytes(b"broken")
+    options = [*SIZE, "--shuffle", "--seed", 5, "--workers", 2, "--backend", backend]
+    succeed("create_db", pictures, tmp_path / "db", *options, "--encoding", "none")
+    found = [entry_of(tmp_path / "db", pictures, number) for number in range(10)]
+    assert found[9] is None
+    kept = [(entry.path, entry.label) for entry in found[:9]]
+    assert sorted(kept) == sorted(lines[:2] + lines[3:5] + lines[6:8] + lines[9:])
+    assert kept != sorted(kept), "they were not shuffled"
+    if backend == "lmdb":
+        for (_, datum), (path, label) in zip(read_lmdb(tmp_path / "db"), kept, strict=True):
+            assert datum.label == label
+            assert np.array_equal(datum_pixels(datum), read_resized(path, 16, 24, 3))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_order(pictures, tmp_path):

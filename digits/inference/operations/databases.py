@@ -99,6 +99,44 @@ class SampleClasses(Request[Samples]):
 
 
 @dataclass(frozen=True)
+class SpreadRecords(Request[Samples]):
+    """Some `count` records from all over the database, others at each `turn` (from 0).
+
+    A database may be sorted by class, so they are not neighbours.  Raises BadRequest as `Explore`.
+    """
+
+    database: Database
+    count: int
+    turn: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record stands: its class, its place from 0 `among` so many, and its neighbours.
+
+    `previous` and `following` are numbers in the database, None at the ends.
+    """
+
+    label: int
+    place: int
+    among: int
+    previous: int | None
+    following: int | None
+
+
+@dataclass(frozen=True)
+class FindRecord(Request[Place]):
+    """Where record `number` stands among those with this label (None: all).
+
+    Raises BadRequest when there is none.
+    """
+
+    database: Database
+    number: int
+    label: int | None
+
+
+@dataclass(frozen=True)
 class ShowRecord(Request[Thumbnail]):
     """A record's picture in its full size.  Raises BadRequest when there is none."""
 

@@ -60,6 +60,25 @@ class ClassifyOne(Request[Classification]):
 
 
 @dataclass(frozen=True)
+class Preview:
+    """A picture in its own proportions: a PNG or JPEG (`kind`)."""
+
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ShowPicture(Request[Preview]):
+    """A picture with at most `side` pixels a side; no network is needed.
+
+    Raises ImageError with the reason when it cannot be read.
+    """
+
+    source: Source
+    side: int
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What is asked of each of many pictures, and of all of them.
 

@@ -1,7 +1,8 @@
 """Look into a dataset's database: which records there are of a label, and pictures of some of them.
 
-Labels are read once a database and kept: from the keys of an LMDB (`INDEX_LABEL`), or the labels of
-HDF5 files.  So turning pages reads no record but those that are shown.
+Labels are read once a database and kept: from the index beside it (`sources/record_index.py`), from
+the keys of an LMDB (`INDEX_LABEL`), or the labels of HDF5 files.  So turning pages reads no record
+but those that are shown.
 Elsewhere: records one after another (`databases.py`).
 """
 
@@ -32,14 +33,18 @@ from digits.inference.errors import BadRequest
 from digits.inference.operations import (
     Database,
     Explore,
+    FindRecord,
     Page,
+    Place,
     SampleClasses,
     Samples,
     ShowRecord,
+    SpreadRecords,
     Thumbnail,
 )
 from digits.inference.work.databases import hdf5_files
 from digits.inference.work.state import State
+from digits.sources.record_index import read_index
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -53,6 +58,7 @@ _JPEG_START = b"\xff\xd8\xff"
 _LARGEST_THUMB_BYTES = 16_384
 _MOST_PICTURES = 1000
 _KEPT_INDEXES = 4
+_MOST_COUNTED = 1 << 16
 _OUR_KEY = re.compile(rb"(\d{8,})_(\d{1,9})")
 
 
@@ -82,18 +88,51 @@ def sample_classes(state: State, request: SampleClasses) -> Samples:
     return Samples(_thumbnails(index, numbers))
 
 
+def spread_records(state: State, request: SpreadRecords) -> Samples:
+    """Records at even distances; each turn begins one further on."""
+    index = _index(state, request.database)
+    total = len(index.labels)
+    count = min(request.count, _MOST_PICTURES, total)
+    step = total / max(1, count)
+    numbers = [(int(place * step) + request.turn) % total for place in range(count)]
+    return Samples(_thumbnails(index, numbers))
+
+
+def find_record(state: State, request: FindRecord) -> Place:
+    """Where a record stands among all, or among those of a label."""
+    index = _index(state, request.database)
+    number = request.number
+    total = len(index.labels)
+    _require_record(number, total)
+    if request.label is None:
+        neighbours = (number - 1 if number else None, number + 1 if number + 1 < total else None)
+        return Place(int(index.labels[number]), number, total, *neighbours)
+    alike = np.flatnonzero(index.labels == request.label)
+    before, after = alike[alike < number], alike[alike > number]
+    return Place(
+        label=int(index.labels[number]),
+        place=len(before),
+        among=len(alike),
+        previous=int(before[-1]) if len(before) else None,
+        following=int(after[0]) if len(after) else None,
+    )
+
+
 def show_record(state: State, request: ShowRecord) -> Thumbnail:
     """A record's picture in its full size, as a PNG or JPEG."""
     index = _index(state, request.database)
     number = request.number
-    if not 0 <= number < len(index.labels):
-        raise BadRequest(
-            f"There is no picture {number}; the database has {len(index.labels):,}, the first "
-            "is number 0."
-        )
+    _require_record(number, len(index.labels))
     (stored,) = index.read([number])
     kind, data = _whole(stored)
     return Thumbnail(number, int(index.labels[number]), kind, data)
+
+
+def _require_record(number: int, total: int) -> None:
+    if not 0 <= number < total:
+        raise BadRequest(
+            f"There is no picture {number}; the database has {total:,}, the first is number 0."
+        )
 
 
 def _index(state: State, database: Database) -> Index:
@@ -139,6 +178,10 @@ class _LmdbIndex(Index):
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._open() as env, env.begin(buffers=True) as reading:
+            index = read_index(path, reading.stat()["entries"])
+            if index is not None and _has_our_keys(reading, index):
+                self.labels, self._keys = index["label"].astype(np.int64), None
+                return
             keys = [bytes(key) for key in reading.cursor().iternext(keys=True, values=False)]
             matches = [_OUR_KEY.fullmatch(key) for key in keys]
             if all(matches):
@@ -199,6 +242,16 @@ def _our_key(number: int, label: int) -> bytes:
     return b"%08d_%d" % (number, label)
 
 
+def _has_our_keys(reading: Any, index: npt.NDArray[np.void]) -> bool:
+    """Whether the first and the last key are those that the index says: it is of this database."""
+    cursor = reading.cursor()
+    ends = [(cursor.first, 0), (cursor.last, len(index) - 1)]
+    return all(
+        move() and bytes(cursor.key()) == _our_key(number, int(index["label"][number]))
+        for move, number in ends
+    )
+
+
 def _label(record: memoryview) -> int:
     """The label of a serialized Datum, without a copy of its picture; 0 for what is none."""
     number = Datum.LABEL_FIELD_NUMBER
@@ -209,6 +262,9 @@ def _label(record: memoryview) -> int:
 
 
 def _counts(labels: Labels) -> dict[int, int]:
+    if len(labels) and labels.min() >= 0 and labels.max() < _MOST_COUNTED:  # five times as fast
+        found = np.bincount(labels)
+        return {number: int(found[number]) for number in np.flatnonzero(found).tolist()}
     numbers, counts = np.unique(labels, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
 from digits.images import ResizeMode, read_resized
 from digits.images.encode import encode_png
 from digits.images.read import picture_size
-from digits.inference.work.preparing import Pixels
+from digits.inference.operations import Preview, ShowPicture
+from digits.inference.work.state import State
+
+Pixels = npt.NDArray[np.uint8]
 
 # At a hundred pixels a side nobody sees more at a higher quality.
 _QUALITY = 80
@@ -33,6 +39,13 @@ def thumbnail(picture: Pixels, side: int) -> bytes:
         colorsubsampling="420" if channels == 3 else "Gray",
     )
     return jpeg
+
+
+def show_picture(state: State, request: ShowPicture) -> Preview:
+    """A picture as it is, shrunk where it is large."""
+    source = str(request.source) if isinstance(request.source, Path) else request.source
+    data = preview(source, request.side)
+    return Preview("png" if data.startswith(b"\x89PNG") else "jpeg", data)
 
 
 def preview(source: str | bytes, side: int) -> bytes:

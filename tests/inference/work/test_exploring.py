@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 from pathlib import Path
 
 import lmdb
@@ -17,13 +18,23 @@ from digits.inference.errors import BadRequest
 from digits.inference.operations import (
     Database,
     Explore,
+    FindRecord,
     Page,
+    Place,
     SampleClasses,
     ShowRecord,
+    SpreadRecords,
     Thumbnail,
 )
-from digits.inference.work.exploring import explore, sample_classes, show_record
+from digits.inference.work.exploring import (
+    explore,
+    find_record,
+    sample_classes,
+    show_record,
+    spread_records,
+)
 from digits.inference.work.state import State
+from digits.sources.record_index import RecordIndexWriter
 from digits.tools.databases import LmdbWriter
 from digits.tools.hdf5_writer import Hdf5Writer
 
@@ -170,3 +181,91 @@ def test_what_is_no_database_or_record_is_said(tmp_path: Path) -> None:
     for number in (-1, 8, 2**60):
         with pytest.raises(BadRequest, match="There is no picture"):
             whole(path, number)
+
+
+@pytest.mark.parametrize(
+    ("count", "turn", "numbers"),
+    [
+        (2, 0, [0, 4]),
+        (2, 1, [1, 5]),
+        (2, 7, [7, 3]),
+        (3, 0, [0, 2, 5]),
+        (20, 3, [3, 4, 5, 6, 7, 0, 1, 2]),
+    ],
+)
+def test_records_from_all_over_a_database_are_other_ones_at_each_turn(
+    tmp_path: Path, count: int, turn: int, numbers: list[int]
+) -> None:
+    path = make_lmdb(tmp_path / "db", "png")
+    found = spread_records(State(), SpreadRecords(Database(path), count, turn))
+    assert [picture.number for picture in found.pictures] == numbers
+    assert [picture.label for picture in found.pictures] == [LABELS[number] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("number", "label", "place"),
+    [
+        (0, None, Place(0, 0, 8, None, 1)),
+        (3, None, Place(2, 3, 8, 2, 4)),
+        (7, None, Place(1, 7, 8, 6, None)),
+        (2, 0, Place(0, 1, 4, 0, 5)),
+        (0, 0, Place(0, 0, 4, None, 2)),
+        (6, 0, Place(0, 3, 4, 5, None)),
+        # Of another label, between two of those that are wanted; and of a label without a record.
+        (3, 0, Place(2, 2, 4, 2, 5)),
+        (3, 9, Place(2, 0, 0, None, None)),
+    ],
+)
+def test_a_record_has_neighbours_among_all_or_among_those_of_a_label(
+    tmp_path: Path, number: int, label: int | None, place: Place
+) -> None:
+    database = Database(make_lmdb(tmp_path / "db", "png"))
+    assert find_record(State(), FindRecord(database, number, label)) == place
+
+
+@pytest.mark.parametrize("number", [-1, 8, 2**62])
+def test_a_record_that_is_not_there_has_no_place(tmp_path: Path, number: int) -> None:
+    database = Database(make_lmdb(tmp_path / "db", "png"))
+    with pytest.raises(BadRequest, match="There is no picture"):
+        find_record(State(), FindRecord(database, number, None))
+
+
+def many_records(folder: Path, count: int) -> Path:
+    """A database of small records of ten labels, without an index."""
+    folder.mkdir()
+    writer = LmdbWriter(folder, 1 << 12, count)
+    data = Datum(channels=1, height=10, width=10, data=bytes(100)).SerializeToString()
+    for start in range(0, count, 1000):
+        numbers = range(start, min(start + 1000, count))
+        writer.add([data] * len(numbers), [number % 10 for number in numbers])
+    writer.finish()
+    writer.close()
+    return folder
+
+
+def faults_of(path: Path) -> int:
+    """How many pages of memory, the database's among them, are touched to show a page of it."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    page = page_of(path, label=None, page=1, size=60)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    assert [picture.number for picture in page.pictures] == list(range(60, 120))
+    return after - before
+
+
+def test_with_an_index_a_page_of_a_large_database_reads_what_it_shows(tmp_path: Path) -> None:
+    count = 100_000
+    path = many_records(tmp_path / "db", count)
+    faults_of(path)  # once, for what Python itself loads
+    whole = faults_of(path)
+    with RecordIndexWriter(path) as index:
+        index.add([0] * count, [number % 10 for number in range(count)])
+    assert faults_of(path) < whole / 5
+    assert page_of(path, label=7, size=3).pictures[2].number == 27
+    assert page_of(path, size=1).counts == dict.fromkeys(range(10), count // 10)
+
+
+def test_an_index_of_another_database_is_not_believed(tmp_path: Path) -> None:
+    path = make_lmdb(tmp_path / "db", "png")
+    with RecordIndexWriter(path) as index:
+        index.add([0] * len(LABELS), [label + 1 for label in LABELS])
+    assert page_of(path, size=8).counts == {0: 4, 1: 3, 2: 1}
