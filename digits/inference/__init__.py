@@ -21,6 +21,7 @@ A program of its own classifies what may take long:
     evaluate.py     many pictures into files
     evaluation.py   these files
     opening.py      the pictures of a list, opened one by one
+    given_answers.py  what a browser was answered and sends back to be kept
 """
 
 from digits.inference.errors import (

@@ -5,7 +5,8 @@ REQUEST is a JSON file; paths in it are absolute or start at the folder that the
     network       as `digits.inference.operations.Network` has it
     source        {"list": FILE, "folder": where its relative paths start, or ""}, or
                   {"folder": FOLDER} for all pictures below it, or
-                  {"database": PATH, "backend": "lmdb", "count": pictures in it}
+                  {"database": PATH, "backend": "lmdb", "count": pictures in it}, or
+                  {"answers": FILE, "labels": [...]} for what a network has answered already
     limit         at most so many pictures; null: all
     top_n         how many of the best pictures of each class are kept
     data_roots, jobs_dir     where a list's paths may lead
@@ -33,13 +34,14 @@ from digits.base.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_
 from digits.errors import ToolError
 from digits.inference.best import BestOfClasses
 from digits.inference.evaluation import THUMBNAIL_SIDE, EvaluationWriter
+from digits.inference.given_answers import Answer, given_answers, note_best
 from digits.inference.many import ClassifiedPicture, classify_many
 from digits.inference.opening import Opener
 from digits.inference.operations import Database, Network, Source
 from digits.inference.operations.messages import from_json
 from digits.inference.pool import Pool, PoolSettings
 from digits.sources.downloads import Downloader
-from digits.sources.folders import Search, check_folder, label_of, pictures_below
+from digits.sources.folders import Search, category_of_path, check_folder, pictures_below
 from digits.sources.paths import PathPolicy
 from digits.sources.picture_list import Entry, lines_of, parse_lines
 from digits.sources.url_policy import UrlPolicy
@@ -49,9 +51,6 @@ FOUND_FILE = "found.txt"
 # Rows are made readable so often: a little before each line about the progress, which makes pages
 # look at them.
 _FLUSH_EVERY_S = 0.8 * SECONDS_BETWEEN_LINES
-
-# The name of a picture, its true class, what the network says, and why it could not be read.
-Answer = tuple[str, int | None, ClassifiedPicture, str]
 
 
 def main() -> None:
@@ -71,6 +70,8 @@ def main() -> None:
 def evaluate(request: Mapping[str, Any], folder: Path) -> str:
     """Classify what the request names into files in `folder`; answers what came of it, in words."""
     network = from_json(Network, request["network"])
+    if "answers" in request["source"]:
+        return _keep_answers(request, folder, network)
     settings = PoolSettings(
         workers=1, timeout_s=request["timeout_s"], memory_mb=request["memory_mb"], niceness=0
     )
@@ -87,6 +88,27 @@ def evaluate(request: Mapping[str, Any], folder: Path) -> str:
         with EvaluationWriter(folder, labels, network.is_probability) as writer:
             evaluation.run(writer)
             writer.write_end(best)
+    return _words(writer)
+
+
+def _keep_answers(request: Mapping[str, Any], folder: Path, network: Network) -> str:
+    """Write what a network has answered already; no network is loaded."""
+    labels = request["source"]["labels"]
+    best = BestOfClasses(len(labels), request["top_n"])
+    meter = ProgressMeter("images", None)
+    with EvaluationWriter(folder, labels, network.is_probability) as writer:
+        for name, truth, picture, reason in given_answers(
+            folder / request["source"]["answers"], labels
+        ):
+            if reason:
+                log_skipped(name, reason)
+            writer.add(name, truth, picture, reason)
+            note_best(best, picture)
+            meter.add()
+        writer.write_end(best)
+    meter.finish()
+    # All of it is in the other files now.
+    (folder / request["source"]["answers"]).unlink()
     return _words(writer)
 
 
@@ -193,9 +215,8 @@ class _Evaluation:
 
     def _found_entry(self, path: str, root: str) -> Entry:
         """A picture found below `root`: class folders tell its class, the outermost wins."""
-        below = path.removeprefix(root).strip("/").split("/")[:-1]
-        numbers = (self._numbers.get(label_of(name)) for name in below)
-        return Entry(path, next((number for number in numbers if number is not None), None))
+        below = path.removeprefix(root).lstrip("/")
+        return Entry(path, category_of_path(below, self._numbers))
 
 
 def _words(writer: EvaluationWriter) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
@@ -30,6 +30,7 @@ from digits.model.training.charts import preview_chart
 from digits.model.training.snapshot_choices import BEST, snapshot_choices
 from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
+from digits.web.headers import allow_camera
 from digits.web.submitted import require_fields, single_value
 from digits.web.words import shown
 
@@ -66,8 +67,9 @@ def show(job_id: str) -> ResponseReturnValue:
         "progress": job.progress,
         **job.facts(),
     }
-    return answer(
-        services().kinds.of(job).template,
+    kind = services().kinds.of(job)
+    page = answer(
+        kind.template,
         data,
         job=job,
         snapshots=job.train_task.update_data(Update.SNAPSHOTS),
@@ -82,6 +84,10 @@ def show(job_id: str) -> ResponseReturnValue:
         settings_words=job.settings_in_words({each.id: each.name for each in scheduler().jobs}),
         parts=scheduler().parts(job_id)[::-1],
     )
+    response = make_response(page)
+    if kind.uses_camera:
+        allow_camera(response)
+    return response
 
 
 FILES = (

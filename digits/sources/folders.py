@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,6 +100,15 @@ def checked(categories: list[Category]) -> list[Category]:
 def label_of(folder_name: str) -> str:
     """The category that a folder's name stands for: underscores are spaces."""
     return folder_name.replace("_", " ").strip() or folder_name
+
+
+def category_of_path(path: str, numbers: Mapping[str, int]) -> int | None:
+    """The number of the category whose folder a picture lies in, the outermost one of several.
+
+    `path` starts below the folder that was chosen; `numbers` has the categories by their names.
+    """
+    found = (numbers.get(label_of(name)) for name in path.split("/")[:-1])
+    return next((number for number in found if number is not None), None)
 
 
 def check_folder(folder: Path) -> None:

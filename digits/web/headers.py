@@ -42,6 +42,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
 }
+CAMERA_ALLOWED = "camera=(self), microphone=(), geolocation=(), usb=(), payment=()"
 HSTS = "max-age=31536000"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 ANY_HOST = "*"
@@ -166,6 +167,11 @@ def limit_body() -> None:
         request.max_content_length = min(PICTURE_BYTES, request.max_content_length or PICTURE_BYTES)
     elif body is Body.FORM:
         request.max_content_length = FORM_BYTES
+
+
+def allow_camera(response: Response) -> None:
+    """Let the scripts of one page ask its reader for the camera; no other page may."""
+    response.headers["Permissions-Policy"] = CAMERA_ALLOWED
 
 
 def add_security_headers(response: Response) -> Response:

@@ -92,7 +92,8 @@ class JobKind(Kind):
     network, and of the rest of the request's form, why it would be refused.
 
     On the page's table of settings, `setting_titles` name those that no field asks for, and those
-    `shown_elsewhere` are left out.
+    `shown_elsewhere` are left out.  A model's page that `uses_camera` may ask for it.
+    `classify` is the endpoint of a model that says what it sees in a picture of its dataset.
     """
 
     page: str
@@ -104,6 +105,8 @@ class JobKind(Kind):
     routes: Sequence[Routes] = ()
     setting_titles: Mapping[str, str] = field(default_factory=dict)
     shown_elsewhere: Collection[str] = ()
+    uses_camera: bool = False
+    classify: str = ""
 
     @property
     def prefix(self) -> str:

@@ -106,7 +106,7 @@ def _check_routes(kind: JobKind, rules: Sequence[Rule]) -> None:
 def _check_pages(
     kind: JobKind, endpoints: Collection[str], shared_pages: Mapping[str, type[Job]]
 ) -> None:
-    for name in filter(None, (kind.page, kind.new)):
+    for name in filter(None, (kind.page, kind.new, kind.classify)):
         if name not in endpoints:
             raise KindRefused(f"{kind.name} names a page {name!r}, but there is no such endpoint.")
     if not kind.page:

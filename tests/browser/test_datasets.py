@@ -64,7 +64,9 @@ def test_a_dropped_archive_is_uploaded_and_its_pictures_can_be_explored(
     expect(page.locator(".thumbs img")).to_have_count(6)
     page.get_by_label("Database").select_option("val")
     expect(page.locator(".thumbs img")).to_have_count(2)
-    whole = page.locator(".thumbs a").first.get_attribute("href")
+    page.locator(".thumbs a").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile(r"\.png$"))
+    whole = page.locator(".picture-large img").get_attribute("src")
     assert server.get(str(whole)).headers["Content-Type"] == "image/png"
 
 

@@ -245,14 +245,16 @@ def test_many_pictures_without_a_source_or_from_a_bad_one_are_refused_in_place(
     expect(opened).to_have_url(f"{server.url}/models/{model_id}")
 
 
-@pytest.mark.parametrize("expected_complaints", [["400"]])
 def test_all_pictures_of_a_drop_are_classified_and_what_is_none_is_named(opened: Page) -> None:
     files = [[f"{level}.png", "image/png", picture(level)] for level in (20, 120, 220)]
     broken = ["broken.png", "image/png", base64.b64encode(b"none").decode()]
     opened.evaluate(DROP, ["[data-drop-zone]", [*files[:2], broken, files[2]]])
-    names = opened.locator("[data-classification] [data-name]")
-    expect(names).to_have_text(["20.png", "120.png", "220.png"])
-    expect(opened.locator("[data-classified] .field-error")).to_contain_text("broken.png")
+    rows = opened.get_by_role("list", name="Classified pictures").get_by_role("listitem")
+    expect(rows.get_by_role("button")).to_have_text(["20.png", "120.png", "broken.png", "220.png"])
+    expect(rows.nth(2).locator(".outcome-unreadable")).not_to_be_empty()
+    expect(opened.locator("[data-several]")).to_contain_text("4 of 4 classified")
+    rows.nth(3).get_by_role("button").click()
+    expect(opened.locator("[data-classification] [data-name]")).to_have_text("220.png")
     ids = opened.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
     assert len(ids) == len(set(ids))
 

@@ -24,11 +24,19 @@ PAGES = {
     "new model": "/models/images/classification/new",
     "dataset": "/datasets/{dataset}",
     "explore": "/datasets/{dataset}/explore",
+    "picture": "/datasets/{dataset}/pictures/val/3",
     "upload a model": "/models/upload_archive",
     "model": "/models/{model}",
     "uploaded model": "/models/{uploaded}",
     "large graph": "/models/images/classification/large_graph?job_id={model}",
     "evaluation": "/models/images/classification/evaluations/{evaluation}",
+    "evaluation with a threshold": (
+        "/models/images/classification/evaluations/{evaluation}?threshold=90&outcome=unsure"
+    ),
+    "picture of an evaluation": (
+        "/models/images/classification/evaluations/{evaluation}/pictures/3?outcome=right"
+    ),
+    "two evaluations": "/models/images/classification/evaluations/{evaluation}/compare/{earlier}",
     "top N of an evaluation": "/models/images/classification/evaluations/{evaluation}/top_n",
     "compare": "/models/compare?ids={model}&ids={uploaded}",
     "question before deleting": "/jobs/delete?ids={dataset}&ids={model}",
@@ -79,12 +87,23 @@ def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
     evaluation = server.post(
         f"/models/images/classification/classify_many.json?job_id={model}", data={"database": "val"}
     ).json()["id"]
-    server.wait_for_status(evaluation, "Done")
+    earlier = server.post(
+        f"/models/images/classification/classify_many.json?job_id={model}",
+        data={"database": "val", "snapshot_epoch": "1"},
+    ).json()["id"]
+    for each in (evaluation, earlier):
+        server.wait_for_status(each, "Done")
     archive = server.get(f"/models/{model}/download.zip").content
     uploaded = server.post(
         "/models/upload_archive.json", files={"archive": ("model.zip", archive)}
     ).json()["id"]
-    return {"dataset": dataset, "model": model, "evaluation": evaluation, "uploaded": uploaded}
+    return {
+        "dataset": dataset,
+        "model": model,
+        "evaluation": evaluation,
+        "earlier": earlier,
+        "uploaded": uploaded,
+    }
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ def test_only_reading_is_open_to_readers(app: Flask) -> None:
     harmless = {
         "classification_models.classify_one",
         "classification_models.classify_many",
+        "classification_models.classify_pictures",
         "classification_models.explain",
         "classification_models.layer_pictures",
         "classification_models.top_n",

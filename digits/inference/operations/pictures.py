@@ -71,7 +71,7 @@ class Preview:
 class ShowPicture(Request[Preview]):
     """A picture with at most `side` pixels a side; no network is needed.
 
-    Raises ImageError with the reason when it cannot be read.
+    Raises BadPicture with the reason when it cannot be read.
     """
 
     source: Source

@@ -28,7 +28,7 @@ export function handleChoices(show) {
     const choice = new URL(link.href).searchParams;
     fill(choice);
     show(choice);
-    if (!link.closest("#classifications")) need("#classifications").scrollIntoView();
+    if (!link.closest("#classifications, [data-stay]")) need("#classifications").scrollIntoView();
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { handleChoices } from "./chooser.js";
 import { all, element, need } from "../web/dom.js";
+import { showMeasures } from "./measures.js";
 
 const body = need("[data-rows]");
 const rows = /** @type {HTMLTableRowElement[]} */ (all("tr", body));
@@ -13,6 +14,7 @@ const KEYS = {
   predicted: (row) => Number(row.dataset.predicted || -1),
 };
 
+showMeasures();
 handleChoices(show);
 show(new URLSearchParams());
 for (const button of all("[data-save]")) {

@@ -1,17 +1,25 @@
 /** The form that tries a model out: results of pictures appear in it, errors at its fields. All layers, and
     lists of pictures, get a page of their own, once the server has found nothing wrong with what is sent. */
 
-import { element, need } from "../web/dom.js";
+import { need } from "../web/dom.js";
 import { clearFieldErrors, showError, showFieldErrors, shownErrors } from "../web/errors.js";
-import { RequestFailed, messagesOf, request, send } from "../web/http.js";
-import { explainOnDemand } from "./explain.js";
+import { RequestFailed, messagesOf, send } from "../web/http.js";
+import { offerCamera } from "./camera.js";
+import { offerDrawing } from "./drawing.js";
+import { offerPictures } from "./pictures_to_try.js";
 import { takePictures } from "./pictures_taken.js";
+import { resultOf } from "./result.js";
+import { classifySeveral } from "./several.js";
 
 /** @param {HTMLFormElement} form */
 export function classifyHere(form) {
   const one = /** @type {HTMLButtonElement} */ (need("[data-classify-one]", form));
+  const file = fileField(form);
   let checked = false;
-  fileField(form).multiple = true; // one after the other; without scripts the server takes one
+  /** @type {(() => void) | null} what is to be classified when the present picture is done: the latest alone */
+  let next = null;
+
+  file.multiple = true; // without scripts the server takes one
   form.addEventListener("submit", (event) => {
     const button = /** @type {HTMLButtonElement} */ (event.submitter ?? one);
     if (checked || "asItIs" in button.dataset) {
@@ -26,19 +34,62 @@ export function classifyHere(form) {
       await check(form, button, values);
       checked = true;
       form.requestSubmit(button);
+    }).finally(() => {
+      const prepare = next;
+      next = null;
+      if (prepare) takeOne(prepare);
     });
   });
   form.addEventListener("keydown", (event) => submitItsOwnPart(form, event));
-  takePictures(form, need("[data-drop-zone]", form), (files, address) => {
-    fileField(form).files = files;
-    /** @type {HTMLInputElement} */ (need("[name='image_url']", form)).value = address;
+  for (const field of [file, urlField(form)]) field.addEventListener("input", () => choose(form, {}));
+
+  /** @param {() => void} prepare fills in the form's fields */
+  function takeOne(prepare) {
+    if (one.disabled) {
+      next = prepare;
+      return;
+    }
+    prepare();
     form.requestSubmit(one);
-  });
+  }
+
+  /** @param {import("./pictures_taken.js").Taken[]} pictures */
+  function take(pictures) {
+    if (pictures.length < 2) takeOne(() => choose(form, { file: pictures[0]?.file }));
+    else attempt(form, one, () => several(form, pictures));
+  }
+
+  takePictures(form, need("[data-drop-zone]", form), take, (address) => takeOne(() => choose(form, { address })));
+  offerPictures(form, (record) => takeOne(() => choose(form, { record })));
+  offerDrawing(form, (drawn) => takeOne(() => choose(form, { file: drawn })));
+  offerCamera(form, (photo) => takeOne(() => choose(form, { file: photo })));
 }
 
 /** @param {HTMLFormElement} form */
 function fileField(form) {
   return /** @type {HTMLInputElement} */ (need("[name='image_file']", form));
+}
+
+/** @param {HTMLFormElement} form */
+function urlField(form) {
+  return /** @type {HTMLInputElement} */ (need("[name='image_url']", form));
+}
+
+/**
+ * Let the form name this picture and no other; without any, what was typed or chosen by hand stays.
+ * @param {HTMLFormElement} form
+ * @param {{file?: File, address?: string, record?: {set: string, number: string}}} picture
+ */
+function choose(form, { file, address, record }) {
+  for (const [name, value] of [["picture_set", record?.set], ["picture_number", record?.number]]) {
+    const field = form.querySelector(`[name='${name}']`);
+    if (field instanceof HTMLInputElement) field.value = value ?? "";
+  }
+  if (!file && address === undefined && !record) return;
+  const files = new DataTransfer();
+  if (file) files.items.add(file);
+  fileField(form).files = files.files;
+  urlField(form).value = address ?? "";
 }
 
 /**
@@ -88,63 +139,36 @@ async function check(form, button, values) {
 }
 
 /**
- * Classify the chosen pictures one by one, and show each result as it comes.
+ * Classify the chosen picture and show what it is, or several of them as a list.
  * @param {HTMLFormElement} form
  * @param {FormData} values
  */
 async function classify(form, values) {
-  const place = need("[data-classified]", form);
   const files = /** @type {File[]} */ (values.getAll("image_file"));
+  if (files.length > 1) return several(form, files.map((file) => ({ file, name: file.name, kept: true })));
+  const place = need("[data-classified]", form);
   place.setAttribute("aria-busy", "true");
   try {
-    if (files.length < 2) {
-      place.replaceChildren(await result(form, values));
-    } else {
-      place.replaceChildren();
-      for (const file of files) {
-        values.set("image_file", file);
-        place.append(await resultOrError(form, values, file.name));
-      }
-    }
-    place.scrollIntoView({ block: "nearest" });
+    const shown = await resultOf(form, values);
+    place.replaceChildren(shown);
+    form.dispatchEvent(new CustomEvent("digits:classified", { detail: shown }));
+    // Who draws, goes on drawing.
+    if (!document.activeElement?.closest("[data-drawing]")) place.scrollIntoView({ block: "nearest" });
   } finally {
     place.removeAttribute("aria-busy");
   }
 }
 
 /**
- * One of several: a picture that cannot be read does not keep the others from being classified.
  * @param {HTMLFormElement} form
- * @param {FormData} values
- * @param {string} name
+ * @param {import("./pictures_taken.js").Taken[]} pictures
  */
-async function resultOrError(form, values, name) {
-  try {
-    return await result(form, values);
-  } catch (error) {
-    if (!(error instanceof RequestFailed) || error.code !== 400) throw error;
-    const words = messagesOf(error).join(" ");
-    return element("p", { class: "field-error", role: "alert" }, words.includes(name) ? words : `${name}: ${words}`);
-  }
-}
-
-let count = 0;
-
-/**
- * @param {HTMLFormElement} form
- * @param {FormData} values
- * @returns {Promise<HTMLElement>}
- */
-async function result(form, values) {
-  const answer = await request(form.action, { method: "POST", body: values });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const shown = need("[data-classification]", page);
-  count += 1;
-  // Several results stand on this page.
-  for (const part of shown.querySelectorAll("[id]")) part.id += `-${count}`;
-  for (const label of shown.querySelectorAll("label")) label.htmlFor += `-${count}`;
-  explainOnDemand(shown);
-  return shown;
+async function several(form, pictures) {
+  const values = new FormData(form);
+  values.set("image_file", pictures[0].file);
+  values.append("image_file", pictures[1].file);
+  requireOneForLayers(values);
+  await classifySeveral(form, need("[data-classified]", form), pictures);
 }
 
 /**

@@ -3,11 +3,13 @@
 import { handleChoices } from "./chooser.js";
 import "../job/page.js";
 import { refresh } from "../web/refresh.js";
+import { showMeasures } from "./measures.js";
 
 // Figures and rows may be a little behind the progress bar.
 const BETWEEN_REFRESHES_MS = 2000;
 let isDue = true;
 
+showMeasures();
 handleChoices((choice) => {
   history.replaceState(null, "", `?${choice}`);
   refresh();

@@ -26,13 +26,16 @@ function fold(list) {
   const what = list.dataset.fold ?? "";
   const wish = asked.get(list.dataset.foldName ?? what) ?? { words: "", open: false };
   asked.set(list.dataset.foldName ?? what, wish);
-  const items = /** @type {HTMLElement[]} */ ([...list.children]);
+  // Asked for each time: they may have been sorted.
+  const itemsNow = () => /** @type {HTMLElement[]} */ ([...list.children]);
+  const items = itemsNow();
   const search = /** @type {HTMLInputElement} */ (
     element("input", { class: "form-control", type: "search", id: `fold-${list.dataset.foldName ?? what}`, "aria-label": `Search the ${what}`, placeholder: `Search ${items.length} ${what}`, autocomplete: "off" })
   );
   const button = element("button", { class: "btn btn-sm btn-outline-secondary", type: "button" });
   const note = element("span", { class: "muted", role: "status" });
   const show = () => {
+    const items = itemsNow();
     const words = wish.words.trim().toLowerCase();
     const found = items.filter((item) => nameOf(item).includes(words));
     const shown = new Set(words || wish.open ? found : found.slice(0, FIRST));
@@ -50,6 +53,7 @@ function fold(list) {
     wish.open = !wish.open;
     show();
   });
+  list.addEventListener("digits:sorted", show);
   list.dataset.folded = "";
   const place = list.closest(".grid-scroll") ?? list;
   place.before(element("div", { class: "fold-tools" }, search, note));

@@ -111,17 +111,23 @@ def explore() -> ResponseReturnValue:
 
 def _answer(job_id: str, number: int, usual_size: int, first_page: int) -> ResponseReturnValue:
     """Page `number`, which counts from 1; the JSON's counts from `first_page`."""
-    job = _dataset(job_id)
+    job = find_dataset(job_id)
     split = _split(job)
-    label, size = _number("label"), _size(usual_size)
+    label, size = chosen_label(), _size(usual_size)
     labels = job.labels()
-    if label is not None and label < 0:
-        raise FormError({"label": [f"There is no category {label}; the first is number 0."]})
     shown = _page(job, split, label, max(1, number), labels, size)
     if shown.number > shown.pages:
         shown = _page(job, split, label, shown.pages, labels, size)
     data = {**shown.to_json(), "page": shown.number - 1 + first_page}
     return answer("datasets/images/classification/explore.html", data, shown=shown)
+
+
+def chosen_label() -> int | None:
+    """The category of the query, None: all; FormError for what is none."""
+    label = _number("label")
+    if label is not None and label < 0:
+        raise FormError({"label": [f"There is no category {label}; the first is number 0."]})
+    return label
 
 
 def _size(usual: int) -> int:
@@ -137,23 +143,23 @@ def _size(usual: int) -> int:
 @blueprint.get("/<job_id>/explore/picture")
 def picture(job_id: str) -> ResponseReturnValue:
     """The picture `number` (from 0) of the database `db`, in its full size."""
-    job = _dataset(job_id)
+    job = find_dataset(job_id)
     number = _number("number")
     if number is None:
         raise FormError({"number": ["Give the number of a picture, counted from 0."]})
-    found = services().pool.ask(ShowRecord(_database(job, _split(job)), number))
+    found = services().pool.ask(ShowRecord(database_of(job, _split(job)), number))
     return Response(found.data, mimetype=f"image/{found.kind}")
 
 
 @blueprint.get("/<job_id>/samples")
 def show_samples(job_id: str) -> ResponseReturnValue:
     """An HTML fragment with some pictures of each class, for the dataset's page."""
-    job = _dataset(job_id)
+    job = find_dataset(job_id)
     split = _split(job)
     labels = job.labels()
     sampled = tuple(range(min(len(labels), MOST_SAMPLED_CLASSES)))
     each = max(1, min(MOST_SAMPLES_EACH, MOST_SAMPLES // max(1, len(sampled))))
-    request = SampleClasses(_database(job, split), sampled, each)
+    request = SampleClasses(database_of(job, split), sampled, each)
     found = services().pool.ask(request).by_label(sampled)
     return render_template(
         "datasets/images/classification/samples.html",
@@ -172,11 +178,12 @@ def _page(
     labels: list[str],
     size: int,
 ) -> Shown:
-    page = services().pool.ask(Explore(_database(job, split), label, number - 1, size))
+    page = services().pool.ask(Explore(database_of(job, split), label, number - 1, size))
     return Shown(job, split, label, number, page, labels, size)
 
 
-def _dataset(job_id: str) -> ImageClassificationDatasetJob:
+def find_dataset(job_id: str) -> ImageClassificationDatasetJob:
+    """The dataset with this id; JobNotFound when it is something else or nothing."""
     job = scheduler().job(job_id)
     if not isinstance(job, ImageClassificationDatasetJob):
         raise JobNotFound(job_id)
@@ -187,7 +194,12 @@ def _split(job: ImageClassificationDatasetJob) -> str:
     """Which database is asked for; FormError or JobRefused when it is not there."""
     splits = job.splits()
     split = request.args.get("db", "").strip() or (splits[0] if splits else "train")
-    split = split.removesuffix("_db")
+    return require_split(job, split.removesuffix("_db"))
+
+
+def require_split(job: ImageClassificationDatasetJob, split: str) -> str:
+    """The same set; FormError when there is no such one, JobRefused when it is not complete."""
+    splits = job.splits()
     if split not in splits:
         there = ", ".join(splits) or "none"
         raise FormError({"db": [f"There is no database {split!r}; there are: {there}."]})
@@ -197,7 +209,8 @@ def _split(job: ImageClassificationDatasetJob) -> str:
     return split
 
 
-def _database(job: ImageClassificationDatasetJob, split: str) -> Database:
+def database_of(job: ImageClassificationDatasetJob, split: str) -> Database:
+    """The database of one of its sets."""
     return Database(job.database_path(split), job.backend)
 
 

@@ -1,6 +1,6 @@
 """What classification datasets are, for every list and menu."""
 
-from digits.dataset.images.classification import explore_views, views
+from digits.dataset.images.classification import picture_views, views
 from digits.dataset.images.classification.forms import ImageClassificationDatasetForm
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.kind import Record
@@ -21,12 +21,13 @@ KIND = JobKind(
             {"new": Route(Access.MAKE), "create": Route(Access.MAKE, Body.FILES)},
         ),
         Routes(
-            explore_views.blueprint,
+            picture_views.blueprint,
             {
                 "show": Route(Access.SEE),
                 "explore": Route(Access.SEE),
                 "show_samples": Route(Access.SEE),
                 "picture": Route(Access.SEE),
+                "show_picture": Route(Access.SEE),
             },
         ),
     ),

@@ -31,12 +31,18 @@ KIND = JobKind(
                 "explain": Route(Access.SEE, Body.PICTURE),
                 "classify_many": Route(Access.SEE, Body.PICTURE),
                 "top_n": Route(Access.SEE, Body.PICTURE),
+                "pictures_to_try": Route(Access.SEE),
+                "classify_pictures": Route(Access.SEE, Body.PICTURE),
+                "keep_answers": Route(Access.MAKE, Body.FILES),
                 # What came of many pictures.
                 "evaluation": Route(Access.SEE),
                 "evaluation_classifications": Route(Access.SEE),
                 "evaluation_matrix": Route(Access.SEE),
                 "evaluation_thumbnail": Route(Access.SEE),
                 "evaluation_top_n": Route(Access.SEE),
+                "compared_evaluations": Route(Access.SEE),
+                "evaluated_picture": Route(Access.SEE),
+                "evaluated_original": Route(Access.SEE),
             },
         ),
     ),
@@ -47,5 +53,7 @@ KIND = JobKind(
         "previous_snapshot": "Snapshot of the previous network",
     },
     # They have places of their own on the model's page, or are the dataset's.
+    uses_camera=True,
+    classify="classification_models.classify_one",
     shown_elsewhere=("weights_report", "warnings", "previous_labels"),
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import url_for
 
+from digits.errors import TaskFailed
 from digits.jobs import log_reader
 from digits.jobs.task import Task
 from digits.model.images.classification.blueprint import blueprint
+from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.try_out.ready_lines import classify_lines
 from digits.model.job import ModelJob
 from digits.web.answers import in_thread
@@ -21,6 +23,15 @@ def ready_lines_of(job: ModelJob) -> list[tuple[str, str]]:
     # Both routes have one endpoint, and this is the one of the page.
     page = url_for("classification_models.classify_one", _external=True)
     return classify_lines(f"{page.removesuffix('.json')}.json?job_id={job.id}")
+
+
+@blueprint.app_template_global()
+def picture_channels_of(job: ImageClassificationModelJob) -> int:
+    """3 for a network of colour pictures, 1 of grey ones, 0 where nobody knows any more."""
+    try:
+        return job.pictures.channels
+    except TaskFailed:
+        return 0
 
 
 @blueprint.app_template_global()

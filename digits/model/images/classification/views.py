@@ -30,6 +30,7 @@ from digits.model.images.classification.creation import (
 )
 from digits.model.images.classification.estimate import Estimate
 from digits.model.images.classification.estimate import estimate as estimate_of
+from digits.model.images.classification.evaluation import comparing_views, picture_views
 from digits.model.images.classification.evaluation import views as evaluation_views
 from digits.model.images.classification.fitting import (
     first_that_fits,
@@ -44,6 +45,7 @@ from digits.model.images.classification.forms import (
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings
+from digits.model.images.classification.try_out import pictures_to_try, uploads
 from digits.model.images.classification.try_out import views as inference_views
 from digits.model.job import PRETRAINED_FILE
 from digits.model.network.errors import NetworkError
@@ -65,7 +67,16 @@ from digits.web.logins import owner_name
 from digits.web.submitting import answer_form
 
 # The others put their routes into the first.
-__all__ = ["blueprint", "evaluation_views", "inference_views", "page_parts"]
+__all__ = [
+    "blueprint",
+    "comparing_views",
+    "evaluation_views",
+    "inference_views",
+    "page_parts",
+    "picture_views",
+    "pictures_to_try",
+    "uploads",
+]
 
 FORM_PAGE = "models/images/classification/new.html"
 # Of thousands of jobs the form would weigh megabytes; a link names an older one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -13,6 +14,7 @@ from digits.inference.operations.messages import to_json
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.evaluation.job import (
+    ANSWERS_FILE,
     LIST_FILE,
     ImageClassificationEvaluationJob,
 )
@@ -80,6 +82,19 @@ class DatabaseSource:
 
     def request(self, folder: Path) -> dict[str, Any]:
         return {"database": str(self.path), "backend": self.backend, "count": self.count}
+
+
+@dataclass(frozen=True)
+class AnswersSource:
+    """What a network has answered already, picture by picture, to a browser."""
+
+    words: str
+    stream: IO[bytes]
+    labels: Sequence[str]
+
+    def request(self, folder: Path) -> dict[str, Any]:
+        keep_stream(self.stream, folder / ANSWERS_FILE)
+        return {"answers": ANSWERS_FILE, "labels": list(self.labels)}
 
 
 @dataclass(frozen=True)

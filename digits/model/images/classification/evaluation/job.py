@@ -1,7 +1,7 @@
 """An evaluation: a snapshot of a model classifies a list, a folder or a database.
 
-The folder holds `request.json`, what the program was asked for, an uploaded list as `list.txt`, and
-the files of `digits.inference.evaluation`.
+The folder holds `request.json`, what the program was asked for, an uploaded list as `list.txt`,
+answers that are kept as `answers.jsonl`, and the files of `digits.inference.evaluation`.
 Elsewhere: what was asked for, in the form's words (`settings.py`).
 """
 
@@ -18,6 +18,8 @@ from digits.model.images.classification.evaluation.tasks import ClassifyTask
 from digits.model.images.classification.try_out.results import unit
 
 LIST_FILE = "list.txt"
+# What a browser was answered, where that is what is kept.
+ANSWERS_FILE = "answers.jsonl"
 
 
 class ImageClassificationEvaluationJob(Job):
@@ -46,9 +48,14 @@ class ImageClassificationEvaluationJob(Job):
         """What has been classified so far."""
         return Evaluation(self.dir)
 
-    def facts(self) -> dict[str, Any]:
-        """What it was asked for and what came of it, as plain JSON."""
+    def facts(self, threshold: float = 0.0) -> dict[str, Any]:
+        """What it was asked for and what came of it, as plain JSON.
+
+        Answers of a confidence below `threshold` percent do not count.
+        """
         results = self.results()
+        accuracy = results.accuracy(threshold)
+        answered = {"threshold": threshold, "answered": accuracy.answered} if threshold else {}
         return {
             "model": self.settings.model,
             "epoch": self.settings.epoch,
@@ -56,5 +63,6 @@ class ImageClassificationEvaluationJob(Job):
             "count": len(results),
             "unreadable": results.unreadable_count,
             **unit(results.is_probability),
-            **results.accuracy().to_json(),
+            **answered,
+            **accuracy.to_json(),
         }

@@ -38,7 +38,7 @@ from digits.model.images.classification.try_out.results import Accuracy, Row, sh
 from digits.sources.picture_list import LABELS_FILE, told_apart
 
 Numbers = npt.NDArray[np.intp]
-OUTCOMES = ("right", "wrong", "unreadable")
+OUTCOMES = ("right", "wrong", "sure", "unsure", "unreadable")
 # Sort keys, and whether the greatest comes first when nothing else is said.
 SORTS = ("number", "confidence", "label", "predicted")
 _SEARCHED_BETWEEN_PAUSES = 2000
@@ -47,7 +47,11 @@ _LONGEST_HEAD_BYTES = 4096
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows are wanted, and in which order; classes by their numbers, None: any."""
+    """Which rows are wanted, and in which order; classes by their numbers, None: any.
+
+    Below the `threshold`, a confidence in percent, the network counts as not sure: neither right
+    nor wrong.
+    """
 
     outcome: str = ""
     truth: int | None = None
@@ -55,6 +59,19 @@ class Choice:
     name: str = ""
     sort: str = "number"
     descending: bool = False
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What comes of a threshold, in percent: the shares of answers, and of right ones of these.
+
+    Shares are fractions of the pictures whose true class is known; None: nothing is answered.
+    """
+
+    threshold: float
+    answered: float
+    right: float | None
 
 
 @dataclass(frozen=True)
@@ -108,32 +125,67 @@ class Evaluation:
         """Whether the true class of any picture is known."""
         return bool((self._rows["truth"] >= 0).any())
 
-    def accuracy(self) -> Accuracy:
-        """How often the network was right."""
+    def accuracy(self, threshold: float = 0.0, among: Numbers | None = None) -> Accuracy:
+        """How often the network was right where it was sure enough, to `threshold` percent.
+
+        `among` names the rows that count [all].
+        """
+        counted = self._labelled()
+        if among is not None:
+            counted &= np.isin(np.arange(len(self)), among)
+        sure = counted & self._sure(threshold)
         truth, predicted = self._rows["truth"], self._rows["predicted"]
-        counted = (truth >= 0) & (predicted >= 0)
-        truth, predicted = truth[counted].astype(np.int64), predicted[counted]
         classes = len(self.labels)
+        unsure = np.bincount(truth[counted & ~sure], minlength=classes)
+        truth, predicted = truth[sure].astype(np.int64), predicted[sure]
         pairs = np.bincount(truth * classes + predicted, minlength=classes * classes)
         return Accuracy(
             self.labels,
             pairs.reshape(classes, classes),
-            count=len(truth),
+            count=int(np.count_nonzero(counted)),
             top1=int(np.count_nonzero(truth == predicted)),
-            top5=int(np.count_nonzero(self._rows["in_top_5"][counted])),
+            top5=int(np.count_nonzero(self._rows["in_top_5"][sure])),
+            unsure=unsure,
         )
+
+    def steps(self, thresholds: Iterable[float]) -> list[Step]:
+        """What comes of each threshold; nothing where no true class is known."""
+        counted = self._labelled()
+        total = np.count_nonzero(counted)
+        right = self._rows["truth"] == self._rows["predicted"]
+        found = []
+        for threshold in thresholds if total else ():
+            sure = counted & self._sure(threshold)
+            answers = np.count_nonzero(sure)
+            share = np.count_nonzero(sure & right) / answers if answers else None
+            found.append(Step(threshold, float(answers / total), share))
+        return found
+
+    def _labelled(self) -> npt.NDArray[np.bool_]:
+        """Which rows were classified, and have a true class."""
+        return (self._rows["truth"] >= 0) & (self._rows["predicted"] >= 0)
+
+    def _sure(self, threshold: float) -> npt.NDArray[np.bool_]:
+        """Which rows have a confidence of at least `threshold` percent."""
+        if not threshold or not self.is_probability:
+            return np.ones(len(self._rows), bool)
+        # As precise as it is kept: what is shown as 90.00% is not below 90.
+        return np.round(100.0 * self._rows["confidence"].astype(np.float64), 2) >= threshold
 
     def find(self, choice: Choice) -> Numbers:
         """The numbers of the rows that are wanted, in the wanted order."""
         rows = self._rows
         truth, predicted = rows["truth"], rows["predicted"]
         wanted = np.ones(len(rows), bool)
+        sure = self._sure(choice.threshold)
         if choice.outcome == "unreadable":
             wanted &= predicted < 0
+        elif choice.outcome in ("sure", "unsure"):
+            wanted &= (predicted >= 0) & (sure == (choice.outcome == "sure"))
         elif choice.outcome == "right":
-            wanted &= (predicted >= 0) & (truth == predicted)
+            wanted &= (predicted >= 0) & (truth == predicted) & sure
         elif choice.outcome == "wrong":
-            wanted &= (predicted >= 0) & (truth >= 0) & (truth != predicted)
+            wanted &= (predicted >= 0) & (truth >= 0) & (truth != predicted) & sure
         if choice.truth is not None:
             wanted &= truth == choice.truth
         if choice.predicted is not None:
@@ -146,6 +198,25 @@ class Evaluation:
             return found[::-1] if choice.descending else found
         key = keys[choice.sort][found]
         return found[np.argsort(-key if choice.descending else key, kind="stable")]
+
+    def column(self, name: str) -> npt.NDArray[np.int64]:
+        """The `truth` or `predicted` class of every row, -1 where there is none."""
+        return self._rows[name].astype(np.int64)
+
+    def names(self) -> Iterator[str]:
+        """What every picture is called, in order."""
+        if not len(self):
+            return
+        starts = self._rows["line_at"].tolist()
+        sizes = self._rows["name_bytes"].tolist()
+        with (
+            (self._folder / CSV_FILE).open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
+            for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+                yield read_fields(data[start : start + size] + b"\n")[0]
+                if number % _SEARCHED_BETWEEN_PAUSES == 0:
+                    time.sleep(0)
 
     def read(self, numbers: Iterable[int]) -> Iterator[Row]:
         """The rows with these numbers."""

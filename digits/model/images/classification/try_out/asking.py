@@ -171,11 +171,15 @@ def classified_rows(
 
 @dataclass(frozen=True)
 class GridPicture:
-    """One of the best pictures of a class; `picture` is its address, confidence as on pages."""
+    """One of the best pictures of a class; `picture` is its address, confidence as on pages.
+
+    `page` is the address of its own page, where it has one.
+    """
 
     name: str
     confidence: float
     picture: str
+    page: str = ""
 
 
 @dataclass(frozen=True)

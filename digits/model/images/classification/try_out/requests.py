@@ -15,9 +15,11 @@ from typing import IO
 from flask import request
 from wtforms import ValidationError
 
+from digits.dataset.titles import set_title
 from digits.errors import FormError, JobNotFound
-from digits.inference import Network, Source
+from digits.inference import Database, Network, Source
 from digits.inference.opening import Opener
+from digits.inference.operations import ShowRecord
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.creation import (
     DatabaseSource,
@@ -45,6 +47,7 @@ FIELDS = (
     "job_id", "snapshot_epoch", "show_visualizations", "image_file", "image_url", "image_path",
     "image_list", "image_folder", "num_test_images", "database", "top_n", "as_job", "group_name",
     "picture", "layer", "tops", "params", "class_index", "check",
+    "picture_set", "picture_number", "image_names", "answers", "source_name",
 )  # fmt: skip
 # The picture's address or path: ours, and what DIGITS 3 to 6 call it.
 PICTURE_FIELDS = ("image_url", "image_path")
@@ -73,19 +76,48 @@ def chosen_snapshot() -> Chosen:
     return Chosen(job, epoch, network_of(job, weights))
 
 
-def one_picture() -> tuple[str, Source]:
-    """The name of the picture that was sent or named, and where it is."""
+@dataclass(frozen=True)
+class OnePicture:
+    """A picture that is to be classified: what it is called, and where it is.
+
+    One of the dataset has its set, its number there and its true category, by number.
+    """
+
+    name: str
+    source: Source
+    split: str = ""
+    number: int = 0
+    truth: int | None = None
+
+
+def one_picture(chosen: Chosen) -> OnePicture:
+    """The picture that was sent or named."""
     upload = request.files.get("image_file")
     if upload is not None and upload.filename:
-        return upload.filename, in_thread(upload.read)
+        return OnePicture(upload.filename, in_thread(upload.read))
+    if split := text_of("picture_set"):
+        return _picture_of_dataset(chosen.job, split)
     field = picture_field()
     text = text_of(field)
     if not text:
         raise FormError({"image_file": ["Choose a picture to upload, or give its URL."]})
     try:
-        return text, _fetched(text) if is_url(text) else _file(text)
+        return OnePicture(text, _fetched(text) if is_url(text) else _file(text))
     except (DownloadError, ValidationError) as error:
         raise FormError({field: [f"{shown(text)} cannot be used: {error}"]}) from error
+
+
+def _picture_of_dataset(job: ImageClassificationModelJob, split: str) -> OnePicture:
+    """The picture `picture_number` of a set of the model's dataset."""
+    source = _database(job, split, "picture_set")
+    text = text_of("picture_number")
+    if not (text.isascii() and text.isdigit()):
+        message = f"{shown(text)} is not the number of a picture: a whole number from 0."
+        raise FormError({"picture_number": [message]})
+    database = Database(source.path, source.backend)
+    found = services().pool.ask(ShowRecord(database, int(text[:18])))
+    name = f"{set_title(split)}, picture {found.number:,}"
+    return OnePicture(name, found.data, split, found.number, found.label)
 
 
 def picture_field() -> str:
@@ -140,7 +172,7 @@ def chosen_pictures(chosen: Chosen, limit: int | None) -> UploadedList | Evaluat
             raise FormError({"database": ["Choose an image list or a database, not both."]})
         return _uploaded_list(upload.filename, upload.stream, chosen, limit)
     if split:
-        return _database(chosen.job, split)
+        return _database(chosen.job, split, "database")
     folder = _image_folder()
     if not folder:
         ways = "Choose a text file with a path or URL on each line, or a folder on the server"
@@ -168,15 +200,15 @@ def _uploaded_list(name: str, stream: IO[bytes], chosen: Chosen, limit: int | No
     return UploadedList(name, stream, labels, limit, count, opener)
 
 
-def _database(job: ImageClassificationModelJob, split: str) -> DatabaseSource:
+def _database(job: ImageClassificationModelJob, split: str, field: str) -> DatabaseSource:
+    """A set of the model's dataset, which `field` of the form names."""
     dataset = job.image_dataset
     if split not in SPLITS:
-        raise FormError(
-            {"database": [f"The database is one of {', '.join(SPLITS)}. Received: {shown(split)}."]}
-        )
+        message = f"The database is one of {', '.join(SPLITS)}. Received: {shown(split)}."
+        raise FormError({field: [message]})
     count = dataset.picture_count(split) if dataset.status is Status.DONE else 0
     if not count:
-        raise FormError({"database": [f"The dataset {dataset.name} has no {split} database."]})
+        raise FormError({field: [f"The dataset {dataset.name} has no {split} database."]})
     return DatabaseSource(split, dataset.database_path(split), dataset.backend, count)
 
 

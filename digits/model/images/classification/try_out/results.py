@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from digits.inference import ClassifiedPicture, Prediction
 from digits.inference.operations import TOP
+from digits.model.images.classification.try_out.measures import Matrix, Measures, matrix_of
 from digits.sources.picture_list import Entry
 
 _ROWS_BETWEEN_PAUSES = 50
@@ -22,7 +23,8 @@ _ROWS_BETWEEN_PAUSES = 50
 class Row:
     """A classified picture: its true and its best class by number, None where not known.
 
-    `predictions` are (label, percent or score), the best first; `thumbnail` is its address.
+    `predictions` are (label, percent or score), the best first; `thumbnail` is its address,
+    `page` that of its own page.
     """
 
     number: int
@@ -32,6 +34,7 @@ class Row:
     predictions: tuple[tuple[str, float], ...]
     reason: str = ""
     thumbnail: str = ""
+    page: str = ""
 
     @property
     def outcome(self) -> str:
@@ -47,7 +50,8 @@ class Row:
 class Accuracy:
     """How often the true label was right, over the pictures whose label is known.
 
-    `confusion[i][j]` counts pictures of the class i that were taken for j.
+    `confusion[i][j]` counts pictures of the class i that were taken for j; `unsure[i]` those of i
+    for which the network was not sure enough, which are in no other number but `count`.
     """
 
     labels: Sequence[str]
@@ -55,6 +59,11 @@ class Accuracy:
     count: int = 0
     top1: int = 0
     top5: int = 0
+    unsure: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        if not len(self.unsure):
+            self.unsure = np.zeros(len(self.labels), np.int64)
 
     @classmethod
     def of(cls, labels: Sequence[str]) -> Accuracy:
@@ -69,23 +78,24 @@ class Accuracy:
         self.top5 += truth in [prediction.index for prediction in predictions[:TOP]]
 
     @property
+    def answered(self) -> int:
+        """Pictures for which the network was sure enough."""
+        return self.count - int(self.unsure.sum())
+
+    @property
     def per_class(self) -> list[float | None]:
         """Percent right of each class; None where it has no pictures."""
         totals, right = self.confusion.sum(axis=1).tolist(), self.confusion.diagonal().tolist()
         return [percent(r / t) if t else None for t, r in zip(totals, right, strict=True)]
 
     @property
-    def classes_worst_first(self) -> list[tuple[int, int, float]]:
-        """(class, pictures, percent right) of the classes that have pictures."""
-        counts: list[int] = self.confusion.sum(axis=1).tolist()
-        rows = zip(range(len(counts)), counts, self.per_class, strict=True)
-        found = [(number, count, right) for number, count, right in rows if right is not None]
-        return sorted(found, key=lambda row: row[2])
+    def measures(self) -> Measures:
+        """Precision, recall and F1 by class."""
+        return Measures.of(self.confusion, self.unsure)
 
-    def heat(self, truth: int, predicted: int) -> int:
-        """How dark a cell of the matrix is drawn, 0 to 10: its share of the class's pictures."""
-        count = int(self.confusion[truth, predicted])
-        return 0 if not count else max(1, round(10 * count / int(self.confusion[truth].sum())))
+    def matrix(self, most: int) -> Matrix:
+        """The confusion matrix of at most so many classes, the most confused ones."""
+        return matrix_of(self.confusion, most)
 
     def worst_confusions(self, most: int) -> list[tuple[int, int, int]]:
         """(true class, taken for, how often) of the most frequent mistakes."""
@@ -105,6 +115,7 @@ class Accuracy:
             "top5_accuracy": percent(self.top5 / self.count),
             "confusion_matrix": self.confusion.tolist(),
             "class_accuracy": dict(zip(self.labels, self.per_class, strict=True)),
+            **self.measures.to_json(self.labels),
         }
 
 

@@ -59,24 +59,27 @@ MOST_CLASSES = 1 << 31
 def classify_one() -> ResponseReturnValue:
     """Classify `image_file` (upload), or `image_url` or `image_path` (URL, or path on the server).
 
-    The template (`try_out/classify_one.html`) gets `job`, `epoch`, `name` (of the picture),
+    `picture_set` (train, val, test) and `picture_number` name a picture of the model's dataset.
+    The template (`try_out/classify_one.html`) gets `job`, `epoch`, `picture`, a OnePicture,
     `classified`, a Classified, whose `layers` are empty unless `show_visualizations` was sent, and
     `labels`.
     """
     chosen = chosen_snapshot()
     is_check = is_wanted("check")
-    name, source = one_picture()
+    picture = one_picture(chosen)
     try:
         classified = asking.try_picture(
             services().pool,
             chosen.network,
-            source,
+            picture.source,
             look_inside=is_asked_for("show_visualizations") and not is_check,
             with_original=not wants_json(),
         )
     except BadPicture as error:
         field = picture_field() if text_of(picture_field()) else "image_file"
-        raise FormError({field: [f"{name} cannot be read as a picture: {error}"]}) from error
+        raise FormError(
+            {field: [f"{picture.name} cannot be read as a picture: {error}"]}
+        ) from error
     if is_check:
         return "", 204
     note_tried(chosen.job)
@@ -85,7 +88,7 @@ def classify_one() -> ResponseReturnValue:
         classified.to_json(),
         job=chosen.job,
         epoch=chosen.epoch,
-        name=name,
+        picture=picture,
         classified=classified,
         labels=chosen.labels,
     )

@@ -39,6 +39,7 @@ KIND = JobKind(
         "image_channels": "Channels of the pictures",
         "origin_dataset": "Dataset that it learned from",
     },
+    uses_camera=True,
     # Those of a training are in the solver, where the archive has one, and were not asked for here.
     shown_elsewhere=tuple(
         {each.name for each in fields(ImageClassificationModelSettings)}
