@@ -95,13 +95,17 @@ class Downloader:
 
 
 def _answer(session: Session, url: str, max_bytes: int, total_s: float) -> tuple[bytes, str]:
-    if urlsplit(url.strip()).scheme.lower() not in ("http", "https"):
-        raise DownloadError("it is not an http or https address")
     timeouts = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
-    with session.within(total_s), session.get(url, stream=True, timeout=timeouts) as response:
+    with session.within(total_s), _asked(session, url, timeouts) as response:
         if response.status_code != requests.codes.ok:
             raise DownloadError(f"the server answered {response.status_code} {response.reason}")
         return _body(response, max_bytes, session), response.url
+
+
+def _asked(session: Session, url: str, timeouts: tuple[float, float]) -> requests.Response:
+    if urlsplit(url.strip()).scheme.lower() not in ("http", "https"):
+        raise DownloadError("it is not an http or https address")
+    return session.get(url, stream=True, timeout=timeouts)
 
 
 def _body(response: requests.Response, max_bytes: int, session: Session) -> bytes:
@@ -253,12 +257,23 @@ def _pool_classes(session: Session) -> dict[str, type[HTTPConnectionPool]]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.ConnectionError):
-        return "the server cannot be reached"
-    if isinstance(error, requests.exceptions.Timeout):
-        return "the server did not answer in time"
-    if isinstance(error, requests.exceptions.TooManyRedirects):
-        return "it is redirected in a circle, or too often"
-    if isinstance(error, requests.exceptions.InvalidSchema):
-        return "it redirects to an address that is not http or https"
-    return f"{type(error).__name__}: {error}"
+    """Why nothing came, without the words of the libraries that found out."""
+    kinds: list[tuple[type[Exception], str]] = [
+        (
+            requests.exceptions.InvalidProxyURL,
+            "the proxy that the server's environment names is none",
+        ),
+        (requests.exceptions.ConnectionError, "the server cannot be reached"),
+        (requests.exceptions.Timeout, "the server did not answer in time"),
+        (requests.exceptions.TooManyRedirects, "it is redirected in a circle, or too often"),
+        (requests.exceptions.InvalidSchema, "it redirects to an address that is not http or https"),
+        (requests.exceptions.ChunkedEncodingError, "the server broke off its answer"),
+        (requests.exceptions.ContentDecodingError, "what the server sent cannot be unpacked"),
+        # A name that no host can have (a part of it is empty or longer than 63 letters), a port
+        # beyond 65535, half a bracket: of what was given, or of where that leads to.
+        (ValueError, "there can be no such address: check the name of its host, and its port"),
+    ]
+    for kind, words in kinds:
+        if isinstance(error, kind):
+            return words
+    return "the server's answer cannot be understood"

@@ -205,6 +205,24 @@ def test_what_is_no_web_address_is_no_download_and_no_crash(url: str) -> None:
 # Names --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("policy", [ANYWHERE, STRICT], ids=["by hand", "by the server"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{'a' * 64}.com/x", "http://a..b/x", "http://.a/", "http://*.a/", "http://[::1/x",
+        "http://host:99999/", "http://host:x/", "http:///x", "http://a b/", "http://\ud800/",
+        "http://%zz/",
+    ],
+)  # fmt: skip
+def test_a_host_that_there_cannot_be_is_told_in_plain_words(policy: UrlPolicy, url: str) -> None:
+    """They were told in the words of the libraries: UnicodeError, idna, InvalidURL."""
+    with pytest.raises(DownloadError) as caught:
+        Downloader(policy).fetch(url, again=False)
+    assert str(caught.value) == (
+        "there can be no such address: check the name of its host, and its port"
+    )
+
+
 def test_a_name_that_stands_for_an_inside_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> None:
