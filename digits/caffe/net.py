@@ -25,9 +25,12 @@ import torch
 from digits.caffe.blob import Blob
 from digits.caffe.device_array import Array
 from digits.caffe.errors import NetError, UnknownLayer
+from digits.caffe.fixed import Fixed
 from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import Layer, LayerContext, Phase
 from digits.caffe.layers.memory_data import MemoryDataLayer
+from digits.caffe.layers.python_layer import BlobVec
+from digits.caffe.layers.python_layer import Layer as ShownLayer
 from digits.caffe.machine.device import current_device
 from digits.caffe.nets import batches, weights
 from digits.caffe.nets.batches import Arrays
@@ -64,6 +67,18 @@ class Net:
     `lr_mults` and `decay_mults`, one a tensor.
     """
 
+    blobs = Fixed[OrderedDict[str, Blob]]()
+    layers = Fixed[list[ShownLayer]]()
+    layer_dict = Fixed[OrderedDict[str, ShownLayer]]()
+    params = Fixed[OrderedDict[str, BlobVec]]()
+    inputs = Fixed[list[str]]()
+    outputs = Fixed[list[str]]()
+    top_names = Fixed[OrderedDict[str, list[str]]]()
+    bottom_names = Fixed[OrderedDict[str, list[str]]]()
+    blob_loss_weights = Fixed[OrderedDict[str, float]]()
+    _blob_names = Fixed[list[str]]()
+    _layer_names = Fixed[list[str]]()
+
     def __init__(
         self,
         network_file: PathLike | caffe_pb2.NetParameter,
@@ -95,9 +110,7 @@ class Net:
         self._blobs = parts.blobs
         self._blob_names = parts.blob_names
         self._layer_names = [node.name for node in parts.nodes]
-        self.blobs: OrderedDict[str, Blob] = OrderedDict(
-            zip(parts.blob_names, parts.blobs, strict=True)
-        )
+        self.blobs = OrderedDict(zip(parts.blob_names, parts.blobs, strict=True))
         self.layers = [as_scripts_see(node) for node in parts.nodes]
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         # Of two layers of one name the later one with parameters has the name, as in pycaffe.

@@ -31,12 +31,13 @@ from typing import ClassVar
 import numpy as np
 
 from digits.caffe.errors import SolverError
+from digits.caffe.fixed import Fixed
 from digits.caffe.formats.prototxt import to_text
 from digits.caffe.layers.base import Phase
 from digits.caffe.machine.log import at, number
 from digits.caffe.net import Net
 from digits.caffe.nets.verdict import Verdict
-from digits.caffe.proto.caffe_pb2 import NetParameter
+from digits.caffe.proto.caffe_pb2 import NetParameter, SolverParameter
 from digits.caffe.solving import lr_policy
 from digits.caffe.solving.features import FeatureCache, Interrupted
 from digits.caffe.solving.nccl import NCCL, callbacks_of
@@ -65,6 +66,10 @@ class Solver:
     # The type that a class stands for; Solver itself takes that of the settings.
     rule: ClassVar[str | None] = None
 
+    param = Fixed[SolverParameter]()
+    net = Fixed[Net]()
+    test_nets = Fixed[list[Net]]()
+
     def __init__(self, source: Source, *, options: Options | None = None) -> None:
         self.options = options or Options()
         self.group = self.options.group
@@ -73,9 +78,9 @@ class Solver:
         check_solver_param(self.param)
         self._context = self.options.nets_context(self.param)
         self.random = self._context.random
-        self.iter = 0
+        self._iter = 0
         self.current_step = 0
-        self.test_nets: list[Net] = []
+        self.test_nets = []
         self.net = self._make_net(net_to_train(self.param), Phase.TRAIN)
         try:
             keep = self.options.keep_blobs or self.param.snapshot_diff
@@ -97,6 +102,11 @@ class Solver:
         self._began: float | None = None  # when the first iteration was asked for
 
     # ---- what scripts call -------------------------------------------------------------------
+
+    @property
+    def iter(self) -> int:
+        """How many iterations were trained, those before a snapshot that was restored included."""
+        return self._iter
 
     @property
     def type(self) -> str:
@@ -161,7 +171,7 @@ class Solver:
 
     def restore(self, path: str | os.PathLike[str]) -> None:
         """Go on from a `.solverstate`, binary or HDF5."""
-        self.iter, self.current_step = restore_snapshot(self._state(), os.fspath(path))
+        self._iter, self.current_step = restore_snapshot(self._state(), os.fspath(path))
 
     def add_callback(
         self, on_start: Callback | NCCL, on_gradients_ready: Callback | None = None
@@ -183,7 +193,7 @@ class Solver:
             self.group.average(self.updater.gradients())
         self.updater.apply(rate, self.iter)
         self.net.show_params()
-        self.iter += 1
+        self._iter += 1
 
     def share_weights(self, net: Net) -> None:
         """Train with the parameters of another net, in its memory."""

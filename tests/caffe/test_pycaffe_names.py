@@ -107,6 +107,28 @@ def test_all_names_are_there(things: dict[str, Any]) -> None:
     assert {owner: names for owner, names in missing.items() if names} == {}
 
 
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [("solver", name) for name in ("iter", "lr", "net", "param", "test_nets")]
+    + [("net", name) for name in ("blobs", "params", "layers", "layer_dict", "inputs", "outputs",
+                                  "top_names", "bottom_names", "blob_loss_weights", "_inputs",
+                                  "_outputs", "_blob_names", "_layer_names")]
+    + [("blob", name) for name in ("data", "diff", "shape", "num", "channels", "height", "width",
+                                   "count")],
+)  # fmt: skip
+def test_what_pycaffe_lets_scripts_only_read_cannot_be_set(
+    things: dict[str, Any], owner: str, name: str
+) -> None:
+    """Set, it would change nothing, or break the next step far from the line that is wrong."""
+    before = getattr(things[owner], name)
+    with pytest.raises(AttributeError, match=name):
+        setattr(things[owner], name, 1)
+    with pytest.raises(AttributeError):
+        delattr(things[owner], name)
+    assert type(getattr(things[owner], name)) is type(before)
+    things[owner].of_the_script = 1  # as Python's objects take
+
+
 def test_messages_are_there_right_after_the_import() -> None:
     code = "from digits import caffe; print(caffe.proto.caffe_pb2.NetParameter(name='a').name)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
