@@ -41,7 +41,7 @@ Numbers = npt.NDArray[np.intp]
 OUTCOMES = ("right", "wrong", "sure", "unsure", "unreadable")
 # Sort keys, and whether the greatest comes first when nothing else is said.
 SORTS = ("number", "confidence", "label", "predicted")
-_SEARCHED_BETWEEN_PAUSES = 2000
+_ROWS_BETWEEN_PAUSES = 2000
 _LONGEST_HEAD_BYTES = 4096
 
 
@@ -215,7 +215,7 @@ class Evaluation:
         ):
             for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
                 yield read_fields(data[start : start + size] + b"\n")[0]
-                if number % _SEARCHED_BETWEEN_PAUSES == 0:
+                if number % _ROWS_BETWEEN_PAUSES == 0:
                     time.sleep(0)
 
     def read(self, numbers: Iterable[int]) -> Iterator[Row]:
@@ -231,6 +231,12 @@ class Evaluation:
                 row = self._rows[number]
                 file.seek(int(row["line_at"]))
                 yield self._row(int(number), _fields(file.read(int(row["line_bytes"]))))
+
+    def check_rows(self) -> None:
+        """Read all rows: what is wrong with one is told before the first is sent to anybody."""
+        for number, _ in enumerate(self.read(range(len(self)))):
+            if number % _ROWS_BETWEEN_PAUSES == 0:
+                time.sleep(0)  # lets other requests have their turn
 
     def thumbnail(self, number: int) -> bytes:
         """A picture as a small JPEG; nothing when there is no such row, or it was unreadable."""
@@ -325,7 +331,7 @@ class Evaluation:
         with self._text() as data:
             for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
                 found[number] = wanted in data[start:end].lower()
-                if number % _SEARCHED_BETWEEN_PAUSES == 0:
+                if number % _ROWS_BETWEEN_PAUSES == 0:
                     time.sleep(0)  # lets other requests have their turn
         return found
 

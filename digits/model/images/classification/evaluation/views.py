@@ -100,6 +100,7 @@ def evaluation(job_id: str) -> ResponseReturnValue:
 def evaluation_classifications(job_id: str) -> ResponseReturnValue:
     """Every picture's best classes, as `classify_many.json` answers them."""
     results = find_evaluation(job_id).results()
+    results.check_rows()
     rows = results.read(range(len(results)))
     parts = json_parts(rows, results.accuracy, results.is_probability)
     name = f"{job_id}_classifications.json"

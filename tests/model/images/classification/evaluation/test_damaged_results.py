@@ -141,3 +141,15 @@ def test_a_folder_in_a_files_place_is_told(folder: Path, name: str) -> None:
     (folder / name).mkdir()
     with pytest.raises(NotPossible, match=name):
         read_all(folder)
+
+
+def test_a_line_that_is_no_line_is_told_before_others_are_sent(folder: Path) -> None:
+    """The last one: by then a client that is sent one after another has taken the first."""
+    row = np.fromfile(folder / ROWS_FILE, ROW)[-1]
+    data = bytearray((folder / CSV_FILE).read_bytes())
+    data[row["line_at"] : row["line_at"] + row["line_bytes"]] = b"\n" * int(row["line_bytes"])
+    (folder / CSV_FILE).write_bytes(data)
+    results = Evaluation(folder)
+    assert next(results.read(range(3))).name == "0.png"
+    with pytest.raises(NotPossible, match=CSV_FILE):
+        results.check_rows()
