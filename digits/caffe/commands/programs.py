@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CaffeProgram:
-    """What a program does, and the folder of Caffe's sources that it stands in."""
+    """What a program does, and the folder of Caffe's sources that it stands in ("": in none)."""
 
     says: str
     folder: str
@@ -35,6 +35,7 @@ PROGRAMS = {
     ),
     "detect": CaffeProgram("score windows of pictures", "python"),
     "draw_net": CaffeProgram("draw a network", "python"),
+    "export_onnx": CaffeProgram("write a network as an ONNX file", ""),
     "extract_seconds": CaffeProgram("write when the iterations of a log were", "tools/extra"),
     "extract_features": CaffeProgram("write what a network makes of its data", "tools"),
     "parse_log": CaffeProgram("write what a log says as tables", "tools/extra"),

@@ -182,7 +182,7 @@ def build_folder(root: Path) -> Path:
 
 def _compiled() -> dict[str, str]:
     """The programs that Caffe's build makes, with their folders."""
-    made = {name: row.folder for name, row in PROGRAMS.items() if not row.is_python}
+    made = {n: row.folder for n, row in PROGRAMS.items() if row.folder and not row.is_python}
     return {"caffe": "tools"} | dict.fromkeys(REPLACED, "tools") | made
 
 
