@@ -3,7 +3,7 @@
 In: a network for deployment and its weights.  Out: an `onnx.ModelProto` that onnxruntime and others
 run, with the blobs' names, and a batch size that is free where the net lets it be.
 
-`net.py` puts the model together, `preparing.py` the resizing and mean in front of it, `saving.py`
+`net.py` puts the model together, `pictures.py` the resizing and mean in front of it, `saving.py`
 checks and writes it; `graph.py` is what the functions write into.  They are one family of layers a
 module, as in `digits/caffe/layers`, and say how Caffe's meaning is kept where ONNX has another one.
 

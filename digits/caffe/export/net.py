@@ -3,7 +3,7 @@
 In: a network for deployment, or one with losses, which are left out together with what only they
 read.  Out: a model whose inputs and outputs have the blobs' names, float32.
 
-Elsewhere: pictures in front of it (`preparing.py`), the file (`saving.py`).
+Elsewhere: pictures in front of it (`pictures.py`), the file (`saving.py`).
 """
 
 from __future__ import annotations

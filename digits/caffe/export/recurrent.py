@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import torch
 from onnx import TensorProto, helper
 
@@ -75,7 +76,7 @@ def _first_states(graph: Graph, layer: RNN | LSTM, at: Place, driven: str) -> li
     return [graph.op("Expand", graph.number(0), shape)] * layer.states
 
 
-def _body(graph: Graph, layer: RNN | LSTM, step: Step) -> object:
+def _body(graph: Graph, layer: RNN | LSTM, step: Step) -> onnx.GraphProto:
     """The graph of one step: states, driven, cont -> states, output."""
     body = graph.body()
     streams, outputs = graph.claim("streams"), layer.outputs
@@ -94,7 +95,7 @@ def _body(graph: Graph, layer: RNN | LSTM, step: Step) -> object:
     )
 
 
-def _info(name: str, shape: list[str | int]) -> object:
+def _info(name: str, shape: list[str | int]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
