@@ -243,9 +243,10 @@ def test_the_build_of_a_checkout_has_the_programs_where_caffes_scripts_call_them
     build = folder / "caffe" / "build"
     assert output(str(build / "tools" / "caffe"), "--version") == "caffe version 1.0.0\n"
     for name, program in PROGRAMS.items():
-        if not program.is_python:
+        if program.folder and not program.is_python:
             for suffix in ("", ".bin"):
                 assert os.access(build / program.folder / (name + suffix), os.X_OK)
+    assert list(build.rglob("export_onnx*")) == []  # ours alone
     output(*MAIN, "build", "caffe")  # again
 
 
