@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from digits.base.aside import Aside
+from digits.base.job_files import read_text
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter
@@ -103,7 +104,7 @@ class ModelJob(Job):
     def network_text(self) -> str:
         """The network as it was given.  Raises NotPossible when its file cannot be read."""
         try:
-            return (self.dir / ORIGINAL_FILE).read_text("utf-8")
+            return read_text(self.dir / ORIGINAL_FILE)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise NotPossible(

@@ -267,3 +267,29 @@ def test_notes_with_half_a_character_are_shown(jobs_dir: Path) -> None:
         answer = app.test_client().get(f"/datasets/{folder}")
         assert answer.status_code == 200
         assert "half ? of one" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless", "no text", "folder"])
+def test_labels_that_become_something_else_while_the_server_runs_are_told(
+    jobs_dir: Path, kind: str
+) -> None:
+    """A pipe stopped the server, and a file of gigabytes took its memory."""
+    dataset, *_ = real_jobs(jobs_dir)
+    with running_app(jobs_dir) as app:
+        labels = jobs_dir / dataset["id"] / "labels.txt"
+        match kind:
+            case "pipe":
+                os.mkfifo(labels)
+            case "endless":
+                labels.touch()
+                os.truncate(labels, 2**40)
+            case "no text":
+                labels.write_bytes(b"\xff\xfe")
+            case "folder":
+                labels.mkdir()
+        client = app.test_client()
+        assert client.get("/").status_code == 200
+        for address in (f"/datasets/{dataset['id']}", f"/datasets/{dataset['id']}.json"):
+            answer = client.get(address)
+            assert answer.status_code == 400
+            assert "cannot be read" in answer.text

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from digits.base.job_files import open_file
 from digits.errors import FormError
 
 PIECE_BYTES = 64 * 1024
@@ -49,7 +50,7 @@ class Member:
     def _open(self) -> io.BufferedReader | io.BytesIO:
         if isinstance(self.content, bytes):
             return io.BytesIO(self.content)
-        return self.content.open("rb")
+        return open_file(self.content)
 
 
 class _Compressor(Protocol):

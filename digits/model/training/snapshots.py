@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from digits.base.job_files import open_file
 from digits.caffe.formats import wire
 from digits.caffe.proto.caffe_pb2 import SolverState
 from digits.model.training.solver import SNAPSHOT_PREFIX
@@ -77,7 +78,7 @@ def _numbered(job_dir: Path, pattern: re.Pattern[str]) -> Iterator[tuple[int, Pa
 def is_whole(path: Path) -> bool:
     """Whether a solver state was written to its end; a copied folder may hold half of one."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if path.suffix == ".h5":
                 return _hdf5_bytes(file.read(_HDF5_HEAD_BYTES)) <= path.stat().st_size
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digits.base.job_files import read_text
 from digits.base.progress import counted
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.dataset.job import DatasetJob
@@ -20,7 +21,7 @@ from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
-from digits.errors import ToolError
+from digits.errors import NotPossible, ToolError
 from digits.jobs.task import Task
 from digits.sources.picture_list import LABELS_FILE, SPLITS, SetName, told_apart
 from digits.tools.skipped import SKIPPED_FILE
@@ -103,11 +104,16 @@ class ImageClassificationDatasetJob(DatasetJob):
         return self.dir / MEAN_FILE
 
     def labels(self) -> list[str]:
-        """The category names, by class number; empty before the folder has been read."""
+        """The category names, by class number; empty before the folder has been read.
+
+        Raises NotPossible when their file cannot be read.
+        """
         try:
-            return told_apart(self.labels_path.read_text("utf-8").splitlines())
+            return told_apart(read_text(self.labels_path).splitlines())
         except FileNotFoundError:
             return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotPossible(f"The labels of {self.name!r} cannot be read: {error}.") from error
 
     def database_path(self, split: str) -> Path:
         """The database of `train`, `val` or `test`; it may not exist."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from digits.base.job_files import read_text
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
@@ -246,7 +247,7 @@ def _nothing_kept(model: ImageClassificationModelJob, labels: Sequence[str]) -> 
 def _is_classifier_only(path: Path, changed_ns: int) -> bool:
     """Whether all layers with weights of the network in a file end in an output."""
     try:
-        net = parse_network(path.read_text("utf-8"))
+        net = parse_network(read_text(path))
     except NetworkError:
         return False
     heads = {layer.name for layer in graph.head_layers(net)}

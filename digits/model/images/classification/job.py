@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from digits.base.job_files import read_bytes, read_text
 from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError, DataError
 from digits.caffe.formats import prototxt, upgrade
@@ -156,11 +157,12 @@ class ImageClassificationModelJob(ModelJob):
 @lru_cache(maxsize=64)
 def _output(path: Path, changed_ns: int, name: str) -> Output:
     """Of the network in a file as it was at a moment."""
+    read_bytes(path)  # refuses what has no end
     return output_of(upgrade.read_net(path), name)
 
 
 @lru_cache(maxsize=64)
 def _transformation(path: Path, changed_ns: int) -> TransformationParameter:
     """Of the network in a file as it was at a moment."""
-    net = prototxt.parse_text(path.read_text(), NetParameter())
+    net = prototxt.parse_text(read_text(path), NetParameter())
     return graph.transform_in_test(net)

@@ -22,6 +22,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from digits.base.job_files import open_file, read_text
 from digits.errors import JobUnreadable, NotPossible
 from digits.inference.evaluation import (
     CSV_FILE,
@@ -109,7 +110,7 @@ class Evaluation:
     def is_probability(self) -> bool:
         """Whether the network's scores are probabilities, which the files hold as percent."""
         try:
-            with (self._folder / CSV_FILE).open("rb") as file:
+            with open_file(self._folder / CSV_FILE) as file:
                 return SCORE not in _fields(file.readline(_LONGEST_HEAD_BYTES))
         except FileNotFoundError:
             return True
@@ -223,7 +224,7 @@ class Evaluation:
         if not len(self):
             return
         try:
-            file = (self._folder / CSV_FILE).open("rb")
+            file = open_file(self._folder / CSV_FILE)
         except OSError as error:
             raise _damaged(CSV_FILE, error.strerror) from error
         with file:
@@ -245,7 +246,7 @@ class Evaluation:
         row = self._rows[number]
         begin, size = int(row["thumbnail_at"]), int(row["thumbnail_bytes"])
         try:
-            with (self._folder / THUMBNAILS_FILE).open("rb") as file:
+            with open_file(self._folder / THUMBNAILS_FILE) as file:
                 if begin + size > os.fstat(file.fileno()).st_size:
                     return b""
                 file.seek(begin)
@@ -338,7 +339,7 @@ class Evaluation:
     def _text(self) -> mmap.mmap:
         """All of the text, without reading it."""
         try:
-            with (self._folder / CSV_FILE).open("rb") as file:
+            with open_file(self._folder / CSV_FILE) as file:
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:  # ValueError: there is nothing in it
             raise _damaged(CSV_FILE, str(error)) from error
@@ -346,7 +347,8 @@ class Evaluation:
 
 def _read_rows(path: Path) -> npt.NDArray[np.void]:
     try:
-        data = path.read_bytes()
+        with open_file(path) as file:
+            data = file.read()
     except FileNotFoundError:
         data = b""
     except OSError as error:
@@ -357,7 +359,7 @@ def _read_rows(path: Path) -> npt.NDArray[np.void]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text("utf-8").splitlines()
+        return read_text(path).splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from digits.base.job_files import read_bytes
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.creation import (
@@ -50,7 +51,7 @@ def same_evaluation(
 def _has_same_pictures(job: ImageClassificationEvaluationJob, asked: EvaluationRequest) -> bool:
     source = asked.source
     try:
-        told = json.loads((job.dir / REQUEST_FILE).read_bytes())["source"]
+        told = json.loads(read_bytes(job.dir / REQUEST_FILE))["source"]
         if isinstance(source, DatabaseSource):
             return bool(told == source.request(job.dir))
         if isinstance(source, ListSource) and told == {"list": LIST_FILE, "folder": source.folder}:

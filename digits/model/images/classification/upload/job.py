@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from digits.base.job_files import read_text
 from digits.caffe.proto.caffe_pb2 import TransformationParameter
 from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificationDatasetJob
 from digits.errors import TaskFailed
@@ -90,7 +91,7 @@ class UploadedClassificationModelJob(ImageClassificationModelJob):
     def labels(self) -> list[str]:
         """The names of the categories, by class number; TaskFailed when the file is gone."""
         try:
-            return told_apart(self.labels_path.read_text("utf-8").splitlines())
+            return told_apart(read_text(self.labels_path).splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise TaskFailed(f"The labels of {self.name} cannot be read: {error}.") from error
 
@@ -111,7 +112,7 @@ class UploadedClassificationModelJob(ImageClassificationModelJob):
     def info(self) -> dict[str, Any]:
         """What the info.json of its archive said; empty when there was none."""
         try:
-            said = json.loads((self.dir / INFO_FILE).read_text("utf-8-sig"))
+            said = json.loads(read_text(self.dir / INFO_FILE, "utf-8-sig"))
         except (OSError, ValueError):
             return {}
         return said if isinstance(said, dict) else {}
