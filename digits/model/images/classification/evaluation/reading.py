@@ -35,6 +35,7 @@ from digits.inference.evaluation import (
 )
 from digits.inference.operations import TOP
 from digits.jobs.record import read_record, require
+from digits.model.images.classification.try_out.confusion import Confusion
 from digits.model.images.classification.try_out.results import Accuracy, Row, shown_score
 from digits.sources.picture_list import LABELS_FILE, told_apart
 
@@ -139,10 +140,9 @@ class Evaluation:
         classes = len(self.labels)
         unsure = np.bincount(truth[counted & ~sure], minlength=classes)
         truth, predicted = truth[sure].astype(np.int64), predicted[sure]
-        pairs = np.bincount(truth * classes + predicted, minlength=classes * classes)
         return Accuracy(
             self.labels,
-            pairs.reshape(classes, classes),
+            Confusion.of(truth, predicted, classes),
             count=int(np.count_nonzero(counted)),
             top1=int(np.count_nonzero(truth == predicted)),
             top5=int(np.count_nonzero(self._rows["in_top_5"][sure])),

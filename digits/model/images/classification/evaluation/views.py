@@ -117,7 +117,7 @@ def evaluation_matrix(job_id: str, extension: str) -> ResponseReturnValue:
     if not results.is_labelled:
         raise NotFound("The true categories of these pictures are not known.")
     kind = figure_kind(extension)
-    counts = tuple(map(tuple, results.accuracy().confusion.tolist()))
+    counts = tuple(map(tuple, results.accuracy().confusion.matrix()))
     return figure(DrawMatrix(job.name, tuple(results.labels), counts, kind), f"{job.id}_matrix")
 
 

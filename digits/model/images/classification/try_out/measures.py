@@ -1,7 +1,7 @@
 """Precision, recall and F1 of each category, and a confusion matrix small enough to look at.
 
-In: a confusion matrix, and how many pictures of each category have got no answer because the
-network was not sure enough.  Out: numbers for pages and scripts.
+In: which classes were taken for which, and how many pictures of each category have got no answer
+because the network was not sure enough.  Out: numbers for pages and scripts.
 Of a category, precision is the share of the pictures taken for it that are of it, recall the share
 of its pictures that were taken for it, and F1 their harmonic mean: 2 right / (pictures + taken).
 As in scikit-learn, but that a share of no pictures is not known (None), where it says 0.
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from digits.model.images.classification.try_out.confusion import Confusion
 
 Counts = npt.NDArray[np.int64]
 
@@ -66,10 +68,10 @@ class Measures:
     categories: Sequence[CategoryMeasures]
 
     @classmethod
-    def of(cls, confusion: Counts, unsure: Counts) -> Measures:
-        """`confusion[i][j]` counts pictures of i taken for j, `unsure[i]` those not answered."""
-        pictures = (confusion.sum(axis=1) + unsure).tolist()
-        taken, right = confusion.sum(axis=0).tolist(), confusion.diagonal().tolist()
+    def of(cls, confusion: Confusion, unsure: Counts) -> Measures:
+        """`unsure[i]` counts the pictures of i that were not answered."""
+        pictures = (confusion.pictures() + unsure).tolist()
+        taken, right = confusion.taken().tolist(), confusion.right().tolist()
         rows = zip(range(len(right)), pictures, taken, right, unsure.tolist(), strict=True)
         found = [CategoryMeasures(*row) for row in rows]
         return cls([each for each in found if each.pictures or each.taken])
@@ -140,28 +142,23 @@ class Matrix:
     rows: Sequence[Sequence[Cell]]
 
 
-def matrix_of(confusion: Counts, most: int) -> Matrix:
+def matrix_of(confusion: Confusion, most: int) -> Matrix:
     """The matrix of the `most` categories that are confused most often, in their order.
 
     The others, where there are more, are added up in a last row and a last column; mistakes among
     them stand where these two meet.
     """
-    classes = len(confusion)
-    mistakes = confusion.copy()
-    np.fill_diagonal(mistakes, 0)
-    order = np.argsort(-(mistakes.sum(axis=0) + mistakes.sum(axis=1)), kind="stable")
-    shown = np.sort(order[:most])
-    parts = [[number] for number in shown.tolist()]
-    rest = np.sort(order[most:])
-    if len(rest):
-        parts.append(rest.tolist())
-    counts = _summed(_summed(confusion, parts, 0), parts, 1)
-    names = [*shown.tolist(), *([None] if len(rest) else [])]
-    return Matrix(shown.tolist(), classes - len(shown), _cells(counts, names))
-
-
-def _summed(counts: Counts, parts: Sequence[Sequence[int]], axis: int) -> Counts:
-    return np.stack([counts.take(part, axis=axis).sum(axis=axis) for part in parts], axis=axis)
+    mistakes = confusion.pictures() + confusion.taken() - 2 * confusion.right()
+    shown = np.sort(np.argsort(-mistakes, kind="stable")[:most])
+    folded = confusion.classes - len(shown)
+    # Where each category stands; the others together come last.
+    places = np.full(confusion.classes, len(shown))
+    places[shown] = np.arange(len(shown))
+    names = [*shown.tolist(), *([None] if folded else [])]
+    truth, predicted, counts = confusion.pairs()
+    cells = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(cells, (places[truth], places[predicted]), counts)
+    return Matrix(shown.tolist(), folded, _cells(cells, names))
 
 
 def _cells(counts: Counts, names: Sequence[int | None]) -> list[list[Cell]]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from digits.inference import ClassifiedPicture, Prediction
 from digits.inference.operations import TOP
+from digits.model.images.classification.try_out.confusion import Confusion
 from digits.model.images.classification.try_out.measures import Matrix, Measures, matrix_of
 from digits.sources.picture_list import Entry
 
@@ -50,12 +51,12 @@ class Row:
 class Accuracy:
     """How often the true label was right, over the pictures whose label is known.
 
-    `confusion[i][j]` counts pictures of the class i that were taken for j; `unsure[i]` those of i
-    for which the network was not sure enough, which are in no other number but `count`.
+    `confusion` counts which classes were taken for which; `unsure[i]` counts pictures of the class
+    i for which the network was not sure enough, which are in no other number but `count`.
     """
 
     labels: Sequence[str]
-    confusion: npt.NDArray[np.int64]
+    confusion: Confusion
     count: int = 0
     top1: int = 0
     top5: int = 0
@@ -68,12 +69,12 @@ class Accuracy:
     @classmethod
     def of(cls, labels: Sequence[str]) -> Accuracy:
         """Of no pictures yet."""
-        return cls(labels, np.zeros((len(labels), len(labels)), np.int64))
+        return cls(labels, Confusion(len(labels)))
 
     def add(self, truth: int, predictions: Sequence[Prediction]) -> None:
         """Count a picture; `predictions` are its best classes, the best first."""
         self.count += 1
-        self.confusion[truth, predictions[0].index] += 1
+        self.confusion.add(truth, predictions[0].index)
         self.top1 += predictions[0].index == truth
         self.top5 += truth in [prediction.index for prediction in predictions[:TOP]]
 
@@ -85,8 +86,10 @@ class Accuracy:
     @property
     def per_class(self) -> list[float | None]:
         """Percent right of each class; None where it has no pictures."""
-        totals, right = self.confusion.sum(axis=1).tolist(), self.confusion.diagonal().tolist()
-        return [percent(r / t) if t else None for t, r in zip(totals, right, strict=True)]
+        counts = zip(
+            self.confusion.pictures().tolist(), self.confusion.right().tolist(), strict=True
+        )
+        return [percent(right / total) if total else None for total, right in counts]
 
     @property
     def measures(self) -> Measures:
@@ -99,21 +102,17 @@ class Accuracy:
 
     def worst_confusions(self, most: int) -> list[tuple[int, int, int]]:
         """(true class, taken for, how often) of the most frequent mistakes."""
-        mistakes = self.confusion.copy()
-        np.fill_diagonal(mistakes, 0)
-        order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
-        pairs = (divmod(int(place), len(self.labels)) for place in order)
-        return [(i, j, int(mistakes[i, j])) for i, j in pairs if mistakes[i, j]]
+        return self.confusion.mistakes(most)
 
     def to_json(self) -> dict[str, Any]:
-        """Percentages and the confusion matrix; {} when no label is known."""
+        """Percentages, and which classes were confused; {} when no label is known."""
         if not self.count:
             return {}
         return {
             "labels": list(self.labels),
             "top1_accuracy": percent(self.top1 / self.count),
             "top5_accuracy": percent(self.top5 / self.count),
-            "confusion_matrix": self.confusion.tolist(),
+            **self.confusion.to_json(),
             "class_accuracy": dict(zip(self.labels, self.per_class, strict=True)),
             **self.measures.to_json(self.labels),
         }

@@ -30,6 +30,7 @@ from digits.model.network.text import network_to_text
 from digits.sources.picture_list import LABELS_FILE
 from digits.tools import efficientnet_lite0
 from digits.tools.unpack_model import INFO_FILE, MEMBERS_FILE
+from digits.web.answers import in_thread
 from digits.web.words import shown
 
 NETWORK = "efficientnet-lite0"
@@ -60,7 +61,7 @@ def imagenet_model(scheduler: Scheduler, pool: Pool, names_file: Path, owner: st
             store.writing(),
             tempfile.TemporaryDirectory(dir=store.jobs_dir, prefix=UPLOAD_PREFIX) as folder,
         ):
-            _write_files(Path(folder), weights, names)
+            in_thread(_write_files, Path(folder), weights, names)
             staged = stage(pool, Path(folder), NAME, Given())
             check_classifies(pool, staged.network())
             return scheduler.add_job(

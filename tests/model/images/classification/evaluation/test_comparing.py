@@ -54,7 +54,7 @@ def test_below_a_threshold_there_is_no_answer(
     results = written(tmp_path / "one", FIRST)
     accuracy = results.accuracy(threshold)
     assert (accuracy.count, accuracy.answered, accuracy.top1) == (5, answered, right)
-    assert accuracy.confusion.sum() == answered
+    assert accuracy.confusion.pictures().sum() == answered
     (step,) = results.steps([threshold])
     assert step.answered == pytest.approx(answered / 5)
     assert step.right == (pytest.approx(right / answered) if answered else None)

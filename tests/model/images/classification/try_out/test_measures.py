@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from digits.model.images.classification.try_out.confusion import Confusion
 from digits.model.images.classification.try_out.measures import Measures, matrix_of
 
 
@@ -19,8 +20,14 @@ def random_answers(classes: int, pictures: int, seed: int) -> tuple[np.ndarray, 
     return truth, predicted
 
 
-def counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    return confusion_matrix(truth, predicted, labels=range(classes))
+def counts(truth: np.ndarray, predicted: np.ndarray, classes: int) -> Confusion:
+    return of_matrix(confusion_matrix(truth, predicted, labels=range(classes)))
+
+
+def of_matrix(matrix: np.ndarray) -> Confusion:
+    truth, predicted = matrix.nonzero()
+    times = matrix[truth, predicted]
+    return Confusion.of(np.repeat(truth, times), np.repeat(predicted, times), len(matrix))
 
 
 @pytest.mark.parametrize(("classes", "pictures"), [(2, 7), (3, 50), (12, 500), (200, 300)])
@@ -72,7 +79,7 @@ def test_pictures_without_an_answer_lower_recall_and_not_precision() -> None:
 
 
 def test_of_no_pictures_nothing_is_known() -> None:
-    measures = Measures.of(np.zeros((3, 3), np.int64), np.zeros(3, np.int64))
+    measures = Measures.of(Confusion(3), np.zeros(3, np.int64))
     assert measures.categories == []
     assert measures.means is None
     assert measures.to_json(["a", "b", "c"]) == {"class_measures": {}, "mean_measures": None}
@@ -80,7 +87,7 @@ def test_of_no_pictures_nothing_is_known() -> None:
 
 def test_the_worst_category_comes_first_and_shares_of_nothing_are_unknown() -> None:
     # All of a are taken for b; none is taken for a, and no picture is of c.
-    confusion = np.array([[0, 2, 0], [0, 3, 1], [0, 0, 0]])
+    confusion = of_matrix(np.array([[0, 2, 0], [0, 3, 1], [0, 0, 0]]))
     measures = Measures.of(confusion, np.zeros(3, np.int64))
     assert [each.number for each in measures.worst_first] == [0, 2, 1]
     a, b, c = measures.categories
@@ -93,7 +100,7 @@ def test_the_worst_category_comes_first_and_shares_of_nothing_are_unknown() -> N
 
 def test_a_small_matrix_is_shown_whole() -> None:
     confusion = np.array([[8, 2], [1, 3]])
-    matrix = matrix_of(confusion, 40)
+    matrix = matrix_of(of_matrix(confusion), 40)
     assert (matrix.numbers, matrix.folded) == ([0, 1], 0)
     assert [[cell.count for cell in row] for row in matrix.rows] == confusion.tolist()
     assert [cell.share for cell in matrix.rows[0]] == [0.8, 0.2]
@@ -103,10 +110,10 @@ def test_a_small_matrix_is_shown_whole() -> None:
 
 def test_of_many_categories_the_most_confused_are_shown_and_the_others_added_up() -> None:
     truth, predicted = random_answers(300, 4000, seed=1)
-    confusion = counts(truth, predicted, 300)
+    confusion = confusion_matrix(truth, predicted, labels=range(300))
     confusion[7, 250] = confusion[250, 7] = 90
     confusion[40, 41] = 80
-    matrix = matrix_of(confusion, 4)
+    matrix = matrix_of(of_matrix(confusion), 4)
     assert matrix.numbers == [7, 40, 41, 250]
     assert matrix.folded == 296
     cells = [[cell.count for cell in row] for row in matrix.rows]
