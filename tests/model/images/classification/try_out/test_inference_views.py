@@ -262,7 +262,7 @@ def test_the_best_pictures_of_each_class(ask: Any, pictures: Path) -> None:
         ({}, "image_list", "Choose a text file"),
         ({"image_list": b""}, "image_list", "is empty"),
         ({"image_list": b"\n \n"}, "image_list", "is empty"),
-        ({"image_list": b"ok 1\n\xff\xfe"}, "image_list", "Line 2 is no UTF-8"),
+        ({"image_list": b"ok 1\n\xff\xfe"}, "image_list", "Line 2 is not UTF-8"),
         ({"image_list": b"a 1\nb -1\n"}, "image_list", "Line 2 has the label -1"),
         ({"image_list": b"a", "num_test_images": "0"}, "num_test_images", "above 0"),
         ({"image_list": b"a", "num_test_images": "x"}, "num_test_images", "whole number"),
