@@ -84,7 +84,7 @@ def test_before_a_model_is_made_its_room_and_its_faults_are_told(
 ) -> None:
     page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
     told = page.locator("[data-estimate]")
-    # AlexNet is chosen at first.
+    page.get_by_label("AlexNet", exact=True).check()
     expect(told).to_contain_text("This model cannot be created")
     expect(told).to_contain_text("AlexNet is made for pictures of 256 x 256")
     write_network(page, TINY)
