@@ -28,4 +28,5 @@ def check_weight(page: Page) -> None:
     sizes = transferred(page)
     assert len(sizes) > 10, "the page's scripts and styles were not found"
     heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
-    assert sum(sizes.values()) <= MOST_BYTES, heaviest
+    total = sum(sizes.values())
+    assert total <= MOST_BYTES, (total, heaviest)

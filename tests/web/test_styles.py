@@ -28,6 +28,8 @@ def test_every_token_that_is_used_is_defined(path: Path) -> None:
     assert used - defined == set()
 
 
-def test_the_layout_links_every_style() -> None:
+def test_every_style_is_linked_by_the_layout_or_a_page() -> None:
+    pages = [path.read_text() for path in (ROOT / "templates").rglob("*.html")]
     layout = (ROOT / "templates" / "layout.html").read_text()
-    assert [path.stem for path in STYLES if f'"{path.stem}"' not in layout] == []
+    of_pages = {name for text in pages for name in re.findall(r"'css/([a-z_]+)\.css'", text)}
+    assert [p.stem for p in STYLES if f'"{p.stem}"' not in layout and p.stem not in of_pages] == []
