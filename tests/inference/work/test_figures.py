@@ -85,7 +85,7 @@ def test_a_class_without_pictures_harms_nothing() -> None:
         (("a", "b"), ((1, 2),), "png", "a row and a column"),
         (("a", "b"), ((1, 2), (3,)), "png", "a row and a column"),
         (("a",) * (MOST_CLASSES + 1), ((0,) * (MOST_CLASSES + 1),) * (MOST_CLASSES + 1), "png",
-         "at most 1500 classes"),
+         "at most 1500 categories"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_refused(

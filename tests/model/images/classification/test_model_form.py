@@ -277,12 +277,16 @@ def test_the_form_offers_datasets_and_models(
 def test_the_form_offers_the_standard_networks_by_name(client: FlaskClient) -> None:
     # They were once sent without their values, so that a browser could choose none of them.
     page = client.get("/models/images/classification/new").text
-    offered = re.findall(r'name="standard_networks"\s+value="(\w*)"\s*(checked)?>(\w+)', page)
-    assert offered == [
-        ("lenet", "", "LeNet"),
-        ("alexnet", "checked", "AlexNet"),
-        ("googlenet", "", "GoogLeNet"),
+    box = r'name="standard_networks"\s+value="([\w-]*)"\s*(?:data-own-input)?\s*(checked)?>([\w-]+)'
+    offered = re.findall(box, page)
+    assert [(value, name) for value, _, name in offered] == [
+        ("lenet", "LeNet"),
+        ("alexnet", "AlexNet"),
+        ("googlenet", "GoogLeNet"),
+        ("efficientnet-lite0", "EfficientNet-Lite0"),
     ]
+    # One that suits the newest dataset.
+    assert [checked for _, checked, _ in offered].count("checked") == 1
 
 
 def test_a_clone_has_the_settings_and_the_network(
