@@ -71,12 +71,12 @@ def test_a_list_is_cut_at_its_limit() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"ok 1\n\xff\xfe", "Line 2 is no UTF-8"),
+        (b"ok 1\n\xff\xfe", "Line 2 is not UTF-8"),
         (b"a\n" + b"x" * (LONGEST_LINE_BYTES + 1), "Line 2 has more than 16,384 bytes"),
         (b"a -1\n", "Line 1 has the label -1. Labels count from 0"),
-        (bytes(range(256)) * 100, "Line 1 is no UTF-8"),
-        (bytes(5000), "Line 1 is no UTF-8"),
-        ("a.png 1\n".encode("utf-16-le"), "Line 1 is no UTF-8"),
+        (bytes(range(256)) * 100, "Line 1 is not UTF-8"),
+        (bytes(5000), "Line 1 is not UTF-8"),
+        ("a.png 1\n".encode("utf-16-le"), "Line 1 is not UTF-8"),
     ],
 )
 def test_what_is_no_list_is_refused_by_its_line(data: bytes, message: str) -> None:
