@@ -20,6 +20,8 @@ def defining() -> dict[str, list[str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.parse(path.read_bytes()).body:
             targets = node.targets if isinstance(node, ast.Assign) else []
+            if isinstance(node, ast.AnnAssign):
+                targets = [node.target]
             names = {target.id for target in targets if isinstance(target, ast.Name)}
             for name in names | {getattr(node, "name", "")}:
                 found[name].append(str(path.relative_to(PACKAGE)))
