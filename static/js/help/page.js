@@ -73,7 +73,10 @@ function turnTo(shown) {
 function showResults(places, query) {
   turnTo(results);
   const shown = places.slice(0, MOST_SHOWN);
+  // Somebody may have gone on to a result while the last word was looked for.
+  const at = all("a", results).indexOf(/** @type {HTMLElement} */ (document.activeElement));
   results.replaceChildren(...shown.map((place) => resultItem(place, query)));
+  if (at >= 0) all("a", results)[Math.min(at, shown.length - 1)]?.focus();
   said.textContent = countInWords(places.length);
 }
 
