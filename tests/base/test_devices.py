@@ -78,7 +78,10 @@ def test_each_gpu_says_who_holds_it(make_scheduler: SchedulerMaker) -> None:
     places = {place.title: place for place in machine_panel(machine(*gpus), scheduler).places}
     assert places["GPU 0"].job is None
     assert places["GPU 1"].job is job
-    assert [meter.words for meter in places["GPU 1"].meters] == ["not reported", "4.0 GB of 16.0 GB"]
+    assert [meter.words for meter in places["GPU 1"].meters] == [
+        "not reported",
+        "4.0 GB of 16.0 GB",
+    ]
     # Named in gpu_list, unknown to the driver; and the other way round.
     assert "does not report" in places["GPU 7"].note
     assert "gpu_list" in places["GPU 2"].note
