@@ -7,6 +7,7 @@ others.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_wtf.file import FileField
@@ -187,8 +188,7 @@ class LearningRateForm(DigitsForm):
 
     def _forget_other_policies(self) -> None:
         """What stands in a field that does not apply must not keep the form from being sent."""
-        ours = POLICY_FIELDS.get(self.lr_policy.data, ())
-        for name in {name for names in POLICY_FIELDS.values() for name in names} - set(ours):
+        for name in fields_of_others(POLICY_FIELDS, self.lr_policy.data):
             if self[name].process_errors or not self[name].validate(self):
                 self[name].process_errors = []
                 self[name].data = self[name].default
@@ -200,6 +200,12 @@ class LearningRateForm(DigitsForm):
                 names[-1],
                 "With this value the learning rate becomes infinite. Enter a smaller one.",
             )
+
+
+def fields_of_others(fields: Mapping[str, Sequence[str]], choice: str | None) -> set[str]:
+    """The fields that other choices read and this one does not; `fields` are those of each."""
+    everything = {name for names in fields.values() for name in names}
+    return everything - set(fields.get(choice or "", ()))
 
 
 def parse_percents(text: str) -> tuple[float, ...]:

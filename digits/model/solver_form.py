@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from digits.model.forms import LearningRateForm
+from digits.model.forms import LearningRateForm, fields_of_others
 from digits.model.training.solver import (
     SOLVER_FIELDS,
     SOLVER_TITLES,
@@ -70,8 +70,7 @@ class SolverForm(LearningRateForm):
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check the fields that the solver reads."""
-        ours = SOLVER_FIELDS.get(self.solver_type.data, ())
-        for name in {name for names in SOLVER_FIELDS.values() for name in names} - set(ours):
+        for name in fields_of_others(SOLVER_FIELDS, self.solver_type.data):
             self[name].process_errors = []
             self[name].data = None
         return super().validate(extra_validators)

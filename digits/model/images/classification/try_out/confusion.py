@@ -25,6 +25,7 @@ class Confusion:
     def __init__(self, classes: int) -> None:
         self.classes = classes
         self._counts: Counter[tuple[int, int]] = Counter()
+        self._pairs: tuple[Numbers, Numbers, Numbers] | None = None  # of `_counts`, once asked for
 
     @classmethod
     def of(cls, truth: Numbers, predicted: Numbers, classes: int) -> Confusion:
@@ -38,15 +39,18 @@ class Confusion:
     def add(self, truth: int, predicted: int) -> None:
         """Count a picture."""
         self._counts[truth, predicted] += 1
+        self._pairs = None
 
     def count(self, truth: int, predicted: int) -> int:
         return self._counts[truth, predicted]
 
     def pairs(self) -> tuple[Numbers, Numbers, Numbers]:
         """True classes, what they were taken for, and how often: of each pair that occurred."""
-        found = np.array([(*pair, count) for pair, count in self._counts.items()], np.int64)
-        truth, predicted, counts = found.reshape(-1, 3).T
-        return truth, predicted, counts
+        if self._pairs is None:
+            found = np.array([(*pair, count) for pair, count in self._counts.items()], np.int64)
+            truth, predicted, counts = found.reshape(-1, 3).T
+            self._pairs = truth, predicted, counts
+        return self._pairs
 
     def pictures(self) -> Numbers:
         """How many pictures there are of each class."""
