@@ -84,12 +84,12 @@ class ServerProcess:
     def put(self, path: str, **options: Any) -> requests.Response:
         return requests.put(self.url + path, timeout=60, **options)
 
-    def made(self, path: str, form: dict[str, str]) -> str:
+    def made(self, path: str, form: dict[str, str], timeout_s: float = 180.0) -> str:
         """The id of the job that a POST makes, when it is done."""
         answer = self.post(path, data=form)
         assert answer.status_code == 200, answer.text
         job_id = str(answer.json()["id"])
-        self.wait_for_status(job_id, "Done")
+        self.wait_for_status(job_id, "Done", timeout_s=timeout_s)
         return job_id
 
     def wait_for_status(

@@ -11,6 +11,31 @@ from tests.server_process import ServerProcess
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 
 
+def small_digits(server: ServerProcess, digits: Path, **fields: str) -> str:
+    """The id of a dataset of 28x28 pictures of handwritten digits."""
+    form = {
+        "dataset_name": "Digits",
+        "folder_train": str(digits / "train"),
+        "resize_channels": "1",
+        "resize_width": "28",
+        "resize_height": "28",
+        **fields,
+    }
+    return server.made("/datasets/images/classification.json", form)
+
+
+def trained_lenet(server: ServerProcess, dataset: str, **fields: str) -> str:
+    """The id of a LeNet that has learned from a dataset."""
+    form = {
+        "model_name": "LeNet",
+        "dataset": dataset,
+        "method": "standard",
+        "standard_networks": "lenet",
+        **fields,
+    }
+    return server.made("/models/images/classification.json", form, timeout_s=240)
+
+
 def open_job(server: ServerProcess, page: Page, name: str) -> None:
     page.goto(server.url)
     page.get_by_role("link", name=name, exact=True).click()

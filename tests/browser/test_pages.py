@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.browser.jobs import small_digits, trained_lenet
 from tests.browser.weight import check_weight
 from tests.server_process import ServerProcess
 
@@ -61,28 +62,8 @@ PHONE: ViewportSize = {"width": 390, "height": 800}
 @pytest.fixture(scope="module")
 def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
     """A dataset and a model trained on it, made over HTTP: their ids."""
-    dataset = server.post(
-        "/datasets/images/classification.json",
-        data={
-            "dataset_name": "Digits",
-            "folder_train": str(digits / "train"),
-            "resize_channels": "1",
-            "resize_width": "28",
-            "resize_height": "28",
-        },
-    ).json()["id"]
-    server.wait_for_status(dataset, "Done")
-    model = server.post(
-        "/models/images/classification.json",
-        data={
-            "model_name": "LeNet",
-            "dataset": dataset,
-            "method": "standard",
-            "standard_networks": "lenet",
-            "train_epochs": "2",
-        },
-    ).json()["id"]
-    server.wait_for_status(model, "Done", timeout_s=240)
+    dataset = small_digits(server, digits)
+    model = trained_lenet(server, dataset, train_epochs="2")
     server.put(f"/jobs/{model}", data={"job_notes": NOTES})
     evaluation = server.post(
         f"/models/images/classification/classify_many.json?job_id={model}", data={"database": "val"}

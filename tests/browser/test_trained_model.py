@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.jobs import assert_no_serious_problem, job_badge, open_job, open_many
+from tests.browser.jobs import (
+    assert_no_serious_problem,
+    job_badge,
+    open_job,
+    open_many,
+    small_digits,
+    trained_lenet,
+)
 from tests.server_process import ServerProcess
 
 DATASET_NAME = "Small digits"
@@ -24,25 +31,9 @@ MODEL_NAME = "LeNet on digits"
 @pytest.fixture(scope="module", autouse=True)
 def trained(server: ServerProcess, digits: Path) -> None:
     """A dataset of 28x28 pictures, and LeNet trained on it for six epochs."""
-    dataset = {
-        "dataset_name": DATASET_NAME,
-        "folder_train": str(digits / "train"),
-        "resize_channels": "1",
-        "resize_width": "28",
-        "resize_height": "28",
-        "seed": "1",
-    }
-    dataset_id = server.made("/datasets/images/classification.json", dataset)
-    model = {
-        "model_name": MODEL_NAME,
-        "dataset": dataset_id,
-        "method": "standard",
-        "standard_networks": "lenet",
-        "train_epochs": "6",
-        "batch_size": "20",
-        "random_seed": "1",
-    }
-    server.made("/models/images/classification.json", model)
+    dataset = small_digits(server, digits, dataset_name=DATASET_NAME, seed="1")
+    options = {"train_epochs": "6", "batch_size": "20", "random_seed": "1"}
+    trained_lenet(server, dataset, model_name=MODEL_NAME, **options)
 
 
 def test_the_graph_tells_its_values_under_the_pointer(server: ServerProcess, page: Page) -> None:

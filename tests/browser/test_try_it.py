@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Playwright, expect
 
 from tests.browser.conftest import CHROMIUM_FLAGS, PATIENCE_MS
+from tests.browser.jobs import small_digits, trained_lenet
 from tests.browser.test_pages import PHONE, check_by_axe
 from tests.server_process import ServerProcess
 
@@ -35,29 +36,7 @@ DRAW = """([pad, kind]) => {
 @pytest.fixture(scope="module")
 def model_id(server: ServerProcess, digits: Path) -> str:
     """LeNet after a few epochs on small digits."""
-    dataset = server.post(
-        "/datasets/images/classification.json",
-        data={
-            "dataset_name": "Digits",
-            "folder_train": str(digits / "train"),
-            "resize_channels": "1",
-            "resize_width": "28",
-            "resize_height": "28",
-        },
-    ).json()["id"]
-    server.wait_for_status(dataset, "Done")
-    model = server.post(
-        "/models/images/classification.json",
-        data={
-            "model_name": "LeNet",
-            "dataset": dataset,
-            "method": "standard",
-            "standard_networks": "lenet",
-            "train_epochs": "5",
-        },
-    ).json()["id"]
-    server.wait_for_status(model, "Done", timeout_s=240)
-    return str(model)
+    return trained_lenet(server, small_digits(server, digits), train_epochs="5")
 
 
 @pytest.fixture
