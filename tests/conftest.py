@@ -68,6 +68,8 @@ def no_thread_left() -> Iterator[None]:
         if thread.name.startswith(("scheduler", "task ", "inference", "prefetch"))
     ]
     for thread in ours:
+        # One that is being started by another thread stands in the list before it can be joined.
+        wait_until(lambda thread=thread: thread.ident is not None)
         thread.join(PATIENCE_S)
     assert not [thread for thread in ours if thread.is_alive()]
 

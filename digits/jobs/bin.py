@@ -59,6 +59,7 @@ class Bin:
         self.clock = clock
         self.table = BinTable()
         self._read = read
+        self._last_moment_s = 0.0
 
     @property
     def keeps(self) -> bool:
@@ -114,6 +115,15 @@ class Bin:
         """Raise BinUnusable when nothing can be moved there."""
         if (problem := self.problem) is not None:
             raise self._kept_out(problem)
+
+    def next_moment_s(self) -> float:
+        """When a job is deleted now: a millisecond of its own, so that the last comes first."""
+        now_s = to_milliseconds(self.clock())
+        # Further back than that the clock was set, and is believed.
+        if 0 <= self._last_moment_s - now_s < 1:
+            now_s = to_milliseconds(self._last_moment_s + 0.001)
+        self._last_moment_s = now_s
+        return now_s
 
     # Moving in and out --------------------------------------------------------------------------
 

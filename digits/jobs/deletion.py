@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 from digits.errors import JobInUse, JobNotFound, JobRefused, NotInBin, StorageError
 from digits.jobs import signals
-from digits.jobs.bin_entry import BinEntry, to_milliseconds
+from digits.jobs.bin_entry import BinEntry
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal
 from digits.jobs.runner import TaskRunner
@@ -51,7 +51,7 @@ class Deletions:
         keeps = self._store.bin.keeps and not for_good
         if keeps:
             self._store.bin.require_usable()
-        self._delete(job_id, by, to_milliseconds(self._store.bin.clock()), keeps=keeps)
+        self._delete(job_id, by, self._store.bin.next_moment_s(), keeps=keeps)
 
     def _delete(self, job_id: str, by: str, moment_s: float, *, keeps: bool) -> None:
         job, runners = self._take_out(job_id)

@@ -552,6 +552,13 @@ def test_the_oldest_go_while_the_disk_is_short(
     assert "'oldest' has left the bin for good: the disk is short of room" in caplog.text
 
 
+def test_jobs_deleted_in_one_millisecond_keep_their_order(kept: Kept) -> None:
+    moments = [kept.bin.next_moment_s() for _ in range(3)]
+    assert moments == sorted(set(moments))
+    kept.clock.now_s -= 60
+    assert kept.bin.next_moment_s() == pytest.approx(kept.clock.now_s, abs=0.001)
+
+
 def test_a_clock_that_was_set_back_keeps_nothing_for_longer(kept: Kept) -> None:
     kept.delete("one", days_ago=-365)
     kept.delete("two", days_ago=-365)

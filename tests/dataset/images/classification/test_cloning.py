@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.status import Status
@@ -36,9 +37,10 @@ def described(client: FlaskClient, job: ImageClassificationDatasetJob) -> dict[s
     return {name: value for name, value in answer.items() if name not in OWN}
 
 
-def pictures_of(job: ImageClassificationDatasetJob) -> list[bytes]:
+def pictures_of(job: ImageClassificationDatasetJob) -> list[tuple[int, bytes]]:
+    """The category and the pixels of each: equal ones need not be compressed to equal bytes."""
     found = records(job.database_path("train")).values()
-    return sorted(datum.SerializeToString() for datum in found)
+    return sorted((datum.label, Image.open(io.BytesIO(datum.data)).tobytes()) for datum in found)
 
 
 def zipped(folder: Path) -> tuple[io.BytesIO, str]:
