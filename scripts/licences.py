@@ -164,7 +164,7 @@ def npm_rows(root: Path, known: Mapping[str, str]) -> Iterator[tuple[str, str, s
         if name in front_end.FILES:
             use = "its files are served"
         else:
-            use = "tests" if package.get("dev") else "as a part of another, or not at all"
+            use = "tests or set-up" if package.get("dev") else "as a part of another, or not at all"
         stated = package.get("license") or npm_licence(root / place)
         yield name, stated or known.get(name, "not stated"), use
 

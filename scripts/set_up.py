@@ -243,8 +243,10 @@ def install_test_requirements(root: Path) -> None:
 
 
 def install_front_end(root: Path) -> None:
-    front_end.fetch(root, find_npm(root))
+    npm = find_npm(root)
+    front_end.fetch(root, npm)
     front_end.copy(root)
+    front_end.minify(root, npm)
 
 
 def compile_filter(root: Path) -> None:
