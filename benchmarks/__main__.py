@@ -21,6 +21,7 @@ OPTIONS: dict[str, list[str]] = {
     "forward": ["--seconds", "3"],
     "train": ["--rounds", "2"],
     "create_db": ["--pictures", "1000"],
+    "starts": ["--rounds", "3"],
     "inference": ["--pictures", "100", "--repeats", "30"],
     "many_jobs": ["--jobs", "1000"],
     "pages": ["--repeats", "3"],

@@ -126,8 +126,8 @@ def measure_many(
 def bare_in_a_process(request: Path, folder: Path) -> float:
     """Pictures a second of the bare loop, in a process as a worker is."""
     command = [sys.executable, "-m", "benchmarks.inference_http", "--bare", request, folder]
-    # As in `digits.inference.process`.
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
+    # As workers have it: `digits/caffe/machine/process.py`.
+    environment = {**os.environ, "GOMP_SPINCOUNT": "1000", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout)
 

@@ -24,6 +24,7 @@ CONFIG_FILE = "digits.cfg"
 ALMOST_THE_SAME = 0.85  # of 1.0, by difflib
 _URL_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _UMASK = re.compile("0?0[0-7][0-7]")
+MOST_WARM_S = 31_536_000  # a year
 MOST_DAYS = 36500
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -117,6 +118,14 @@ class Config:
     decoding_memory_mb: int = _setting(
         5000,
         "memory that large pictures may take while they are decoded, in all processes together",
+    )
+    warm_start_idle_s: float = _setting(
+        900.0,
+        "seconds without a use after which the process that new trainings and networks begin from "
+        "is let go; 0: there is none, and each loads its libraries itself",
+    )
+    warm_start_dir: str = _setting(
+        "", "a folder of this user's; servers that are given the same one share that process"
     )
     inference_direct_images: int = _setting(
         500, "the longest list that a page answers at once; a longer one becomes a job of its own"
@@ -267,6 +276,11 @@ def _range_problems(config: Config) -> list[str]:
         problems.append(
             f"keep_deleted_days must be between 0 and {MOST_DAYS}, received "
             f"{config.keep_deleted_days}"
+        )
+    if not 0 <= config.warm_start_idle_s <= MOST_WARM_S:
+        problems.append(
+            f"warm_start_idle_s must be between 0 and {MOST_WARM_S}, received "
+            f"{config.warm_start_idle_s}"
         )
     for name in _POSITIVE:
         value = getattr(config, name)

@@ -27,6 +27,7 @@ from flask import Flask
 import digits
 from digits.accounts.accounts import Accounts
 from digits.base import devices
+from digits.base.warm.client import WarmStarts
 from digits.config import CONFIG_FILE, Config, default_jobs_dir, load_config
 from digits.errors import ConfigError, DigitsError
 from digits.home import demo
@@ -57,6 +58,7 @@ class Server:
     scheduler: Scheduler
     pool: Pool
     app: Flask
+    warm: WarmStarts
 
     def disconnect_pages(self) -> None:
         """Close the live connections of open pages, which come back to the next server."""
@@ -69,6 +71,7 @@ class Server:
         """End threads and workers; running tasks go on, or are stopped to be resumed later."""
         self.pool.close()
         self.scheduler.stop(keep_tasks=self.config.keep_tasks)
+        self.warm.close()
 
 
 def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
@@ -93,10 +96,11 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         gpus=config.gpu_list or devices.gpu_indices(),
     )
     policies = Policies(config, Accounts(config.jobs_dir, in_thread, fsync_in_thread))
+    warm = WarmStarts(idle_s=config.warm_start_idle_s, shared=config.warm_start_dir)
     scheduler = Scheduler(
         store,
         resources,
-        LocalLauncher(),
+        LocalLauncher(warm),
         environment=policies.environment,
         grace_s=config.grace_s,
     )
@@ -108,7 +112,8 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
             memory_mb=config.inference_memory_mb,
             python_layers=config.python_layers,
             environment=policies.budget.to_environment(),
-        )
+        ),
+        warm=warm,
     )
     scheduler.open()
     app = create_app(config, scheduler, pool, policies, kinds=kinds)
@@ -116,7 +121,8 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
     app.wsgi_app = timed  # type: ignore[method-assign]
     # With thousands of jobs that takes seconds, in which requests are told so (`web/loading.py`).
     threading.Thread(target=load_uncollected, args=(scheduler,), name="load", daemon=True).start()
-    return Server(config, scheduler, pool, app)
+    warm.prepare()
+    return Server(config, scheduler, pool, app, warm)
 
 
 def fsync_in_thread(descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from flask import Flask
 
 from digits.accounts.accounts import Accounts
 from digits.base.devices import Devices
+from digits.base.warm.client import WarmStarts
 from digits.config import Config
 from digits.inference.pool import Pool, PoolSettings
 from digits.jobs.launcher import Launcher, LocalLauncher
@@ -40,14 +42,15 @@ def running_app(
     settings = {"url_allow": ("127.0.0.1",), **settings}
     config = Config(jobs_dir=jobs_dir, **settings)
     policies = Policies(config, Accounts(jobs_dir, in_thread))
+    warm = WarmStarts(shared=os.environ.get("DIGITS_WARM_START_DIR"))
     scheduler = Scheduler(
         JobStore(jobs_dir, kinds.job_types, keep_deleted_days=config.keep_deleted_days),
         Resources.of(),
-        launcher or LocalLauncher(),
+        launcher or LocalLauncher(warm),
         environment=policies.environment,
         grace_s=2,
     )
-    pool = Pool(PoolSettings(workers=1))
+    pool = Pool(PoolSettings(workers=1), warm=warm)
     scheduler.start()
     try:
         app = create_app(config, scheduler, pool, policies, devices, kinds)
@@ -56,6 +59,7 @@ def running_app(
     finally:
         pool.close()
         scheduler.stop(keep_tasks=False)
+        warm.close()
 
 
 def scheduler_of(app: Flask) -> Scheduler:

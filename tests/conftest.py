@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,15 @@ def pytest_collection_finish() -> None:
     """
     if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def shared_warm_starts() -> Iterator[None]:
+    """Let all servers of these tests, and what they start, begin from one process with PyTorch."""
+    with tempfile.TemporaryDirectory(prefix="digits-warm-") as folder:
+        os.environ["DIGITS_WARM_START_DIR"] = folder
+        yield
+        del os.environ["DIGITS_WARM_START_DIR"]
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:

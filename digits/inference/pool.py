@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from digits.base.warm.client import WarmStarts
 from digits.inference.errors import (
     PoolBusy,
     PoolClosed,
@@ -105,9 +106,13 @@ class Pool:
     """Keeps workers, and lends each to one request at a time."""
 
     def __init__(
-        self, settings: PoolSettings | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: PoolSettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        warm: WarmStarts | None = None,
     ) -> None:
         self.settings = settings or PoolSettings()
+        self._warm = warm
         self._clock = clock
         # Guards everything below; notified whenever a slot becomes free or goes.
         self._changed = threading.Condition()
@@ -172,6 +177,15 @@ class Pool:
             raise
         finally:
             self._give_back(slot)
+
+    def prepare(self) -> None:
+        """Somebody will soon classify or train: have the libraries loaded by then."""
+        if self._warm is not None:
+            self._warm.prepare()
+
+    def prepared_bytes(self) -> int:
+        """The memory that the process with the libraries holds; 0 where there is none."""
+        return self._warm.memory_bytes() if self._warm is not None else 0
 
     def states(self) -> list[WorkerState]:
         """The workers that are up, for a status page."""
@@ -309,6 +323,7 @@ class Pool:
             niceness=self.settings.check_niceness if is_check else self.settings.niceness,
             python_layers=self.settings.python_layers,
             environment=self.settings.environment,
+            warm=self._warm,
         )
         with self._changed:
             slot.process, slot.loaded = process, False

@@ -1,7 +1,8 @@
 """One worker process as the server sees it: start it, ask it, end it.
 
 The process is `python -m digits.inference.work.worker` at the other end of a socket pair, in a
-process group of its own.  When the server dies, the socket closes and the worker ends itself.
+process group of its own, and has a warm start (`base/warm/`) where there is one.  When the server
+dies, the socket closes and the worker ends itself.
 
 Elsewhere: what the worker does (`work/worker.py`); which worker is asked (`pool.py`).
 """
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from digits.base.warm.client import WarmProcess, WarmStarts
 from digits.inference import protocol
 from digits.inference.errors import (
     BY_NAME,
@@ -34,6 +36,7 @@ from digits.inference.operations.request import Request
 
 Answer = TypeVar("Answer")
 
+_MODULE = "digits.inference.work.worker"
 _STDERR_TAIL_BYTES = 4000
 _PACKAGE_ROOT = str(Path(__file__).parents[2])
 
@@ -48,27 +51,22 @@ class WorkerProcess:
         niceness: int,
         python_layers: bool = False,
         environment: Mapping[str, str] | None = None,
+        warm: WarmStarts | None = None,
     ) -> None:
-        """Start the process; returns at once, before it is ready.  Raises WorkerNotStarted."""
+        """Start the process, by `warm` where that is given; returns before it is ready.
+
+        Raises WorkerNotStarted.
+        """
         ours, theirs = socket.socketpair()
         self._socket = ours
         # A file, not a pipe: nobody reads it unless the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed by kill()
+        options = [
+            *("--memory-mb", str(memory_mb), "--nice", str(niceness)),
+            *(["--python-layers"] if python_layers else []),
+        ]
         try:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "digits.inference.work.worker"),
-                    *("--socket", str(theirs.fileno())),
-                    *("--memory-mb", str(memory_mb), "--nice", str(niceness)),
-                    *(["--python-layers"] if python_layers else []),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self._stderr,
-                stderr=self._stderr,
-                start_new_session=True,
-                env={**_environment(), **(environment or {})},
-            )
+            self._process = self._start(theirs, options, environment or {}, warm)
         except OSError as error:
             self._socket.close()
             self._stderr.close()
@@ -76,9 +74,41 @@ class WorkerProcess:
         finally:
             theirs.close()
 
+    def _start(
+        self,
+        theirs: socket.socket,
+        options: list[str],
+        environment: Mapping[str, str],
+        warm: WarmStarts | None,
+    ) -> subprocess.Popen[bytes] | WarmProcess:
+        arguments = ["--socket", str(theirs.fileno()), *options]
+        whole = {**_environment(), **environment}
+        errors = self._stderr.fileno()
+        if warm is not None:
+            with open(os.devnull, "rb") as nothing:
+                files = {0: nothing.fileno(), 1: errors, 2: errors}
+                files[theirs.fileno()] = theirs.fileno()
+                process = warm.start(_MODULE, arguments, environment=whole, descriptors=files)
+            if process is not None:
+                return process
+        return subprocess.Popen(
+            [sys.executable, "-m", _MODULE, *arguments],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            env=whole,
+        )
+
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def _group(self) -> int:
+        process = self._process
+        return process.keeper if isinstance(process, WarmProcess) else process.pid
 
     @property
     def is_alive(self) -> bool:
@@ -121,7 +151,7 @@ class WorkerProcess:
         """End the process and what it has started, at once.  May be called twice."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._group, signal.SIGKILL)
             self._process.wait()
         self._socket.close()
         self._stderr.close()
@@ -154,8 +184,6 @@ def _environment() -> dict[str, str]:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     # The GPUs are left to training; a CUDA context would cost each worker 500 MB of one.
     environment["CUDA_VISIBLE_DEVICES"] = ""
-    # Idle OpenMP threads sleep at once instead of spinning on cores that training needs.
-    environment["OMP_WAIT_POLICY"] = "PASSIVE"
     return environment
 
 

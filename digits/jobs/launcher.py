@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from digits.base.warm.client import WarmStarts
 from digits.jobs.process import TaskProcess
 
 
@@ -70,9 +71,10 @@ class Launcher(Protocol):
 
 
 class LocalLauncher:
-    """Starts the commands of tasks as processes of this machine."""
+    """Starts the commands of tasks as processes of this machine, modules of Python by `warm`."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm: WarmStarts | None = None) -> None:
+        self._warm = warm
         # Kept while they run, also when nobody follows them any more: Popen warns of a child that
         # is forgotten.
         self.running: set[TaskProcess] = set()
@@ -94,6 +96,7 @@ class LocalLauncher:
             attempt=attempt,
             log_path=log_path,
             environment=environment,
+            warm=self._warm,
         )
         self.running.add(process)
         self.let_go_of_ended()

@@ -1,9 +1,10 @@
 """A task's process: it outlives the server, and how it ended is on disk.
 
-The command runs under a small shell in a process group of its own.  The shell writes two files in
-the job's folder: `.run/TASK.ATTEMPT.pid` before the command starts and `.run/TASK.ATTEMPT.exit`
-when it has ended.  So a server that is killed and started again finds the process (or its exit
-status) from the folder alone.  Output goes to the task's log file, never to a pipe of the server.
+The command runs under a small shell in a process group of its own, or under a keeper where it has
+a warm start (`base/warm/`).  Either writes two files in the job's folder: `.run/TASK.ATTEMPT.pid`
+before the command starts and `.run/TASK.ATTEMPT.exit` when it has ended.  So a server that is
+killed and started again finds the process (or its exit status) from the folder alone.  Output goes
+to the task's log file, never to a pipe of the server.
 
 Elsewhere: what the command is (`task.py`), reading the log (`log_follower.py`).
 """
@@ -14,11 +15,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
+
+from digits.base.warm.client import WarmProcess, WarmStarts
 
 RUN_FOLDER = ".run"
 # In the environment of every process of a run, so that a recycled process id is never taken for it:
@@ -51,11 +55,16 @@ class TaskProcess:
     """One run of a task's command, started by this server or by an earlier one."""
 
     def __init__(
-        self, job_dir: Path, run: str, pid: int, child: subprocess.Popen[bytes] | None
+        self,
+        job_dir: Path,
+        run: str,
+        pid: int,
+        child: subprocess.Popen[bytes] | WarmProcess | None,
     ) -> None:
         self.job_dir = job_dir
         self.run = run
-        self.pid = pid  # the shell's, and the number of its process group
+        # The shell's (or the keeper's of a warm start), and the number of its process group.
+        self.pid = pid
         # As the folder is now: it may be moved while the process runs.
         self._mark = _mark(job_dir, run)
         # None when an earlier server started it: it is not our child and cannot be waited for.
@@ -71,8 +80,10 @@ class TaskProcess:
         attempt: int,
         log_path: Path,
         environment: Mapping[str, str],
+        warm: WarmStarts | None = None,
     ) -> TaskProcess:
-        """Start `command` in `job_dir`, its output appended to `log_path`.
+        """Start `command` in `job_dir`, its output appended to `log_path`; `python -m MODULE` by a
+        warm start, where there is one.
 
         Raises OSError when the folder cannot be written or the shell cannot be started.
         """
@@ -80,11 +91,16 @@ class TaskProcess:
         (job_dir / RUN_FOLDER).mkdir(exist_ok=True)
         for leftover in (job_dir / RUN_FOLDER).glob(f"{task_id}.*"):
             leftover.unlink(missing_ok=True)
+        whole = {**environment, MARK: _mark(job_dir, run)}
         with log_path.open("ab") as log:
+            if warm is not None and _is_module(command):
+                program = _started_warm(warm, command, job_dir, run, log.fileno(), whole)
+                if program is not None:
+                    return cls(job_dir, run, program.keeper, program)
             child = subprocess.Popen(
                 ["/bin/sh", "-c", _SHELL, f"{RUN_FOLDER}/{run}", *command],
                 cwd=job_dir,
-                env={**environment, MARK: _mark(job_dir, run)},
+                env=whole,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -106,9 +122,9 @@ class TaskProcess:
     def exit_status(self) -> int | None:
         """How the command ended, as a shell says it (128 + n for signal n); None when unknown."""
         status = _read_number(_file(self.job_dir, self.run, "exit"), 255)
-        if status is None and self._child is not None and self._child.poll() is not None:
+        code = self._child.poll() if status is None and self._child is not None else None
+        if code is not None:
             # The shell was killed as well, or could not write.
-            code = self._child.returncode
             return 128 - code if code < 0 else code
         return status
 
@@ -155,7 +171,8 @@ class TaskProcess:
     def memory_bytes(self) -> int:
         """The memory that the processes of the run hold, in bytes."""
         total = 0
-        for pid in self.members():
+        # The shell holds next to nothing; a keeper only shares what the program holds.
+        for pid in self.members().keys() - {self.pid}:
             with contextlib.suppress(psutil.Error):
                 total += psutil.Process(pid).memory_info().rss
         return total
@@ -214,6 +231,31 @@ def what_to_try(status: int | None, less_memory: str = "fewer tasks at a time") 
     if status is None or status > 128:
         return "Resume the job; if that happens again, the end of the log may tell why."
     return "Check that it is installed." if status == 127 else ""
+
+
+def _is_module(command: Sequence[str]) -> bool:
+    """Whether it is `python -m MODULE`, by the Python that runs this."""
+    return list(command[:2]) == [sys.executable, "-m"] and len(command) > 2
+
+
+def _started_warm(
+    warm: WarmStarts,
+    command: Sequence[str],
+    job_dir: Path,
+    run: str,
+    log: int,
+    environment: Mapping[str, str],
+) -> WarmProcess | None:
+    with open(os.devnull, "rb") as nothing:
+        return warm.start(
+            command[2],
+            command[3:],
+            folder=job_dir,
+            environment=environment,
+            descriptors={0: nothing.fileno(), 1: log, 2: log},
+            mark=MARK,
+            record=f"{RUN_FOLDER}/{run}",
+        )
 
 
 def _mark(job_dir: Path, run: str) -> str:

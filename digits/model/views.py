@@ -67,6 +67,7 @@ def show(job_id: str) -> ResponseReturnValue:
         "progress": job.progress,
         **job.facts(),
     }
+    services().pool.prepare()
     kind = services().kinds.of(job)
     page = answer(
         kind.template,

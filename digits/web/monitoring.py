@@ -186,6 +186,11 @@ class ServicesCollector(Collector):
             "Resident memory of the processes that classify.",
             value=sum(worker.rss_bytes for worker in workers),
         )
+        yield GaugeMetricFamily(
+            "digits_warm_start_memory_bytes",
+            "Resident memory of the process that trainings and networks begin from.",
+            value=self.pool.prepared_bytes(),
+        )
 
 
 def _counted_jobs(jobs: list[Job], kinds: Iterable[type[Job]]) -> Metric:

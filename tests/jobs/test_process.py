@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from digits.base.warm.client import WarmProcess, WarmStarts
 from digits.dataset.tasks.create_db import CreateDbTask
 from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.jobs.process import MARK, RUN_FOLDER, TaskProcess, describe_exit, what_to_try
@@ -25,6 +27,29 @@ def job_dir(jobs_dir: Path) -> Iterator[Path]:
     folder.mkdir(parents=True)
     yield folder
     kill_task_processes(jobs_dir)
+
+
+@pytest.fixture(scope="module")
+def warm_starts() -> Iterator[WarmStarts]:
+    with WarmStarts(modules=["tests.jobs.as_sh"]) as warm:
+        yield warm
+
+
+@pytest.fixture(autouse=True, params=["cold", "warm"])
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds for both ways to start a process."""
+    if request.param == "warm":
+        warm = request.getfixturevalue("warm_starts")
+        cold_start = TaskProcess.start
+
+        def start_warm(command: Sequence[str], **options: Any) -> TaskProcess:
+            if command[0] == "sh":
+                command = [sys.executable, "-m", "tests.jobs.as_sh", command[2]]
+            process = cold_start(command, **options, warm=warm)
+            assert isinstance(process._child, WarmProcess)
+            return process
+
+        monkeypatch.setattr(TaskProcess, "start", start_warm)
 
 
 def start(job_dir: Path, script: str, attempt: int = 1, **more: str) -> TaskProcess:
@@ -86,9 +111,9 @@ def test_the_command_runs_in_the_folder_with_its_environment(job_dir: Path) -> N
 
 def test_arguments_reach_the_command_as_they_are(job_dir: Path) -> None:
     words = ["a b", "'", '"', "$HOME", "*", "", "-n", "\\", "ü\n"]
-    command = [sys.executable, "-c", "import sys; print(sys.argv[1:])", *words]
+    (job_dir / "said.py").write_text("import sys; print(sys.argv[1:])")
     process = TaskProcess.start(
-        command,
+        [sys.executable, "-m", "said", *words],
         job_dir=job_dir,
         task_id="main",
         attempt=1,

@@ -22,6 +22,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from digits.caffe.machine.process import settle_threads
 from digits.errors import DigitsError, ImageError
 from digits.inference import protocol
 from digits.inference.errors import BY_NAME, BadPicture, BadRequest, WorkerDied
@@ -37,6 +38,7 @@ _EXIT_OUT_OF_MEMORY = 3
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve requests until the server is gone."""
     options = _parse(arguments)
+    settle_threads()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     limit_memory(options.memory_mb)
     sock = socket.socket(fileno=options.socket)
@@ -97,8 +99,8 @@ def _read_requests(sock: socket.socket, requests: queue.SimpleQueue[protocol.Mes
             requests.put(request)
     except (protocol.ConnectionLost, protocol.ProtocolError) as error:
         log.info("the server is gone: %s", error)
-    if os.getpgrp() == os.getpid():
-        # Graphviz goes with us.
+    if os.getpgrp() in (os.getpid(), os.getppid()):
+        # A group of our own, or of our keeper's: Graphviz goes with us.
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 

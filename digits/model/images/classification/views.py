@@ -109,6 +109,7 @@ def new() -> ResponseReturnValue:
     `most_offered`, how many of the newest datasets and models there are to choose from; and
     `preselects`, whether the network follows the dataset until one is chosen.
     """
+    services().pool.prepare()
     linked = {name: request.args[name] for name in LINKED_FIELDS if name in request.args}
     values = {**_cloned_values(), **linked}
     form = ImageClassificationModelForm(data=values)
