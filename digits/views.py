@@ -265,6 +265,13 @@ def pause_job(job_id: str) -> ResponseReturnValue:
     return "Job is being paused."
 
 
+@for_each_prefix("/<job_id>/stop_and_keep", ["POST"])
+def stop_and_keep_job(job_id: str) -> ResponseReturnValue:
+    """Let a training take a snapshot at its next iteration and be Done, before its time."""
+    scheduler().stop_and_keep_job(job_id)
+    return "Job is being stopped; what it has done is kept."
+
+
 @for_each_prefix("/<job_id>/resume", ["POST"])
 def resume_job(job_id: str) -> ResponseReturnValue:
     """Put what an aborted, paused or failed job has not done back into the queue."""

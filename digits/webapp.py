@@ -33,6 +33,7 @@ from digits.home.table_views import blueprint as tables_blueprint
 from digits.inference.timing import Timings
 from digits.jobs.scheduler import Scheduler
 from digits.kinds import installed
+from digits.model import longer_views
 from digits.model import views as model_views
 from digits.model.compare import views as compare_views
 from digits.serving.connections import Peers
@@ -176,7 +177,7 @@ def _add_blueprints(app: Flask, kinds: Kinds) -> None:
     app.register_blueprint(monitoring.blueprint)
     for views in (dataset_views, image_dataset_views):
         app.register_blueprint(views.blueprint, url_prefix="/datasets")
-    for views in (compare_views, model_views):
+    for views in (compare_views, longer_views, model_views):
         app.register_blueprint(views.blueprint, url_prefix="/models")
     for kind in kinds:
         for part in kind.routes:

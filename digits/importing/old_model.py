@@ -30,10 +30,10 @@ from digits.model.job import ORIGINAL_FILE
 from digits.model.network import graph
 from digits.model.network.errors import NetworkError
 from digits.model.network.training import as_given
-from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
+from digits.model.tasks.train import LOG_NAME
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.snapshots import newest_state, snapshot_weights
-from digits.model.training.solver import SNAPSHOT_PREFIX, SolverOptions
+from digits.model.training.solver import SNAPSHOT_PREFIX, SOLVER_FILE, SolverOptions
 
 PHASES = {"train": graph.TRAIN, "val": graph.VAL}
 

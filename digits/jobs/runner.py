@@ -83,6 +83,7 @@ class TaskRunner:
         self._stop_with: Status | None = None
         self._detached = False
         self._pause = False
+        self._keep = False
         self._thread = threading.Thread(
             target=self._run, name=f"task {task.job_id}/{task.id}", daemon=True
         )
@@ -104,6 +105,11 @@ class TaskRunner:
     def pause(self) -> None:
         """Ask the process to save its state and end (SIGINT); the task is then Aborted."""
         self._pause = True
+        self._wake.set()
+
+    def keep(self) -> None:
+        """Ask the process to save its state and end (SIGINT); the task is then Done."""
+        self._keep = True
         self._wake.set()
 
     def join(self, timeout_s: float) -> None:
@@ -192,7 +198,7 @@ class TaskRunner:
 
     def _follow(self, process: LaunchedProcess, follower: LogFollower) -> None:
         """Read the log until the process has ended, or somebody wants it to."""
-        paused = False
+        asked = False
         interval_s = FIRST_INTERVAL_S
         while True:
             if self._is_away():
@@ -205,8 +211,9 @@ class TaskRunner:
             self._read(follower)
             if not alive or self._stop_with is not None or self._detached:
                 return
-            if self._pause and not paused:
-                paused = True
+            self._keep = self._keep or self.task.has_done_enough()
+            if (self._pause or self._keep) and not asked:
+                asked = True
                 process.send_signal(signal.SIGINT)
             self._wake.wait(interval_s)
             self._wake.clear()
@@ -239,10 +246,10 @@ class TaskRunner:
         if paused:
             message = "Paused. Resume continues from the last snapshot."
             return Ending(Status.ABORTED, message=message, is_pause=True)
-        if exit_status == 0:
+        if exit_status == 0 or (self._keep and exit_status == ENDED_BY_SIGINT):
             # Also when an abort came too late: the work is there.
             task.finish()
-            return Ending(Status.DONE)
+            return Ending(Status.DONE, message=task.describe_end())
         if self._stop_with is not None:
             return Ending(self._stop_with)
         return Ending(Status.ERROR, self._explain_exit(exit_status))

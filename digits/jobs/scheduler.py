@@ -7,7 +7,8 @@ The scheduler's thread sleeps until something changes: a job is added, a task en
 pass, and a test can call it by hand.
 
 Elsewhere: whose turn it is (`queue.py`), the tasks that run (`running.py`), how a status changes
-(`journal.py`), the files (`store.py`), deleting and restoring (`deletion.py`).
+(`journal.py`), the files (`store.py`), deleting and restoring (`deletion.py`), stopping and going
+on (`control.py`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from digits.errors import JobNotRunning, JobRefused, StorageError
+from digits.errors import JobRefused, StorageError
 from digits.jobs import queue, signals
 from digits.jobs.bin import Bin
 from digits.jobs.bin_keeper import BinKeeper
+from digits.jobs.control import RunControl
 from digits.jobs.deletion import Deletions
 from digits.jobs.job import Job
 from digits.jobs.journal import Journal
@@ -90,6 +92,9 @@ class Scheduler:
             wake=self._wake,
         )
         self._deletions = Deletions(store, self._jobs, self.running, self._journal, self._lock)
+        self._control = RunControl(
+            store, self._jobs, self.running, self._journal, self._lock, self._wake
+        )
         self._keeper = BinKeeper(store.bin, lambda: store.is_short_of_room, aside=store.aside)
         self._stopping = False
         self._loaded = threading.Event()
@@ -303,55 +308,24 @@ class Scheduler:
             log.error("%s: what was made of it is left: %s", job.id, error)
 
     def abort_job(self, job_id: str) -> None:
-        """Stop a running or waiting job; returns when its processes are gone.
-
-        Raises JobNotFound, or JobNotRunning when it has ended already.
-        """
-        with self._lock:
-            job = self.job(job_id)
-            if not job.status.is_active:
-                raise JobNotRunning(f"The job is not running: it is {job.status}.")
-            runners, _ = self.running.stop(job)
-            self._wake()
-        self.running.join(runners)
+        """Stop a running or waiting job (`RunControl.abort`)."""
+        self._control.abort(job_id)
 
     def pause_job(self, job_id: str) -> None:
-        """Let the job's running tasks save their state and end; `resume_job` goes on from there.
+        """Let a job save its state and end, to be resumed (`RunControl.pause`)."""
+        self._control.pause(job_id)
 
-        Returns at once; the job is Aborted when the state is saved.  Raises JobNotFound,
-        JobNotRunning, or JobRefused when its tasks cannot go on later.
-        """
-        with self._lock:
-            job = self.job(job_id)
-            runners = [found for task in job.tasks if (found := self.running.runner(job, task))]
-            if not runners:
-                raise JobNotRunning(f"The job is not running: it is {job.status}.")
-            for runner in runners:
-                if not runner.task.resumable:
-                    raise JobRefused(f"{runner.task.activity} cannot be paused, only aborted.")
-            for runner in runners:
-                runner.task.pausing = True
-            self._journal.save(job)  # a later server must know why the program ended
-            for runner in runners:
-                runner.pause()
+    def stop_and_keep_job(self, job_id: str) -> None:
+        """Let a job save its state and be Done (`RunControl.stop_and_keep`)."""
+        self._control.stop_and_keep(job_id)
+
+    def continue_job(self, job_id: str, prepare: Callable[[], None]) -> None:
+        """Let a job that is Done go on, once `prepare` has changed it (`RunControl.go_on`)."""
+        self._control.go_on(job_id, prepare)
 
     def resume_job(self, job_id: str) -> None:
-        """Put the ended tasks of a job that are not Done back into the queue.
-
-        Raises JobNotFound, StorageError, or JobRefused when it runs or has nothing left to do.
-        """
-        self.store.require_room()
-        with self._lock:
-            job = self.job(job_id)
-            if not job.can_resume:
-                raise JobRefused(f"There is nothing to resume: the job is {job.status}.")
-            unfinished = [task for task in job.tasks if task.status is not Status.DONE]
-            job.place = self._jobs.next_place
-            for task in unfinished:
-                task.error = task.message = None
-                task.pausing = False
-            self._journal.change(job, [(task, Status.WAITING) for task in unfinished])
-            self._wake()
+        """Put what a job has not done back into the queue (`RunControl.resume`)."""
+        self._control.resume(job_id)
 
     def rename_job(self, job_id: str, name: str) -> str:
         """Give a job another name; answers the old one.  Raises JobNotFound or StorageError."""

@@ -336,6 +336,14 @@ class Task(HasStatus, ABC):
         self._log_is_read = True
         return LogFollower(self.log_path)
 
+    def has_done_enough(self) -> bool:
+        """Whether a resumable program should save its state and end now: the task is then Done."""
+        return False
+
+    def describe_end(self) -> str | None:
+        """What the user should know of how it came to be Done; asked after `finish`."""
+        return None
+
     def explain_failure(self, exit_status: int | None) -> str:
         """Why the process failed, in words: how it ended and the last lines it wrote."""
         lines = last_lines(self.log_path, LINES_IN_ERROR)

@@ -22,6 +22,12 @@ class ModelSettings(SolverOptions, JobSettings):
     restart_outputs: bool = False  # do not keep its classifier, whatever the categories
     custom_network_snapshot: str | None = None  # weights, by their path on the server
 
+    # Early stopping: epochs without a better validation (0: never), and what counts as better.
+    early_stopping_patience: float = 0
+    early_stopping_threshold: float = 0
+    # How many of the last snapshots stay, beside the best; None: all.
+    snapshots_kept: int | None = None
+
     # GPUs by index: the next that is free, one, some, or so many.
     select_gpu: str = "next"
     select_gpus: tuple[str, ...] = ()

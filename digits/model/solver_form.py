@@ -63,7 +63,7 @@ class SolverForm(LearningRateForm):
 
     USUAL = USUAL
     # What the page shows when it is asked for more.
-    MORE = (
+    MORE: tuple[str, ...] = (
         *("solver_type", "batch_accumulation", "weight_decay"),
         *(name for names in SOLVER_FIELDS.values() for name in names),
     )

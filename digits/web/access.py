@@ -101,9 +101,12 @@ POLICIES: dict[str, Access] = {
     "home.delete_job": Access.CHANGE,
     "home.abort_job": Access.CHANGE,
     "home.pause_job": Access.CHANGE,
+    "home.stop_and_keep_job": Access.CHANGE,
     "home.resume_job": Access.CHANGE,
     "datasets.remove_features": Access.CHANGE,
     "models.delete_snapshot": Access.CHANGE,
+    "longer.form": Access.CHANGE,
+    "longer.train_longer": Access.CHANGE,
     "models.prune_snapshots": Access.CHANGE,
     # The server as a whole.
     "home.rescan": Access.ADMIN,

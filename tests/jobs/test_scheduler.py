@@ -359,6 +359,56 @@ def test_pause_lets_a_program_save_its_state(scheduler: Scheduler) -> None:
     assert "Paused" in (job.tasks[0].message or "")
 
 
+def test_what_is_stopped_and_kept_is_done(scheduler: Scheduler) -> None:
+    script = "trap 'touch saved; exit 0' INT; echo started; while :; do sleep 0.02; done"
+    job = scheduler.add_job(ProgramJob, "one", program(script))
+    wait_for_line(scheduler, job.id, "started")
+    scheduler.stop_and_keep_job(job.id)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    assert (job.dir / "saved").exists()
+    with pytest.raises(JobNotRunning):
+        scheduler.stop_and_keep_job(job.id)
+
+
+def test_a_program_ended_before_it_could_save_is_judged_by_what_is_there(
+    scheduler: Scheduler,
+) -> None:
+    task = {"task_id": "main", "script": "echo started; sleep 600", "must_exist": "saved"}
+    job = scheduler.add_job(ProgramJob, "one", {"tasks": [task]})
+    wait_for_line(scheduler, job.id, "started")
+    scheduler.stop_and_keep_job(job.id)
+    wait_for_status(scheduler, job.id, Status.ERROR)
+    assert job.tasks[0].error == "saved was not written."
+
+
+def test_what_is_done_goes_on_when_there_is_more_to_do(scheduler: Scheduler) -> None:
+    job = scheduler.add_job(ProgramJob, "one", program("echo more >> done"))
+    with pytest.raises(JobNotFound):
+        scheduler.continue_job("20150421-140640-000000", lambda: None)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    seen = []
+    scheduler.continue_job(job.id, lambda: seen.append(job.status))
+    wait_for_status(scheduler, job.id, Status.DONE)
+    assert (job.dir / "done").read_text() == "more\nmore\n"
+    assert seen == [Status.DONE]
+
+
+def test_what_is_not_done_or_cannot_be_prepared_does_not_go_on(scheduler: Scheduler) -> None:
+    job = scheduler.add_job(ProgramJob, "one", program("exit 1"))
+    wait_for_status(scheduler, job.id, Status.ERROR)
+    with pytest.raises(JobRefused, match="Only what is Done"):
+        scheduler.continue_job(job.id, lambda: None)
+    done = scheduler.add_job(ProgramJob, "two", program("true"))
+    wait_for_status(scheduler, done.id, Status.DONE)
+
+    def prepare() -> None:
+        raise JobRefused("not now")
+
+    with pytest.raises(JobRefused, match="not now"):
+        scheduler.continue_job(done.id, prepare)
+    assert done.status is Status.DONE
+
+
 def test_a_pause_that_one_task_refuses_leaves_all_of_them_running(
     make_scheduler: SchedulerMaker,
 ) -> None:

@@ -1,93 +1,49 @@
-"""The training task: runs `caffe train` in the job's folder and reads what it says.
+"""The training task: runs `caffe train` in the job's folder.
 
 In: the model job that it belongs to, which writes the network and the solver when its dataset is
-there.  Out: graphs, snapshots, progress and time left, all derived from `caffe_output.log`, which
-our engine and real Caffe write alike.  A training that was interrupted goes on from its newest
-solver state; its log is continued.
+there.  Out: a log and snapshots.  A training that was interrupted goes on from its newest solver
+state; its log is continued.
 
-Elsewhere: the log's lines (`caffe/formats/training_log.py`), the tables
-(`model/training/history.py`), the files (`job.py`).
+Elsewhere: what the log says (`read_training.py`), the files (`job.py`).
 """
 
 from __future__ import annotations
 
 import math
-import threading
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
-from digits.caffe.formats import training_log
-from digits.errors import JobRefused, StorageError, TaskFailed
-from digits.jobs import signals
+from digits.errors import JobRefused, TaskFailed
 from digits.jobs.resources import GPU, TRAIN, Need
-from digits.jobs.signals import Update
 from digits.jobs.status import Status
-from digits.jobs.task import Task
 from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
-from digits.model.results import ModelResults, results_of
-from digits.model.settings import ModelSettings
-from digits.model.training import charts, snapshots
-from digits.model.training.digest import TrainingDigest
+from digits.model.tasks.read_training import ReadTraining
+from digits.model.training import snapshots
+from digits.model.training.early_stopping import Stalled, stalled
 from digits.model.training.failure import DIVERGED, explain
-from digits.model.training.history import History, csv_header, csv_pieces, finite, history_json
-from digits.model.training.outcome import Outcome, outcome_of
-from digits.model.training.plan import TrainingPlan
+from digits.model.training.longer import end_of, go_on
 from digits.model.training.program import caffe_command, caffe_version
-from digits.model.training.snapshot_table import SnapshotFacts, snapshot_table
+from digits.model.training.solver import SOLVER_FILE
 
 LOG_NAME = "caffe_output.log"
-SOLVER_FILE = "solver.prototxt"
-MEMORY_EVERY_S = 5.0
 
 
-class Trainable(Protocol):
-    """What the task needs of its job."""
-
-    settings: ModelSettings
-
-    def require_input(self) -> None:
-        """Raise TaskFailed when what the training reads is damaged."""
-
-    def write_training_files(self) -> TrainingPlan:
-        """Write solver and networks into the job's folder; TaskFailed when they cannot be made."""
-
-    def pretrained_weights(self) -> Path | None:
-        """Weights to start from."""
-
-    def feature_flags(self) -> list[str]:
-        """Where our engine keeps the features of what does not learn; empty: nowhere."""
-
-
-class TrainTask(Task):
-    """One `caffe train`.  `attach` gives it its job, before anything else is asked of it."""
+class TrainTask(ReadTraining):
+    """One `caffe train`."""
 
     type_name = "train-caffe"
     resumable = True
-    digest_kind = TrainingDigest
 
     def __init__(self, job_dir: Path, task_id: str, depends_on: Sequence[str] = ()) -> None:
+        # How much validation there was when early stopping was thought of, and what came of it.
+        self._judged = 0
+        self._stalled: Stalled | None = None
         super().__init__(job_dir, task_id, depends_on)
-        self._job: Trainable | None = None
-        self._plan: TrainingPlan | None = None
-        # Guards the curves: pages are answered while the runner's thread reads on.
-        self._curves_lock = threading.RLock()
-        # Asking the kernel takes longer than all else about a pace, so it is asked now and then.
-        self._memory: int | None = None
-        self._memory_due_s = 0.0
-        self._start_reading()
 
-    def attach(self, job: Trainable) -> None:
-        """Tell it the job that it belongs to."""
-        self._job = job
-
-    @property
-    def job(self) -> Trainable:
-        if self._job is None:
-            raise RuntimeError("a training task was used before it was attached to its job")
-        return self._job
+    def _start_reading(self) -> None:
+        super()._start_reading()
+        self._judged, self._stalled = 0, None
 
     @property
     def name(self) -> str:
@@ -100,13 +56,6 @@ class TrainTask(Task):
     @property
     def log_name(self) -> str:
         return LOG_NAME
-
-    @property
-    def plan(self) -> TrainingPlan | None:
-        """How long the training is; None before its files are written."""
-        if self._plan is None:
-            self._plan = TrainingPlan.read(self.job_dir)
-        return self._plan
 
     # Running ------------------------------------------------------------------------------------
 
@@ -184,237 +133,54 @@ class TrainTask(Task):
             )
         snapshots.remove_old_states(self.job_dir)
 
+    def has_done_enough(self) -> bool:
+        with self._curves_lock:
+            length = len(self.curves.val.iterations)
+            if self._judged != length:
+                self._judged, self._stalled = length, self._early_stop()
+            return self._stalled is not None
+
+    def _early_stop(self) -> Stalled | None:
+        settings, plan = self.job.settings, self.plan
+        if plan is None:
+            return None
+        patience, threshold = settings.early_stopping_patience, settings.early_stopping_threshold
+        return stalled(self.curves, plan, patience, threshold)
+
+    def describe_end(self) -> str | None:
+        plan = self.plan
+        if plan is None or self.curves.iteration >= plan.max_iter:
+            return None
+        if self.has_done_enough():
+            return str(self._stalled)
+        epoch, whole = plan.epoch_name(self.curves.iteration), plan.epoch_name(plan.max_iter)
+        return f"Stopped at epoch {epoch:g} of {whole:g}. What it had learned is kept."
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is Done, and has the state that a longer training would go on from."""
+        is_done = self.status is Status.DONE and self.plan is not None
+        return is_done and bool(snapshots.state_iterations(self.job_dir))
+
+    def train_longer(self, epochs: int, rate: float | None) -> None:
+        """Prepare a training that is Done to go on for so many epochs, at a rate [its last one].
+
+        Raises JobRefused, FormError, or OSError when a file cannot be written.
+        """
+        plan = self.plan
+        if plan is None:
+            raise JobRefused("This model was not trained here: its training cannot go on.")
+        end = end_of(self.job_dir)
+        rate = end.learning_rate if rate is None else rate
+        self._plan = go_on(self.job_dir, plan, end, epochs, rate)
+        self.job.settings = replace(
+            self.job.settings,
+            train_epochs=math.ceil(self._plan.epoch(self._plan.max_iter)),
+            learning_rate=rate,
+            lr_policy="fixed",
+            # It has stopped for that reason, perhaps, and is to go on.
+            early_stopping_patience=0,
+        )
+
     def explain_failure(self, exit_status: int | None) -> str:
         return explain(self.curves, self.log_path, exit_status)
-
-    # Reading the log ----------------------------------------------------------------------------
-
-    def reset(self) -> None:
-        super().reset()
-        self._start_reading()
-
-    def _start_reading(self) -> None:
-        with self._curves_lock:
-            self._told = TrainingDigest()
-            self._newest_snapshot: int | None = None
-            # What lists show, and how long the curves were of which it was measured.
-            self._results: tuple[tuple[int, int], ModelResults] | None = None
-
-    @property
-    def curves(self) -> History:
-        """What the log has said so far."""
-        return self._told.history
-
-    @property
-    def digest(self) -> TrainingDigest:
-        return self._told
-
-    def take_digest(self, digest: Any) -> None:
-        with self._curves_lock:
-            self._told, self._results = digest, None
-            self._update_progress()
-
-    def process_line(self, line: str) -> None:
-        with self._curves_lock:
-            event = self._told.take(line.encode("utf-8", "replace"))
-            if event is not None:
-                self._note(event)
-
-    def _note(self, event: training_log.Event) -> None:
-        """Say what is new, and clean up behind a snapshot that is complete."""
-        match event:
-            case training_log.TrainOutput() | training_log.ValOutput():
-                self.mark_changed(Update.COMBINED_GRAPH)
-            case training_log.Rate():
-                self.mark_changed(Update.LR_GRAPH)
-            case training_log.Started() | training_log.Finished():
-                self.mark_changed(Update.PACE)
-            case training_log.Snapshot(iteration=iteration):
-                self._newest_snapshot = iteration
-                self.mark_changed(Update.SNAPSHOTS)
-                return
-        if self._newest_snapshot is not None and self.status is Status.RUNNING:
-            # Something was said after it, so its state is on disk; or it was, when an old log is
-            # read again.
-            snapshots.remove_old_states(self.job_dir)
-            self._newest_snapshot = None
-        self._update_progress()
-
-    def _update_progress(self) -> None:
-        plan = self.plan
-        if plan is None:
-            return
-        iteration = self.curves.iteration
-        progress = min(1.0, iteration / plan.max_iter)
-        if progress != self.progress:
-            self.mark_changed(Update.PACE)
-        self.progress = progress
-        pace = self.curves.iterations_per_s()
-        self.eta_s = (plan.max_iter - iteration) / pace if pace else None
-
-    # Results ------------------------------------------------------------------------------------
-
-    def update_data(self, update: str) -> Any:
-        """Charts in C3's form, the snapshots as [epoch, text], or the present pace."""
-        with self._curves_lock:
-            match update:
-                case Update.COMBINED_GRAPH:
-                    accuracies = self.plan.accuracies if self.plan else ()
-                    return charts.combined_chart(self.curves, self.epoch_iterations, accuracies)
-                case Update.LR_GRAPH:
-                    return charts.rate_chart(self.curves, self.epoch_iterations)
-                case Update.SNAPSHOTS:
-                    return [[epoch, f"Epoch #{epoch:g}"] for epoch in self.snapshots()]
-                case Update.PACE:
-                    return self.pace()
-        return super().update_data(update)
-
-    def history_csv(self) -> Iterator[str]:
-        """Every point so far, as pieces of a CSV file."""
-        with self._curves_lock:
-            header, rows = csv_header(self.curves), self.curves.rows()
-        return csv_pieces(header, rows, self.epoch_iterations)
-
-    def history_json(self) -> dict[str, Any]:
-        """Every point of the training as plain JSON."""
-        with self._curves_lock:
-            return history_json(self.curves, self.epoch_iterations)
-
-    @property
-    def epoch_iterations(self) -> int:
-        return self.plan.epoch_iterations if self.plan else 1
-
-    def snapshots(self) -> dict[float | int, Path]:
-        """The weights on disk by epoch, oldest first."""
-        plan = self.plan
-        if plan is None:
-            return {}
-        return {plan.epoch_name(iteration): path for iteration, path in self._weights().items()}
-
-    def _weights(self) -> dict[int, Path]:
-        """The weights on disk by iteration, oldest first."""
-        weights = snapshots.snapshot_weights(self.job_dir)
-        if self.status is not Status.RUNNING:
-            return weights
-        # While a snapshot is being written its weights may be half there: the log tells.
-        with self._curves_lock:
-            told = set(self.curves.snapshots)
-        return {iteration: path for iteration, path in weights.items() if iteration in told}
-
-    def snapshot_table(self) -> list[SnapshotFacts]:
-        """What is known of each snapshot, oldest first."""
-        plan = self.plan
-        if plan is None:
-            return []
-        with self._curves_lock:
-            weights = self._weights()
-            return snapshot_table(weights, plan, self.curves.val, self._kept(weights))
-
-    def _kept(self, weights: Mapping[int, Path]) -> dict[int, str]:
-        """Which snapshots cannot go now, and why."""
-        if self.status is Status.DONE:
-            return {}
-        kept = dict.fromkeys(
-            snapshots.state_iterations(self.job_dir), "The training goes on from it."
-        )
-        if self.status is Status.RUNNING and weights:
-            kept.setdefault(max(weights), "It may not be written to its end yet.")
-        return kept
-
-    def delete_snapshots(self, epochs: Collection[float | int]) -> None:
-        """Remove snapshots; JobRefused when one of them is needed, StorageError when it stays."""
-        with self._curves_lock:
-            chosen = [row for row in self.snapshot_table() if row.epoch in epochs]
-            for row in chosen:
-                if row.kept_because:
-                    raise JobRefused(
-                        f"The snapshot of epoch {row.epoch:g} cannot be deleted: {row.kept_because}"
-                    )
-            try:
-                for row in chosen:
-                    snapshots.remove_snapshot(self.job_dir, row.iteration)
-            except OSError as error:
-                raise StorageError(
-                    f"A snapshot cannot be deleted: {error.strerror}. Check the job's folder."
-                ) from error
-        data = self.update_data(Update.SNAPSHOTS)
-        signals.announce(signals.task_updated, self, update=Update.SNAPSHOTS, data=data)
-
-    def pace(self) -> dict[str, Any]:
-        """How far and how fast it is; what is not known is None: the pace of one that has ended."""
-        plan = self.plan
-        pace = self.curves.iterations_per_s() if self.status is Status.RUNNING else None
-        images = pace * plan.iteration_images if pace and plan else None
-        return {
-            "iteration": self.curves.iteration,
-            "max_iter": plan.max_iter if plan else None,
-            "epoch": round(plan.epoch(self.curves.iteration), 3) if plan else None,
-            "iterations_per_s": _rounded(pace),
-            "images_per_s": _rounded(images),
-            "memory_bytes": self._memory_bytes(),
-        }
-
-    def _memory_bytes(self) -> int | None:
-        """What the training's processes hold now; None when it does not run."""
-        if self.status is not Status.RUNNING:
-            return None
-        now = time.monotonic()
-        if now >= self._memory_due_s:
-            self._memory_due_s = now + MEMORY_EVERY_S
-            process = self.process
-            self._memory = process.memory_bytes() if process else None
-        return self._memory
-
-    def outcome(self) -> Outcome | None:
-        """What it has come to so far; None before its files are written."""
-        plan = self.plan
-        if plan is None:
-            return None
-        with self._curves_lock:
-            return outcome_of(self.curves, plan)
-
-    def results(self) -> ModelResults:
-        """What lists show of it; measured again when the log has said more."""
-        plan = self.plan
-        if plan is None:
-            return ModelResults()
-        with self._curves_lock:
-            length = (len(self.curves.val.iterations), self.curves.iteration)
-            if self._results is None or self._results[0] != length:
-                self._results = (length, results_of(self.curves, plan))
-            return self._results[1]
-
-    def last_outputs(self) -> dict[str, dict[str, float | None]]:
-        """The newest value of each output by phase."""
-        with self._curves_lock:
-            tables = {"train": self.curves.train, "val": self.curves.val}
-            return {
-                phase: {name: _finite(table.last(name)) for name in table.columns}
-                for phase, table in tables.items()
-            }
-
-    def output_ranges(self) -> dict[str, float]:
-        """The last, smallest and largest value of each output, as `loss (val) min`."""
-        with self._curves_lock:
-            tables = {"train": self.curves.train, "val": self.curves.val}
-            found: dict[str, float] = {}
-            for phase, table in tables.items():
-                for name, column in table.columns.items():
-                    if known := [value for value in finite(column) if value is not None]:
-                        title = f"{name} ({phase})"
-                        found[f"{title} last"] = known[-1]
-                        found[f"{title} min"], found[f"{title} max"] = min(known), max(known)
-            return found
-
-    def sparkline(self) -> list[float | None]:
-        """The first output of the graph, a few hundred points; empty before there is one."""
-        columns = (self.update_data(Update.COMBINED_GRAPH) or {}).get("columns", [])
-        return list(columns[1][1:]) if len(columns) > 1 else []
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -295,3 +295,81 @@ def test_an_unreadable_plan_is_none(tmp_path: Path) -> None:
     assert TrainingPlan.read(tmp_path) is None
     (tmp_path / "training.json").write_text('{"max_iter": 3}')
     assert TrainingPlan.read(tmp_path) is None
+
+
+# A training that gets no better after the first epoch, and that saves itself when asked.
+STALLING = r"""
+state() { printf '\010\001\040\000' > snapshot_iter_$1.solverstate
+  touch snapshot_iter_$1.caffemodel
+  say "Snapshotting to binary proto file snapshot_iter_$1.caffemodel"
+  say "Snapshotting solver state to binary proto file snapshot_iter_$1.solverstate"; }
+say() { echo "I1123 09:30:52.000000 1 solver.cpp:1] $1" >&2; }
+trap 'state $n; say "Optimization stopped early."; exit 0' INT
+n=0
+for n in 25 50 75 $LATER; do
+  say "Iteration $n, Testing net (#0)"
+  say "    Test net output #0: accuracy = 0.$((90 - n))"
+  state $n
+done
+say "Iteration $n, loss = 1"
+while [ "$WAITS" ]; do sleep 0.02; done
+"""
+
+
+def test_a_training_that_gets_no_better_stops_early_and_is_done(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    caffe = caffe_that(tmp_path, f"WAITS=yes\n{STALLING}")
+    job = add(scheduler, caffe, early_stopping_patience=2)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    assert job.train_task.message == (
+        "Stopped early at epoch 3: accuracy of the validation set had not become better than 65 % "
+        "(epoch 1) for 2 epochs."
+    )
+    assert list(job.snapshots()) == [1, 2, 3]
+
+
+def test_a_training_with_more_patience_goes_on(scheduler: Scheduler, tmp_path: Path) -> None:
+    caffe = caffe_that(tmp_path, f"WAITS=yes\n{STALLING}")
+    job = add(scheduler, caffe, early_stopping_patience=3)
+    wait_until(lambda: job.train_task.curves.iteration == 75)
+    assert not job.train_task.has_done_enough()
+    scheduler.stop_and_keep_job(job.id)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    message = "Stopped at epoch 3 of 4. What it had learned is kept."
+    assert job.train_task.message == message
+
+
+def test_only_the_best_and_the_last_snapshots_stay(scheduler: Scheduler, tmp_path: Path) -> None:
+    caffe = caffe_that(tmp_path, f"LATER=100\n{STALLING}")
+    job = add(scheduler, caffe, snapshots_kept=1)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    assert list(job.snapshots()) == [1, 4]
+    assert job.train_task.message is None
+
+
+def test_a_training_goes_on_for_longer_in_the_same_job(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    script = (
+        '[ -e ended ] && { echo "I1123 09:30:54.0 1 s.cpp:1] Iteration 149, loss = 1" >&2; exit; }'
+        f'\n{SNAPSHOTS} cat "$LOGS/train_ok.log" >&2; touch ended'
+    )
+    job = add(scheduler, caffe_that(tmp_path, script), early_stopping_patience=1)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    (job.dir / "solver.prototxt").write_text("base_lr: 0.01 lr_policy: 'fixed' max_iter: 100")
+    task = job.train_task
+    assert task.can_go_on
+    scheduler.continue_job(job.id, lambda: task.train_longer(2, None))
+    wait_until(lambda: task.attempts == 2)
+    wait_for_status(scheduler, job.id, Status.DONE)
+    assert (job.dir / "arguments").read_text().splitlines()[1] == (
+        "train --solver=solver.prototxt --snapshot=snapshot_iter_100.solverstate"
+    )
+    assert task.plan is not None
+    assert task.plan.max_iter == 150
+    settings = job.settings
+    assert (settings.train_epochs, settings.learning_rate) == (6, 0.01)
+    assert (settings.lr_policy, settings.early_stopping_patience) == ("fixed", 0)
+    chart = task.update_data("combined_graph")
+    assert ["val_epochs", 0.0, 1.0, 2.0, 3.0, 4.0] in chart["columns"]  # what was, is still there

@@ -18,7 +18,7 @@ from digits.model.download.portable import mean_of_values, with_scale
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
 from digits.model.network.text import network_to_text
-from digits.model.tasks.train import SOLVER_FILE
+from digits.model.training.solver import SOLVER_FILE
 from digits.sources.picture_list import LABELS_FILE
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from digits.model.images.classification.fields import (
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
+from digits.model.length_form import TrainingLengthForm
 from digits.model.network.fine_tune import TITLES as FINE_TUNE_TITLES
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.network.training import MAX_BATCH_SIZE
@@ -42,7 +43,6 @@ from digits.web.submitted import single_value
 from digits.web.words import shown
 
 LARGEST_SEED = 2**32 - 1
-MOST_EPOCHS = 1_000_000
 LARGEST_CROP = 100_000
 LARGEST_SCALE = 1_000_000
 LARGEST_MEAN = 65_535  # of pictures with 16 bits
@@ -66,7 +66,7 @@ METHOD_FIELDS = {
 }
 
 
-class ImageClassificationModelForm(JobForm, SolverForm):
+class ImageClassificationModelForm(JobForm, TrainingLengthForm, SolverForm):
     """What a new model learns from, with which network, and how."""
 
     model_name = StringField(
@@ -149,23 +149,6 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         "mirrors at random, that is done for so many variants of it. Empty: 4 then.",
     )  # fmt: skip
 
-    train_epochs = WholeNumberField(
-        "Training epochs", low=1, high=MOST_EPOCHS, default=Settings.train_epochs,
-        description="How many times each training picture is seen. 30, the default, is enough to "
-        "see how well a network does.",
-    )  # fmt: skip
-    snapshot_interval = NumberField(
-        "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS,
-        default=Settings.snapshot_interval,
-        description="Epochs between snapshots of the weights; fractions are allowed. 1 by default: "
-        "little is lost if something fails. 0: only one, at the end.",
-    )  # fmt: skip
-    val_interval = NumberField(
-        "Validation interval (in epochs)", low=0, high=MOST_EPOCHS,
-        default=Settings.val_interval,
-        description="Epochs between passes over the validation set; fractions are allowed. 1 by "
-        "default: a point of the graph for each snapshot. 0: never.",
-    )  # fmt: skip
     random_seed = WholeNumberField(
         "Random seed", low=0, high=LARGEST_SEED, optional=True,
         description="The same seed starts with the same weights. Empty: a new one each time.",
@@ -229,7 +212,8 @@ class ImageClassificationModelForm(JobForm, SolverForm):
         *("crop_size", "use_mean", "mean_value", "scale", "mirror"),
         *("select_gpu", "select_gpus", "select_gpu_count"),
         *("fine_tune", "head_lr_mult", "feature_variants"),
-        *("snapshot_interval", "val_interval", "batch_size", "random_seed"),
+        *("batch_size", "random_seed"),
+        *TrainingLengthForm.MORE,
         *SolverForm.MORE,
         *("group_name", "learning_rate", "lr_policy"),
         *(name for names in POLICY_FIELDS.values() for name in names),

@@ -36,8 +36,8 @@ from digits.model.network.errors import NetworkError
 from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text, parse_network
-from digits.model.tasks.train import SOLVER_FILE
 from digits.model.training.plan import TrainingPlan
+from digits.model.training.solver import SOLVER_FILE
 
 
 class ImageClassificationModelJob(ModelJob):

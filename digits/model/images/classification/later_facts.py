@@ -14,7 +14,7 @@ from digits.dataset.images.classification.job import MEAN_FILE
 from digits.errors import TaskFailed
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.job import DEPLOY_FILE, FRAMEWORK, ORIGINAL_FILE, TRAIN_VAL_FILE
-from digits.model.tasks.train import SOLVER_FILE
+from digits.model.training.solver import SOLVER_FILE
 from digits.sources.picture_list import LABELS_FILE
 
 if TYPE_CHECKING:

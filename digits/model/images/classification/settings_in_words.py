@@ -66,9 +66,24 @@ def solver_in_words(settings: Settings) -> list[tuple[str, str]]:
 def _intervals_in_words(settings: Settings) -> list[tuple[str, str]]:
     return [
         ("Training epochs", _number(settings.train_epochs)),
-        ("Snapshots", _interval(settings.snapshot_interval, "at the end only")),
+        ("Snapshots", _snapshots(settings)),
         ("Validation", _interval(settings.val_interval, "never")),
+        ("Early stopping", _early_stopping(settings)),
     ]
+
+
+def _snapshots(settings: Settings) -> str:
+    taken = _interval(settings.snapshot_interval, "at the end only")
+    kept = settings.snapshots_kept
+    return f"{taken}, the best and the last {kept} kept" if kept else taken
+
+
+def _early_stopping(settings: Settings) -> str:
+    patience, threshold = settings.early_stopping_patience, settings.early_stopping_threshold
+    if not patience:
+        return "off"
+    by = f" by more than {threshold:g}" if threshold else ""
+    return f"after {patience:g} epochs without a better validation{by}"
 
 
 def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.job import ORIGINAL_FILE, TRAIN_VAL_FILE
-from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
+from digits.model.tasks.train import LOG_NAME
+from digits.model.training.solver import SOLVER_FILE
 from digits.tools.unpack_model import INFO_FILE
 
 if TYPE_CHECKING:

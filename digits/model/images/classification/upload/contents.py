@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from digits.dataset.images.classification.job import MEAN_FILE
 from digits.model.images.classification.upload.info import Info, refused
 from digits.model.job import DEPLOY_FILE, ORIGINAL_FILE, TRAIN_VAL_FILE
-from digits.model.tasks.train import LOG_NAME, SOLVER_FILE
+from digits.model.tasks.train import LOG_NAME
+from digits.model.training.solver import SOLVER_FILE
 from digits.sources.picture_list import LABELS_FILE
 from digits.tools.unpack_model import MEMBERS_FILE
 

@@ -13,7 +13,7 @@ from digits.model.images.classification.settings_in_words import (
     mean_in_words,
     solver_in_words,
 )
-from digits.model.tasks.train import SOLVER_FILE
+from digits.model.training.solver import SOLVER_FILE
 
 if TYPE_CHECKING:
     from digits.model.images.classification.upload.job import UploadedClassificationModelJob
