@@ -106,11 +106,6 @@ class WorkerProcess:
         return self._process.pid
 
     @property
-    def _group(self) -> int:
-        process = self._process
-        return process.keeper if isinstance(process, WarmProcess) else process.pid
-
-    @property
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
@@ -151,7 +146,7 @@ class WorkerProcess:
         """End the process and what it has started, at once.  May be called twice."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._group, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
         self._socket.close()
         self._stderr.close()

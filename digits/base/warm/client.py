@@ -58,7 +58,7 @@ class WarmProcess:
 
     def __init__(self, connection: socket.socket, keeper: int, program: int) -> None:
         self.pid = program
-        # Leads the session and the process group of the program.
+        # Leads the session of the program, and its process group where a record is written.
         self.keeper = keeper
         self.returncode: int | None = None
         self._connection = connection
@@ -229,6 +229,7 @@ class WarmStarts:
         """Start a fork server, after one that has gone; raises OSError."""
         self._close_server()
         path = self._path()
+        path.parent.mkdir(mode=0o700, exist_ok=True)  # the one before has taken it along
         path.unlink(missing_ok=True)
         environment = {ROOM: "x" * ROOM_BYTES, **os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

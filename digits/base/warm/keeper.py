@@ -1,9 +1,10 @@
 """The process that stands between the fork server and a program: it waits for the program's end.
 
-It leads the program's session and process group, as the small shell of `jobs/process.py` does for
-programs that are started cold, and writes the same files: `RECORD.pid` before the program begins,
-`RECORD.exit` when it has ended.  So neither the end of the server nor of the fork server loses how
-a program ended.
+It leads the program's session.  Where a record is asked for it is in the program's process group
+too, as the small shell of `jobs/process.py` is for programs that are started cold, and writes the
+same files: `RECORD.pid` before the program begins, `RECORD.exit` when it has ended.  So neither the
+end of the server nor of the fork server loses how a program ended.  Else the program has a group of
+its own: when that is killed, the keeper stays to collect it.
 """
 
 from __future__ import annotations
@@ -45,8 +46,14 @@ def become(order: Order, descriptors: Sequence[int], caller: socket.socket) -> N
     program = os.fork()
     if program == 0:
         caller.close()
+        if record is None:
+            os.setpgid(0, 0)
         _settle(descriptors, order.descriptors)
         return
+    if record is None:
+        # Here as well: whoever is told of the program may kill its group.
+        with contextlib.suppress(OSError):  # it has ended already
+            os.setpgid(program, program)
     for descriptor in descriptors:
         os.close(descriptor)
     _tell(caller, {"keeper": os.getpid(), "program": program})

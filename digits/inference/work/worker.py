@@ -99,8 +99,8 @@ def _read_requests(sock: socket.socket, requests: queue.SimpleQueue[protocol.Mes
             requests.put(request)
     except (protocol.ConnectionLost, protocol.ProtocolError) as error:
         log.info("the server is gone: %s", error)
-    if os.getpgrp() in (os.getpid(), os.getppid()):
-        # A group of our own, or of our keeper's: Graphviz goes with us.
+    if os.getpgrp() == os.getpid():
+        # Graphviz goes with us.
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 

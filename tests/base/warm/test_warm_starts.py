@@ -136,13 +136,20 @@ def test_signals_end_the_program_and_not_its_keeper(warm: WarmStarts) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         said = start(warm)
         assert said.words
-        os.killpg(said.process.keeper, number)
+        os.killpg(said.process.pid, number)
         assert said.process.wait(60) == -number
+
+
+def test_a_killed_group_leaves_nothing_behind(warm: WarmStarts) -> None:
+    said = start(warm)
+    os.killpg(said.process.pid, signal.SIGKILL)
+    assert said.process.wait(60) == -signal.SIGKILL
+    assert not psutil.pid_exists(said.process.pid)
 
 
 def test_a_killed_keeper_counts_as_killed(warm: WarmStarts) -> None:
     said = start(warm)
-    os.killpg(said.process.keeper, signal.SIGKILL)
+    os.kill(said.process.keeper, signal.SIGKILL)
     assert said.process.wait(60) == -signal.SIGKILL
 
 
