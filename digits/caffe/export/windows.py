@@ -30,6 +30,9 @@ def _one(
 ) -> str:
     kernel, stride = layer.kernel or (1,), layer.stride or (1,)
     pad, dilation = layer.pad or (0,), layer.dilation or (1,)
+    is_convolution = layer.type == "Convolution"
+    beyond = layer.overhang(_known(dims)) if is_convolution else ()
+    behind = [p + more for p, more in zip(pad, beyond or (0,) * len(pad), strict=True)]
     is_plain = layer.axis == 1 and layer.spatial_axes > 0
     if not is_plain:
         spatial = dims[layer.axis + 1 :] or (1,)
@@ -38,8 +41,8 @@ def _one(
     inputs = [bottom, graph.weights(layer.params[0], shape)]
     inputs += [graph.weights(bias) for bias in layer.params[1:]]
     made = graph.op(
-        "Conv" if layer.type == "Convolution" else "ConvTranspose", *inputs,
-        kernel_shape=kernel, strides=stride, pads=[*pad, *pad], dilations=dilation,
+        "Conv" if is_convolution else "ConvTranspose", *inputs,
+        kernel_shape=kernel, strides=stride, pads=[*pad, *behind], dilations=dilation,
         group=layer.group,
     )  # fmt: skip
     return made if is_plain else graph.reshape(made, top)
@@ -49,17 +52,23 @@ def _one(
 def im2col(graph: Graph, layer: Im2col, at: Place) -> list[str]:
     """Each value of the top is one of the padded bottom: where it lies is known beforehand."""
     axes, items = layer.spatial_axes, _merged(at.dims[: layer.axis])
+    beyond = layer.overhang(_known(at.dims))
     sizes = [
-        int(size or 0) + 2 * pad
-        for size, pad in zip(at.dims[layer.axis + 1 :], layer.pad, strict=True)
+        int(size or 0) + 2 * pad + more
+        for size, pad, more in zip(at.dims[layer.axis + 1 :], layer.pad, beyond, strict=True)
     ]
     spatial = at.dims[layer.axis + 1 :]
     value = graph.reshape(at.bottom, (items, layer.channels, *spatial))
-    pads = [0, 0, *layer.pad]
-    value = graph.op("Pad", value, graph.constant(pads * 2))
+    behind = [pad + more for pad, more in zip(layer.pad, beyond, strict=True)]
+    value = graph.op("Pad", value, graph.constant([0, 0, *layer.pad, 0, 0, *behind]))
     value = graph.reshape(value, (items, layer.channels, math.prod(sizes)))
     positions = _positions(layer, sizes, axes)
     return [graph.reshape(graph.op("Gather", value, graph.constant(positions), axis=2), at.tops[0])]
+
+
+def _known(dims: Dims) -> tuple[int, ...]:
+    """The sizes, 0 for the number of pictures, which is free."""
+    return tuple(size or 0 for size in dims)
 
 
 def _positions(layer: Im2col, sizes: list[int], axes: int) -> np.ndarray:

@@ -57,15 +57,18 @@ def read_solver(path: PathLike) -> caffe_pb2.SolverParameter:
     return solver
 
 
-def upgrade_net(net: caffe_pb2.NetParameter, source: str) -> bool:
+def upgrade_net(net: caffe_pb2.NetParameter, source: str, *, is_whole: bool = True) -> bool:
     """Bring `net` to the current form; `source` is its name in log lines.
+
+    Data layers that are still to be added to a net that is not whole may be missing; Caffe stops at
+    their absence in V0.
 
     Returns whether everything could be carried over; what could not is logged, and left out, as in
     Caffe.  Raises NetError for what Caffe refuses altogether.
     """
     complete = True
     if is_v0(net):
-        complete &= _upgrade_v0(net, source)
+        complete &= _upgrade_v0(net, source, is_whole)
     if has_old_transformation(net):
         _upgrade_transformation(net, source)
     if is_v1(net):
@@ -131,9 +134,9 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter, source: str) -> None:
     )
 
 
-def _upgrade_v0(net: caffe_pb2.NetParameter, source: str) -> bool:
+def _upgrade_v0(net: caffe_pb2.NetParameter, source: str, is_whole: bool) -> bool:
     _attempt(28, "V0LayerParameter", source)
-    complete = upgrade_v0_net(net)
+    complete = upgrade_v0_net(net, is_whole=is_whole)
     if complete:
         _success(36, "V0LayerParameter")
     else:

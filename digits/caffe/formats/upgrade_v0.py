@@ -108,13 +108,14 @@ _TRANSFORMATION = {
 }
 
 
-def upgrade_v0_net(net: caffe_pb2.NetParameter) -> bool:
+def upgrade_v0_net(net: caffe_pb2.NetParameter, *, is_whole: bool = True) -> bool:
     """Turn the V0 layers of `net` into V1 layers, in place.
 
+    In a net that is not whole, such as one without data layers, bottoms may come from elsewhere.
     Returns False if a field that its layer type does not have was left out (each is logged).
     Raises NetError for an unknown type or a padding layer that cannot be merged.
     """
-    layers = _without_padding(net)
+    layers = _without_padding(net, is_whole)
     upgraded = caffe_pb2.NetParameter(input=net.input, input_dim=net.input_dim)
     for name in ("name", "force_backward"):
         if net.HasField(name):
@@ -126,7 +127,9 @@ def upgrade_v0_net(net: caffe_pb2.NetParameter) -> bool:
     return complete
 
 
-def _without_padding(net: caffe_pb2.NetParameter) -> list[caffe_pb2.V1LayerParameter]:
+def _without_padding(
+    net: caffe_pb2.NetParameter, is_whole: bool
+) -> list[caffe_pb2.V1LayerParameter]:
     """The layers but for those of type "padding", whose pad moves into the layer they feed."""
     makers: dict[str, caffe_pb2.V1LayerParameter | None] = dict.fromkeys(net.input)
     kept = []
@@ -134,12 +137,12 @@ def _without_padding(net: caffe_pb2.NetParameter) -> list[caffe_pb2.V1LayerParam
         if connection.layer.type != "padding":
             kept.append(connection)
         for index, blob in enumerate(connection.bottom):
-            if blob not in makers:
+            if is_whole and blob not in makers:
                 raise NetError(
                     f"layer {connection.layer.name!r} has bottom {blob!r}, but no layer above it "
                     f"has that top. Unknown blob input {blob} to layer {index}"
                 )
-            maker = makers[blob]
+            maker = makers.get(blob)
             if maker is not None and maker.layer.type == "padding":
                 _merge_padding(maker, connection, index)
         makers |= dict.fromkeys(connection.top, connection)

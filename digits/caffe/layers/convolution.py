@@ -101,12 +101,21 @@ class _Windows(Layer):
         """The window's size in each spatial axis, with the gaps of the dilation."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
+    def overhang(self, shape: Shape) -> tuple[int, ...]:
+        """By how much the window is larger than the padded bottom, in each spatial axis; mostly 0.
+
+        Where that is less than the stride, there is one window: Caffe divides a negative number,
+        which C++ rounds towards 0.  What it covers beyond the bottom counts as 0.
+        """
+        sizes = zip(shape[self.axis + 1 :], self.pad, self.extents(), strict=True)
+        return tuple(max(0, extent - size - 2 * pad) for size, pad, extent in sizes)
+
     def window_counts(self, shape: Shape) -> tuple[int, ...]:
         """How many windows fit into each spatial axis; LayerError when it is none."""
         sizes = shape[self.axis + 1 :]
+        overhang, extents = self.overhang(shape), self.extents()
         padded = tuple(s + 2 * p for s, p in zip(sizes, self.pad, strict=True))
-        extents = self.extents()
-        if any(e > p for e, p in zip(extents, padded, strict=True)):
+        if any(beyond >= stride for beyond, stride in zip(overhang, self.stride, strict=True)):
             raise bottom_error(
                 self,
                 0,
@@ -114,7 +123,16 @@ class _Windows(Layer):
                 f"at least the kernel's size {_dims(extents)}; with its padding it is "
                 f"{_dims(padded)}",
             )
-        return tuple((p - e) // s + 1 for p, e, s in zip(padded, extents, self.stride, strict=True))
+        return tuple(
+            max(p - e, 0) // s + 1 for p, e, s in zip(padded, extents, self.stride, strict=True)
+        )
+
+    def filled(self, bottom: Tensor) -> Tensor:
+        """The bottom (items, channels, *spatial) with zeros behind it where a window hangs over."""
+        beyond = self.overhang((*[1] * self.axis, *bottom.shape[1:]))
+        if not any(beyond):
+            return bottom
+        return functional.pad(bottom, [p for size in reversed(beyond) for p in (0, size)])
 
     def merge_items(self, bottom: Tensor) -> Tensor:
         """The bottom with all axes before the channels merged into one."""
@@ -177,6 +195,7 @@ class Convolution(_WeightedWindows):
         return [(*leading, self.outputs, *self.window_counts(bottoms[0]))] * len(bottoms)
 
     def slide(self, bottom: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        bottom = self.filled(bottom)
         convolve = _CONVOLUTIONS.get(self.spatial_axes)
         if convolve is not None:
             if self.context.channels_last and _is_grey(bottom):
@@ -249,9 +268,8 @@ class Im2col(_Windows):
 
     def forward(self, bottoms: Sequence[Tensor]) -> list[Tensor]:
         bottom = bottoms[0]
-        windows = _unfold(
-            self.merge_items(bottom), self.kernel, self.stride, self.pad, self.dilation
-        )
+        merged = self.filled(self.merge_items(bottom))
+        windows = _unfold(merged, self.kernel, self.stride, self.pad, self.dilation)
         sizes = windows.shape[3:]
         return [windows.reshape(*bottom.shape[: self.axis], -1, *sizes)]
 

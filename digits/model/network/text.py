@@ -177,7 +177,7 @@ def check_size(text: str) -> None:
 def _parse(text: str) -> NetParameter:
     try:
         net = prototxt.parse_text(text, NetParameter(), SOURCE)
-        upgrade.upgrade_net(net, SOURCE)
+        upgrade.upgrade_net(net, SOURCE, is_whole=False)  # data layers may be added later
     except PrototxtError as error:
         raise located(str(error)) from error
     except CaffeError as error:

@@ -27,6 +27,15 @@ LAYERS = {
         f"stride: 2 pad: 3 {FILLED} }}",
         "2 6 9 8",
     ),
+    "convolution whose window hangs over": (
+        'type: "Convolution" convolution_param { num_output: 3 kernel_size: 5 stride: 3 '
+        f"{FILLED} }}",
+        "2 4 3 9",
+    ),
+    "im2col whose window hangs over": (
+        'type: "Im2col" convolution_param { kernel_size: 5 stride: 3 pad_w: 1 pad_h: 0 }',
+        "2 4 3 9",
+    ),
     "deconvolution in groups with dilation": (
         'type: "Deconvolution" convolution_param { num_output: 6 group: 3 kernel_size: 3 '
         f"dilation: 2 stride: 3 pad: 2 {FILLED} }}",

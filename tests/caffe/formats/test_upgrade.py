@@ -92,6 +92,20 @@ def test_what_caffe_cannot_upgrade_is_refused(text: str, message: str) -> None:
     assert message in str(refusal.value)
 
 
+def test_a_net_whose_data_layers_are_added_later_may_read_what_no_layer_makes() -> None:
+    text = """layers { layer { name: "pad" type: "padding" pad: 2 } bottom: "data" top: "padded" }
+              layers { layer { name: "conv" type: "conv" num_output: 3 kernelsize: 5 }
+                       bottom: "padded" top: "conv" }"""
+    with pytest.raises(NetError, match="Unknown blob input data"):
+        upgrade.upgrade_net(_net(text), "old.prototxt")
+    net = _net(text)
+    assert upgrade.upgrade_net(net, "old.prototxt", is_whole=False)
+    (layer,) = net.layer
+    assert (layer.type, list(layer.bottom), list(layer.convolution_param.pad)) == (
+        "Convolution", ["data"], [2],
+    )  # fmt: skip
+
+
 def test_v1_parameters_become_param_messages() -> None:
     net = _net("""
       layers { name: "t" type: TANH bottom: "b" top: "c" param: "a" param: "b"

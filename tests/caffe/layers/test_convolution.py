@@ -170,6 +170,31 @@ def test_im2col_stacks_the_values_under_each_window(w: Windows) -> None:
     np.testing.assert_array_equal(top.numpy(), im2col(bottom.numpy(), w))
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "pad"),
+    [(4, 5, 2, 0), (3, 5, 3, 0), (2, 5, 2, 1), (1, 7, 4, 2)],
+)
+def test_a_window_may_hang_over_by_less_than_the_stride(
+    size: int, kernel: int, stride: int, pad: int
+) -> None:
+    """Caffe has one window then: C++ rounds the negative quotient towards 0."""
+    fields = f"kernel_size: {kernel} stride: {stride} pad: {pad}"
+    bottom = noise(2, 3, size, size + kernel)
+    behind = kernel - size - pad
+    wide = torch.nn.functional.pad(bottom, (pad, pad, pad, behind))
+    layer = build_layer(
+        f'type: "Convolution" convolution_param {{ num_output: 2 {fields} }}', bottom.shape
+    )
+    (top,) = run(layer, bottom)
+    expected = torch.nn.functional.conv2d(wide, *layer.params, stride=stride)
+    assert top.shape[2] == 1
+    torch.testing.assert_close(top, expected)
+    (stacked,) = run(build_layer(f'type: "Im2col" convolution_param {{ {fields} }}', bottom.shape),
+                     bottom)  # fmt: skip
+    unfolded = torch.nn.functional.unfold(wide, kernel, stride=stride)
+    torch.testing.assert_close(stacked.flatten(2), unfolded)
+
+
 def test_axes_before_the_channels_are_independent_items() -> None:
     bottom = noise(2, 3, 4, 5, 6)
     text = 'type: "Convolution" convolution_param { num_output: 2 kernel_size: 3 axis: -3 }'
