@@ -19,7 +19,9 @@ from digits.caffe.__main__ import main
 from digits.caffe.commands.flags import HELP, Flags, command_line, parse
 from digits.caffe.commands.programs import PROGRAMS
 from digits.caffe.data import db
+from digits.caffe.layers.base import Phase
 from digits.caffe.machine.gflags import UsageError
+from digits.caffe.net import Net
 from digits.caffe.solving.snapshots.state_file import read_state
 from tests.conftest import wait_until
 
@@ -206,6 +208,23 @@ def test_help_and_mistakes_answer_without_loading_pytorch(folder: Path) -> None:
             [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True
         )
         assert done.stdout.splitlines()[-1] == f"{status} False", done.stderr
+
+
+def test_no_iterations_are_taken_as_caffe_does(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It divides by their number afterwards, whatever that is."""
+    Net(folder / "net.prototxt", Phase.TEST).save(folder / "some.caffemodel")
+    test = ["test", f"--model={folder / 'net.prototxt'}", f"--weights={folder / 'some.caffemodel'}"]
+    for count, loss in ((0, "-nan"), (-3, "-0")):
+        assert main([*test, f"--iterations={count}"]) == 0
+        said = capfd.readouterr().err
+        assert f"Running for {count} iterations." in said
+        assert said.endswith(f"Loss: {loss}\n")
+    assert main(["time", test[1], "--iterations=0"]) == 0
+    said = capfd.readouterr().err
+    assert "forward: -nan ms." in said
+    assert "Average Forward-Backward: inf ms." in said
 
 
 @pytest.mark.slow

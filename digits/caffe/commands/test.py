@@ -25,8 +25,6 @@ def test(flags: Flags) -> int:
         raise NetError("Need a model definition to score. Give it by --model=FILE")
     if not flags.weights:
         raise NetError("Need model weights to score. Give them by --weights=FILE")
-    if flags.iterations < 1:
-        raise NetError(f"--iterations must be 1 or more, received {flags.iterations}")
     device = one_device(flags.gpu, 275)
     precision = precision_named(flags.precision)
     precision.settle(device)
@@ -53,6 +51,11 @@ def open_net(flags: Flags, phase: Phase, device: torch.device, keep_blobs: bool)
 
 def _score(net: Net, iterations: int) -> None:
     log.info("Running for %d iterations.", iterations, extra=at("caffe.cpp:281"))
+    if iterations < 1:
+        # Caffe runs none, and divides the sum of none by their number.
+        nothing = "-nan" if iterations == 0 else "-0"
+        log.info("Loss: %s", nothing, extra=at("caffe.cpp:309"))
+        return
     means = MeanOutputs(net)
     for index in range(iterations):
         loss = float(net.forward_pass())

@@ -26,8 +26,6 @@ def time(flags: Flags) -> int:
     """Run all layers forward and backward and show the mean times; raises CaffeError."""
     if not flags.model:
         raise NetError("Need a model definition to time. Give it by --model=FILE")
-    if flags.iterations < 1:
-        raise NetError(f"--iterations must be 1 or more, received {flags.iterations}")
     phase = _phase(flags.phase)
     device = one_device(flags.gpu, 343)
     precision = precision_named(flags.precision)
@@ -83,13 +81,20 @@ def _show(
 ) -> None:
     _say(397, "Average time per layer: ")
     for name, ahead, back in zip(names, forward, backward, strict=True):
-        _say(400, f"{name:>10}\tforward: {number(ahead / iterations)} ms.")
-        _say(403, f"{name:>10}\tbackward: {number(back / iterations)} ms.")
-    _say(408, f"Average Forward pass: {number(sum(forward) / iterations)} ms.")
-    _say(410, f"Average Backward pass: {number(sum(backward) / iterations)} ms.")
-    _say(412, f"Average Forward-Backward: {number(total / iterations)} ms.")
+        _say(400, f"{name:>10}\tforward: {_mean(ahead, iterations)} ms.")
+        _say(403, f"{name:>10}\tbackward: {_mean(back, iterations)} ms.")
+    _say(408, f"Average Forward pass: {_mean(sum(forward), iterations)} ms.")
+    _say(410, f"Average Backward pass: {_mean(sum(backward), iterations)} ms.")
+    _say(412, f"Average Forward-Backward: {_mean(total, iterations)} ms.")
     _say(414, f"Total Time: {number(total)} ms.")
     _say(415, "*** Benchmark ends ***")
+
+
+def _mean(total: float, iterations: int) -> str:
+    """A mean as C++ prints it, also of no iterations, which Caffe takes."""
+    if iterations:
+        return number(total / iterations)
+    return "inf" if total else "-nan"
 
 
 def _say(line: int, message: str) -> None:
