@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, render_template
 from flask_socketio import SocketIO
 
+from digits.base import strict_json
 from digits.base.devices import Devices
 from digits.errors import JobNotFound
 from digits.home.columns import live_results
@@ -34,7 +35,7 @@ def connect(app: Flask, scheduler: Scheduler, clients: SocketLogins, devices: De
     """A SocketIO server on `app` that tells `clients` of jobs and devices."""
     # gevent when the entry point patched the standard library, else threads: the code is the same.
     mode = app.config.get("SOCKETIO_ASYNC_MODE", async_mode())
-    server = SocketIO(app, async_mode=mode, **socket_limits.OPTIONS)
+    server = SocketIO(app, async_mode=mode, json=strict_json, **socket_limits.OPTIONS)
     rooms = socket_limits.Rooms()
     clients.close_on(server)
     watch = HomeWatch(app, server, scheduler, clients, devices)

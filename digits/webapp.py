@@ -23,6 +23,7 @@ from digits.accounts.sessions import SESSION_S
 from digits.base.atomic import atomic_write
 from digits.base.devices import Devices
 from digits.base.formatting import FILTERS
+from digits.base.job_files import read_bytes
 from digits.config import Config
 from digits.dataset import views as dataset_views
 from digits.dataset.images import views as image_dataset_views
@@ -49,6 +50,7 @@ from digits.web import (
 )
 from digits.web.answers import Services, in_thread
 from digits.web.help_views import blueprint as help_blueprint
+from digits.web.json_provider import StrictJson
 from digits.web.kind import Kinds
 from digits.web.policies import Policies
 from digits.web.prefix import UrlPrefix
@@ -81,6 +83,7 @@ def create_app(
         "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
     )
     app.request_class = UploadRequest
+    app.json = StrictJson(app)
     app.response_class = headers.TextResponse
     app.config.update(
         SECRET_KEY=config.secret_key or kept_secret_key(config.jobs_dir),
@@ -138,7 +141,7 @@ def kept_secret_key(jobs_dir: Path) -> str:
     """The key kept in the jobs directory, readable by its owner alone; made when there is none."""
     path = jobs_dir / ".secret_key"
     try:
-        kept = path.read_bytes().strip()
+        kept = read_bytes(path).strip()
         if _KEY.fullmatch(kept):
             return kept.decode()
         log.warning("%s holds no key; a new one is made, and open forms must be loaded again", path)

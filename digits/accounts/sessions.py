@@ -20,6 +20,7 @@ from pathlib import Path
 
 from digits.accounts.users import User
 from digits.base.atomic import SyncCall, atomic_write
+from digits.base.job_files import open_file
 from digits.base.known_folder import KnownFolder
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,8 @@ class Sessions:
 
     def _load(self) -> None:
         try:
-            data = json.loads(self.path.read_bytes())
+            with open_file(self.path) as file:
+                data = json.loads(file.read())
             self._sessions = {
                 str(key): Session(str(s["name"]), str(s["stamp"]), _moment(s["until_s"]))
                 for key, s in data.items()

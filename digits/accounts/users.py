@@ -27,6 +27,7 @@ from typing import Any
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from digits.base.atomic import SyncCall, atomic_write
+from digits.base.job_files import open_file, open_to_append
 from digits.base.known_folder import KnownFolder
 from digits.errors import UserError
 
@@ -201,7 +202,7 @@ class Users:
     def _changing(self) -> Iterator[None]:
         """Read the file, let the block change the users, and write it; one process at a time."""
         try:
-            with (self.path.with_name(f"{USERS_FILE}.lock")).open("w") as lock:
+            with open_to_append(self.path.with_name(f"{USERS_FILE}.lock")) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 self._seen = None
                 self._look()
@@ -267,7 +268,8 @@ class Users:
 
 
 def _read(path: Path) -> dict[str, User]:
-    data = json.loads(path.read_bytes())
+    with open_file(path) as file:
+        data = json.loads(file.read())
     if data["format"] > FORMAT_VERSION:
         raise ValueError(f"written by a newer version (format {data['format']})")
     users = [User.from_json(each) for each in data["users"]]

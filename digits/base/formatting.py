@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -80,6 +81,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def score(value: float | None, is_probability: bool = True) -> str:
+    """What a network answers for a category: a probability in percent, any other as it is."""
+    if value is None or math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    return f"{value:.2f}%" if is_probability else f"{value:.6g}"
+
+
 def breakable(path: str) -> Markup:
     """A path for a narrow place: its lines end after slashes where that is enough."""
     return Markup("/<wbr>").join(path.split("/"))
@@ -92,5 +102,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "file_size": file_size,
     "percent": percent,
     "count": count,
+    "score": score,
     "breakable": breakable,
 }

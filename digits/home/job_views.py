@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from digits.base.formatting import file_size
-from digits.errors import FormError
+from digits.errors import FormError, NotPossible
 from digits.home.bin_list import state
 from digits.home.settings_table import Setting, settings_table
 from digits.jobs import log_reader
@@ -118,6 +118,8 @@ def _lines(task: Task) -> LogPart:
         return in_thread(log_reader.last_lines, task.log_path, count, growing=growing)
     except FileNotFoundError:
         return LogPart(0, 0, 0, [])
+    except OSError as error:
+        raise _unreadable(task, error) from error
 
 
 def _search(task: Task, words: list[bytes], start: int, before: int | None) -> Found:
@@ -127,6 +129,12 @@ def _search(task: Task, words: list[bytes], start: int, before: int | None) -> F
         return in_thread(log_reader.search, task.log_path, words, start)
     except FileNotFoundError:
         return Found(None, 0, 0)
+    except OSError as error:
+        raise _unreadable(task, error) from error
+
+
+def _unreadable(task: Task, error: OSError) -> NotPossible:
+    return NotPossible(f"The log {task.log_name} cannot be read: {error.strerror}.")
 
 
 def _words() -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,12 +39,12 @@ class BestOfClasses:
         self.numbers = np.take_along_axis(all_numbers, order, axis=1)
 
     def ranked(self) -> tuple[tuple[Ranked, ...], ...]:
-        """The best pictures of each class, by its index."""
+        """The best pictures of each class, by its index; none whose confidence is no number."""
         return tuple(
             tuple(
                 Ranked(number, confidence)
                 for number, confidence in zip(numbers, confidences, strict=True)
-                if number >= 0
+                if number >= 0 and math.isfinite(confidence)
             )
             for numbers, confidences in zip(
                 self.numbers.tolist(), self.confidences.tolist(), strict=True

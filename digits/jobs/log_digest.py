@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from digits.base.atomic import atomic_write
+from digits.base.job_files import open_file
 from digits.jobs.log_follower import PIECE_BYTES, LogFollower
 
 log = logging.getLogger(__name__)
@@ -107,10 +108,10 @@ def digest_up_to(log_path: Path, kind: type[D], most: int) -> D:
 def last_newline(log_path: Path) -> int:
     """The byte after the last newline of a log that grows; 0 when there is none near its end."""
     try:
-        with log_path.open("rb") as file:
+        with open_file(log_path) as file:
             begin = max(0, file.seek(0, 2) - END_BYTES)
             file.seek(begin)
-            place = file.read().rfind(b"\n")
+            place = file.read(END_BYTES).rfind(b"\n")
     except OSError:
         return 0
     return begin + place + 1 if place >= 0 else 0
@@ -129,7 +130,7 @@ def keep_digest(log_path: Path, digest: Digest, read_to: int) -> None:
 def digest_of_end(log_path: Path, kind: type[D]) -> D:
     """What the end of a log alone tells."""
     try:
-        with log_path.open("rb") as file:
+        with open_file(log_path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - END_BYTES))
             _, *lines = file.read(END_BYTES).split(b"\n")
@@ -186,7 +187,7 @@ def _write(log_path: Path, identity: list[int], digest: Digest) -> None:
 
 def _read(log_path: Path, identity: list[int], kind: type[D]) -> D:
     """Raises one of `NO_DIGEST` for what is no digest of that log."""
-    with digest_path(log_path).open("rb") as file:
+    with open_file(digest_path(log_path)) as file:
         header = json.loads(file.readline(MOST_HEADER_BYTES))
         size, check = header.pop("size"), header.pop("check")
         if header != _header(identity, kind) or not 0 <= size <= MOST_DIGEST_BYTES:

@@ -1,10 +1,17 @@
-"""Read a growing log file line by line, in pieces small enough not to hold up other threads."""
+"""Read a growing log file line by line, in pieces small enough not to hold up other threads.
+
+A log that is not there, or cannot be read, has no lines: whoever reads it must go on, since its
+task does.  What is wrong with it is told where somebody looks into it (`log_reader.py`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from digits.base.job_files import open_file, open_to_append
 
 PIECE_BYTES = 64 * 1024
 # A program that writes megabytes without a newline must not fill the memory.
@@ -67,11 +74,7 @@ class LogFollower:
         return rest
 
     def _pieces(self, most: int | None) -> Iterator[bytes]:
-        try:
-            file = self.path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
+        with contextlib.suppress(OSError), open_file(self.path) as file:
             file.seek(self.position)
             while piece := file.read(self._piece_bytes(most)):
                 self.position += len(piece)
@@ -84,11 +87,11 @@ class LogFollower:
 def last_lines(path: Path, count: int) -> list[str]:
     """The last `count` lines of the last attempt that are not empty, cut to a length to show."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - PIECE_BYTES))
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
+            lines = file.read(PIECE_BYTES).split(b"\n")
+    except OSError:
         return []
     texts = [_text(line)[:LONGEST_SHOWN] for line in lines if line.strip()]
     marks = [number for number, text in enumerate(texts) if text.startswith(ATTEMPT_MARK)]
@@ -96,9 +99,12 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def mark_attempt(path: Path, number: int) -> None:
-    """Say in a log that is continued that attempt `number` begins; nothing in an empty one."""
+    """Say in a log that is continued that attempt `number` begins; nothing in an empty one.
+
+    Raises OSError when it cannot be written, or is no file.
+    """
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
-    with path.open("ab") as file:
+    with open_to_append(path) as file:
         if file.tell() > 0:
             # The line before may have been cut off in its middle.
             file.write(f"\n{ATTEMPT_MARK}{number}, {moment}\n".encode())

@@ -3,6 +3,8 @@
 A place is a byte of the file.  Every call reads a bounded piece, however long the log and its lines
 are: a search that finds nothing in its piece says how far it came, and the next call goes on there.
 
+All raise OSError when the log is not there, cannot be read, or is a pipe, device or folder.
+
 Elsewhere: following a log while its task runs (`log_follower.py`).
 """
 
@@ -12,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from digits.base.job_files import open_file
 
 # What one answer reads at most when it shows lines; also the longest line, longer ones are split.
 PART_BYTES = 256 * 1024
@@ -190,4 +194,4 @@ def _size(file: BinaryIO) -> int:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return path.open("rb")
+    return open_file(path)

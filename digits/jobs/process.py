@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from digits.base.job_files import open_to_append, read_beginning
 from digits.base.warm.client import WarmProcess, WarmStarts
 
 RUN_FOLDER = ".run"
@@ -92,7 +93,7 @@ class TaskProcess:
         for leftover in (job_dir / RUN_FOLDER).glob(f"{task_id}.*"):
             leftover.unlink(missing_ok=True)
         whole = {**environment, MARK: _mark(job_dir, run)}
-        with log_path.open("ab") as log:
+        with open_to_append(log_path) as log:
             if warm is not None and _is_module(command):
                 program = _started_warm(warm, command, job_dir, run, log.fileno(), whole)
                 if program is not None:
@@ -313,7 +314,7 @@ def _is_in(pid: int, folder: Path) -> bool:
 def _read_number(path: Path, largest: int) -> int | None:
     """The number in a file, from 0 to `largest`; None when it holds no such number."""
     try:
-        number = int(path.read_bytes()[:20])
+        number = int(read_beginning(path, 20))
     except (OSError, ValueError):
         return None
     return number if 0 <= number <= largest else None

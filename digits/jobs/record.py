@@ -10,7 +10,6 @@ Elsewhere: what becomes of a job that cannot be read (`store.py`), what each kin
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import math
 import os
@@ -24,6 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast
 
+from digits.base.job_files import open_raw
 from digits.errors import JobUnreadable
 
 # A file that is larger is no job's; notes have 20,000 characters at most.
@@ -54,7 +54,7 @@ def read_record(path: Path) -> dict[str, Any]:
         raise JobUnreadable("it is a pipe or device, not a file")
     if state.st_size > LARGEST_FILE and stat.S_ISREG(state.st_mode):
         raise JobUnreadable(f"it is larger than {LARGEST_FILE // 2**20} MB")
-    with io.FileIO(path) as file:
+    with open_raw(path) as file:
         content = file.readall()
     try:
         # As json.loads does, by a decoder that is made once.

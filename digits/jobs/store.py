@@ -9,7 +9,6 @@ One server at a time: `open` locks the directory until `close`.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import math
 import os
@@ -19,6 +18,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from digits.base import strict_json
 from digits.base.aside import Aside, here
 from digits.base.atomic import SyncCall
 from digits.base.known_folder import KnownFolder
@@ -201,7 +201,9 @@ class JobStore:
     def save(self, job: Job) -> None:
         """Write `job.json`; StorageError, and the old file stays, when that fails."""
         self.require_there()
-        text = json.dumps({"format": FORMAT_VERSION, **job.to_json()}, indent=1, ensure_ascii=False)
+        text = strict_json.dumps(
+            {"format": FORMAT_VERSION, **job.to_json()}, indent=1, ensure_ascii=False
+        )
         with self._all_errors():
             try:
                 job.write_text(JOB_FILE, text + "\n")

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from digits.base.aside import Aside
-from digits.base.job_files import read_text
+from digits.base.job_files import read_beginning, read_text
 from digits.caffe.errors import CaffeError
-from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobUnreadable, NotPossible, TaskFailed
@@ -30,7 +29,7 @@ from digits.jobs.task import Task
 from digits.model.download.archives import Member
 from digits.model.network.errors import NetworkError
 from digits.model.network.names import as_trained
-from digits.model.network.text import STANDARD_NETWORKS, network_to_text, parse_network
+from digits.model.network.text import STANDARD_NETWORKS, net_in_file, network_to_text, parse_network
 from digits.model.results import ModelResults
 from digits.model.settings import ModelSettings
 from digits.model.tasks.train import TrainTask
@@ -121,7 +120,7 @@ class ModelJob(Job):
         text = self.network_text()
         try:
             given = parse_network(text)
-            net = as_trained(given, upgrade.read_net(self.dir / TRAIN_VAL_FILE))
+            net = as_trained(given, net_in_file(self.dir / TRAIN_VAL_FILE))
         except (NetworkError, CaffeError, OSError):
             return text  # what is wrong is said where the text is read
         return text if net is given else network_to_text(net)
@@ -291,8 +290,7 @@ def needed_dataset(job: ModelJob) -> DatasetJob:
 def named_network(path: Path) -> str:
     """What the network in a file calls itself; empty where it does not, or cannot be read."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            beginning = file.read(NAME_WITHIN)
+        beginning = read_beginning(path, NAME_WITHIN)
     except OSError:
         return ""
     found = _NETWORK_NAME.search(beginning)

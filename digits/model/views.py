@@ -129,8 +129,9 @@ def download(job_id: str, extension: str = "tar.gz") -> ResponseReturnValue:
     epoch, weights = job.snapshot(next(filter(None, named), None))
     name = f"{job.id}_epoch_{epoch:g}.{extension}"
     headers = {"Content-Disposition": f"attachment; filename={name}"}
-    pieces = kind.make(job.archive_members(epoch, weights))
-    return Response(pieces, mimetype=kind.media_type, headers=headers)
+    members = job.archive_members(epoch, weights)
+    archives.require_readable(members)
+    return Response(kind.make(members), mimetype=kind.media_type, headers=headers)
 
 
 @blueprint.get("/<job_id>/graph.<extension>")

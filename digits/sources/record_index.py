@@ -16,6 +16,7 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from digits.base.job_files import open_file
 from digits.sources.picture_list import LONGEST_LINE_BYTES, BadLine, Entry, parse_line
 
 INDEX_FILE = "records.bin"
@@ -67,12 +68,12 @@ def entry_of(database: Path, list_path: Path, number: int) -> Entry | None:
     The list may have been changed: a line with another label is not it.
     """
     try:
-        with (database / INDEX_FILE).open("rb") as file:
+        with open_file(database / INDEX_FILE) as file:
             file.seek(number * RECORD.itemsize)
             found = np.frombuffer(file.read(RECORD.itemsize), RECORD)
         if number < 0 or not len(found):
             return None
-        with list_path.open("rb") as file:
+        with open_file(list_path) as file:
             file.seek(int(found["line_at"][0]))
             entry = parse_line(file.readline(LONGEST_LINE_BYTES + 1))
     except (OSError, ValueError, OverflowError, BadLine):

@@ -63,26 +63,32 @@ class Stopwatch:
     def times(self) -> Times:
         """Of the batches that the network names."""
         small = min(self.batch, SMALL_BATCH)
-        small_s, val_s = self._measured(small)
-        large, large_s = small, small_s
-        wanted = min(self.batch, int(small * ITERATION_S / small_s))
-        if wanted > small:
-            large = wanted
-            large_s, val_s = self._measured(large)
-        train_s = at_size(self.batch, (small, small_s), (large, large_s))
-        return Times(train_s, val_s * self.val_batch / large if self.val_batch else None)
+        with self._solver(small) as solver:
+            small_s = self._iteration_s(solver)
+            large = min(self.batch, int(small * ITERATION_S / small_s))
+            if large <= small:
+                return self._times((small, small_s), (small, small_s), solver)
+        with self._solver(large) as solver:
+            return self._times((small, small_s), (large, self._iteration_s(solver)), solver)
 
-    def _measured(self, pictures: int) -> tuple[float, float]:
-        """Seconds of an iteration and of a validation pass with so many pictures in a batch."""
-        with self._solver(pictures) as solver:
-            solver.step(1)  # memory is taken, the databases are open
-            train_s = self._mean_s(solver.step)
-            if not solver.test_nets:
-                return train_s, 0.0
-            net = solver.test_nets[0]
-            net.share_with(solver.net)
-            net.forward_pass()
-            return train_s, self._mean_s(lambda count: [net.forward_pass() for _ in range(count)])
+    def _times(self, small: tuple[int, float], large: tuple[int, float], solver: Solver) -> Times:
+        """From two batches (pictures, seconds); `solver` runs the second one."""
+        train_s = at_size(self.batch, small, large)
+        if not self.val_batch:
+            return Times(train_s, None)
+        return Times(train_s, self._validation_s(solver) * self.val_batch / large[0])
+
+    def _iteration_s(self, solver: Solver) -> float:
+        """Seconds of an iteration."""
+        solver.step(1)  # memory is taken, the databases are open
+        return self._mean_s(solver.step)
+
+    def _validation_s(self, solver: Solver) -> float:
+        """Seconds of a validation pass."""
+        net = solver.test_nets[0]
+        net.share_with(solver.net)
+        net.forward_pass()
+        return self._mean_s(lambda count: [net.forward_pass() for _ in range(count)])
 
     @contextlib.contextmanager
     def _solver(self, pictures: int) -> Iterator[Solver]:
@@ -113,13 +119,15 @@ class Stopwatch:
 
     def _mean_s(self, run: Callable[[int], object]) -> float:
         """Seconds of one of several runs; they are repeated until that is long enough to tell."""
-        count = 1
+        count, all_s = 1, 0.0
         while True:
             start = time.perf_counter()
             run(count)
             self._wait_for_gpu()
             elapsed_s = time.perf_counter() - start
-            if elapsed_s >= REPEATED_S or count >= MOST_REPEATS:
+            all_s += elapsed_s
+            # The last ones, half of all, are the most even.
+            if all_s >= REPEATED_S or count >= MOST_REPEATS:
                 return elapsed_s / count
             count *= 2
 

@@ -7,6 +7,7 @@ Source: `MDB_meta` in LMDB's mdb.c.
 
 from __future__ import annotations
 
+import stat
 import struct
 from pathlib import Path
 
@@ -26,9 +27,12 @@ def missing_bytes(database: Path) -> int:
     """
     path = database if database.is_file() else database / DATA_FILE
     try:
-        size = path.stat().st_size
+        state = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return 0
+    if not stat.S_ISREG(state.st_mode):
+        # A pipe would be waited for, for ever.
+        raise ValueError(f"{path.name} is a pipe, device or folder, not a file")
     with path.open("rb") as file:
         first = _meta(file.read(_PAGE_HEADER_BYTES + _META.size))
         page_bytes = first[2]
@@ -37,7 +41,7 @@ def missing_bytes(database: Path) -> int:
     metas = [first, _meta(second)] if len(second) == _PAGE_HEADER_BYTES + _META.size else [first]
     # LMDB takes the newer one.
     last_page = max(metas, key=lambda meta: meta[4])[3]
-    return max(0, (last_page + 1) * page_bytes - size)
+    return max(0, (last_page + 1) * page_bytes - state.st_size)
 
 
 def require_whole(database: Path) -> None:

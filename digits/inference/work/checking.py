@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from digits.base.job_files import require_file
 from digits.caffe.errors import CaffeError, LayerError, PrototxtError
 from digits.caffe.layers.base import LayerContext, Phase
 from digits.caffe.nets.building import build
@@ -97,7 +98,10 @@ def _compared(
 ) -> tuple[NetCheck, list[NetProblem]]:
     """With which layers take weights of a file, which do not; and what training would end with."""
     try:
+        require_file(path)  # a worker would wait for a pipe for ever
         comparison = compare_weights(parts, path)
+    except OSError as error:
+        return found, [NetProblem(f"{path.name} cannot be read: {error.strerror}.", net="weights")]
     except CaffeError as error:
         # An upload's place is nobody's business.
         message = str(error).replace(str(path), path.name)

@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from digits.base.job_files import read_text, require_file
 from digits.caffe.data import datum, db
 from digits.caffe.data.datum import Sample
 from digits.caffe.data.lmdb_file import require_whole
@@ -84,6 +85,7 @@ def _hdf5_run(path: Path, position: int, count: int) -> Run:
     records: list[Record] = []
     number = 0
     for file_name in hdf5_files(path):
+        require_file(file_name)
         with h5py.File(file_name, "r") as file:
             size = len(file["data"])
             record_bytes = 4 * int(np.prod(file["data"].shape[1:]))
@@ -108,7 +110,7 @@ def hdf5_files(path: Path) -> list[Path]:
     """The files that a list names; those beside it first, for a dataset that was moved."""
     if path.is_dir():
         path = path / _HDF5_LIST
-    named = [Path(line.strip()) for line in path.read_text().splitlines() if line.strip()]
+    named = [Path(line.strip()) for line in read_text(path).splitlines() if line.strip()]
     beside = [path.parent / file.name for file in named]
     return [
         near if near.exists() else path.parent / file

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from digits.base.job_files import read_bytes, require_file
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import upgrade
 from digits.caffe.layers.base import LayerContext, Phase
@@ -45,6 +46,7 @@ class LoadedNetwork:
             channels_last=True,
         )
         self.cores = FreeCores()
+        _require_files(network)
         try:
             self.param = _deploy_net(network.deploy)
             self.net = Net(
@@ -123,6 +125,16 @@ class LoadedNetwork:
         return max(1, min(_LARGEST_BATCH, int(_BATCH_BYTES / (4 * values))))
 
 
+def _require_files(network: Network) -> None:
+    """Raise BadNetwork for what is no file: a worker would wait for a pipe for ever."""
+    for path in (network.deploy, network.weights, network.labels, network.mean):
+        if path is not None:
+            try:
+                require_file(path)
+            except OSError as error:
+                raise BadNetwork(f"{path.name} cannot be read: {error.strerror}.") from error
+
+
 def as_scores(output: Floats, count: int) -> Floats:
     """An output blob as (count, classes); of a score a place (n, classes, h, w), the mean."""
     scores = output.reshape(count, output.shape[1] if output.ndim > 1 else 1, -1)
@@ -167,7 +179,7 @@ def _labels(path: Path | None, classes: int) -> Sequence[str]:
     labels: list[str] = []
     if path is not None:
         try:
-            labels = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            labels = read_bytes(path).decode("utf-8", "replace").splitlines()
         except OSError as error:
             raise BadNetwork(f"{path.name} cannot be read: {error.strerror}.") from error
     labels = told_apart([label.strip() for label in labels])[:classes]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from digits.base.job_files import open_file
-from digits.errors import FormError
+from digits.errors import FormError, NotPossible
 
 PIECE_BYTES = 64 * 1024
 # Trained weights hardly shrink, so more effort would only make the reader wait.
@@ -41,11 +41,28 @@ class Member:
             return len(self.content)
         return self.content.stat().st_size
 
-    def pieces(self) -> Iterator[bytes]:
-        """The bytes, a piece at a time."""
+    def check(self) -> None:
+        """Raise NotPossible when the file is not there, cannot be read, or is a pipe or device."""
+        try:
+            with self._open():
+                pass
+        except OSError as error:
+            raise NotPossible(
+                f"The archive cannot be made: {self.name} cannot be read: {error.strerror}."
+            ) from error
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """The first `size` bytes, a piece at a time: a file may grow while it is sent.
+
+        Raises OSError when it has become shorter, or cannot be read.
+        """
+        left = size
         with self._open() as file:
-            while piece := file.read(PIECE_BYTES):
+            while piece := file.read(min(PIECE_BYTES, left)):
+                left -= len(piece)
                 yield piece
+        if left:
+            raise OSError(f"{self.name} became shorter while it was being sent")
 
     def _open(self) -> io.BufferedReader | io.BytesIO:
         if isinstance(self.content, bytes):
@@ -74,7 +91,7 @@ def tar(members: Sequence[Member], compressor: _Compressor) -> Iterator[bytes]:
         info = tarfile.TarInfo(member.name)
         info.size, info.mtime = member.size, int(time.time())
         yield from _nonempty(compressor.compress(info.tobuf()))
-        for piece in _exactly(member, info.size):
+        for piece in member.pieces(info.size):
             yield from _nonempty(compressor.compress(piece))
         yield from _nonempty(compressor.compress(b"\0" * (-info.size % TAR_BLOCK)))
     yield from _nonempty(compressor.compress(b"\0" * 2 * TAR_BLOCK) + compressor.flush())
@@ -87,9 +104,10 @@ def zipped(members: Sequence[Member]) -> Iterator[bytes]:
         for member in members:
             info = zipfile.ZipInfo(member.name, time.localtime()[:6])
             info.compress_type = zipfile.ZIP_DEFLATED
+            size = member.size
             # Sizes above 4 GB need a longer header, which must be decided before they are known.
-            with archive.open(info, "w", force_zip64=member.size > zipfile.ZIP64_LIMIT) as file:
-                for piece in member.pieces():
+            with archive.open(info, "w", force_zip64=size > zipfile.ZIP64_LIMIT) as file:
+                for piece in member.pieces(size):
                     file.write(piece)
                     yield from _nonempty(sink.take())
             yield from _nonempty(sink.take())
@@ -98,6 +116,15 @@ def zipped(members: Sequence[Member]) -> Iterator[bytes]:
 
 def _gzip() -> _Compressor:
     return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+
+
+def require_readable(members: Sequence[Member]) -> None:
+    """Raise NotPossible where a file of them cannot be read.
+
+    Asked before anything is sent: an answer that has begun can only break off.
+    """
+    for member in members:
+        member.check()
 
 
 @dataclass(frozen=True)
@@ -150,18 +177,6 @@ class _Sink(io.RawIOBase):
         data = b"".join(self._pieces)
         self._pieces.clear()
         return data
-
-
-def _exactly(member: Member, size: int) -> Iterator[bytes]:
-    """A member's pieces; OSError when it is not as long as its header says."""
-    left = size
-    for piece in member.pieces():
-        left -= len(piece)
-        if left < 0:
-            break
-        yield piece
-    if left:
-        raise OSError(f"{member.name} changed while it was being sent")
 
 
 def _nonempty(data: bytes) -> Iterator[bytes]:

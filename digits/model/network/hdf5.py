@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.caffe.data.means import load_mean
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import LayerParameter, NetParameter, ParamSpec
 from digits.errors import FormError
 from digits.model.network.errors import NetworkError
+from digits.model.network.mean_file import read_mean
 
 BACKEND = "hdf5"
 # The datasets in the files, in the order of a Data layer's tops; HDF5Data has tops of these names.
@@ -42,7 +42,7 @@ class MeanWeights:
         """Write `MEAN_WEIGHTS_FILE`; DataError when the mean cannot be read, OSError."""
         mean = np.array(self.values, np.float32)
         if self.mean_file:
-            mean = load_mean(str(job_dir / self.mean_file))
+            mean = read_mean(job_dir / self.mean_file)
         layer = LayerParameter(name=MEAN_LAYER, type="Bias")
         parameter = layer.blobs.add()
         parameter.shape.dim.extend(mean.shape)

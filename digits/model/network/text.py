@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from digits.base.job_files import read_bytes
 from digits.caffe.errors import CaffeError, NetError, PrototxtError
 from digits.caffe.formats import prototxt, upgrade
 from digits.caffe.nets.rules import check_rules
@@ -128,6 +129,16 @@ def parse_network(text: str) -> NetParameter:
     check_size(text)
     net = _parse(clean_text(text))
     check_layers(net)
+    return net
+
+
+def net_in_file(path: Path) -> NetParameter:
+    """The net in a file of a job, in the current format, whatever it holds.
+
+    Raises CaffeError when it is none, and OSError when it cannot be read, or is a pipe or device.
+    """
+    net = prototxt.parse_text(read_bytes(path), NetParameter(), path.name)
+    upgrade.upgrade_net(net, path.name)
     return net
 
 

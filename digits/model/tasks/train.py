@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from digits.base.job_files import open_to_append
 from digits.errors import JobRefused, TaskFailed
 from digits.jobs.resources import GPU, TRAIN, Need
 from digits.jobs.status import Status
@@ -86,9 +87,9 @@ class TrainTask(ReadTraining):
             return
         version = caffe_version(root)
         self.job.settings = replace(self.job.settings, caffe_version=version)
-        with self.log_path.open("a", encoding="utf-8") as file:
+        with open_to_append(self.log_path) as file:
             program = caffe_command(root)[0]
-            file.write(f"Training by Caffe {version}: {program}\n")
+            file.write(f"Training by Caffe {version}: {program}\n".encode())
 
     def arguments(self) -> list[str]:
         command = [

@@ -6,7 +6,7 @@ import { withErrorsShown } from "../web/toasts.js";
 import { resultOf } from "./result.js";
 
 /** @typedef {import("./pictures_taken.js").Taken} Taken */
-/** @typedef {{name: string, label: number | null, category: string | null, predictions: [string, number][],
+/** @typedef {{name: string, label: number | null, category: string | null, predictions: [string, number | null][],
     classes: number[], thumbnail: string, error: string | null}} Answer */
 
 // A request has so many pictures at most: the list moves every second or so.
@@ -178,8 +178,9 @@ class List {
     return said;
   }
 
-  /** @param {number} value */
+  /** @param {number | null} value null: the network answered what is no number */
   shownValue(value) {
+    if (value === null) return "not a number";
     return this.isScore ? String(value) : `${value.toFixed(2)}%`;
   }
 

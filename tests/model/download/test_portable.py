@@ -94,7 +94,7 @@ class Archive:
         self.folder = folder / "archive"
         self.folder.mkdir()
         for member in self.job.archive_members(1, self.weights):
-            (self.folder / member.name).write_bytes(b"".join(member.pieces()))
+            (self.folder / member.name).write_bytes(b"".join(member.pieces(member.size)))
 
     @property
     def deploy(self) -> Path:
@@ -212,7 +212,7 @@ def test_the_archives_own_program_predicts_what_the_page_does(
     info = archive.job.archive_members(1, archive.weights)[0]
     monkeypatch.setattr(classify_script, "FOLDER", archive.folder)
     monkeypatch.setenv("GLOG_minloglevel", "2")  # as the program does, for its own process
-    facts = json.loads(b"".join(info.pieces()))
+    facts = json.loads(b"".join(info.pieces(info.size)))
     net = classify_script.load_net(facts)
     found = dict(classify_script.classify(net, facts, picture, 5))
     labels = archive.job.image_dataset.labels()
@@ -223,7 +223,7 @@ def test_the_archives_own_program_predicts_what_the_page_does(
 
 def test_a_mean_file_is_named_where_the_archive_has_one(archive: Archive) -> None:
     members = archive.job.archive_members(1, archive.weights)
-    facts = json.loads(b"".join(members[0].pieces()))
+    facts = json.loads(b"".join(members[0].pieces(members[0].size)))
     named = {facts["mean file"], facts["transform"]["mean_file"]}
     has_one = "mean.binaryproto" in [member.name for member in members]
     assert named == ({"mean.binaryproto"} if has_one else {None})

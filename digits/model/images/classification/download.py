@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import digits
+from digits.base import strict_json
 from digits.caffe.errors import CaffeError
-from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import TransformationParameter
 from digits.dataset.images.classification.job import MEAN_FILE
 from digits.errors import NotPossible
@@ -17,7 +16,7 @@ from digits.model.download.archives import Member
 from digits.model.download.portable import mean_of_values, with_scale
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
-from digits.model.network.text import network_to_text
+from digits.model.network.text import net_in_file, network_to_text
 from digits.model.training.solver import SOLVER_FILE
 from digits.sources.picture_list import LABELS_FILE
 
@@ -32,7 +31,7 @@ def archive_members(
     pictures = job.pictures
     transform = job.transformation()
     files: dict[str, Path | bytes] = {
-        "info.json": (json.dumps(model_info(job, epoch, weights), indent=1) + "\n").encode(),
+        "info.json": (strict_json.dumps(model_info(job, epoch, weights), indent=1) + "\n").encode(),
         DEPLOY_FILE: _deploy(job, transform.scale),
         TRAIN_VAL_FILE: job.dir / TRAIN_VAL_FILE,
         SOLVER_FILE: job.dir / SOLVER_FILE,
@@ -54,8 +53,8 @@ def _deploy(job: ImageClassificationModelJob, scale: float) -> Path | bytes:
     if scale == 1:
         return path
     try:
-        return network_to_text(with_scale(upgrade.read_net(path), scale)).encode()
-    except CaffeError as error:
+        return network_to_text(with_scale(net_in_file(path), scale)).encode()
+    except (CaffeError, OSError) as error:
         raise NotPossible(f"{DEPLOY_FILE} of {job.name!r} cannot be read: {error}") from error
 
 

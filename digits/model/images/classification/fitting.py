@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from digits.base.job_files import read_text
+from digits.base.job_files import read_beginning, read_text
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
@@ -57,8 +57,7 @@ def pictures_of(facts: PictureFacts) -> Pictures:
 def seen_by(model: ImageClassificationModelJob) -> Pictures | None:
     """The pictures as a trained network sees them; None when its files do not say."""
     try:
-        with (model.dir / DEPLOY_FILE).open(encoding="utf-8", errors="replace") as file:
-            head = file.read(HEAD_BYTES)
+        head = read_beginning(model.dir / DEPLOY_FILE, HEAD_BYTES)
     except OSError:
         return None
     dims = [int(number[:9]) for number in re.findall(r"\b(?:dim|input_dim)\s*:\s*(\d+)", head)[:4]]

@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from digits.base.job_files import read_bytes, read_text
+from digits.base.job_files import read_text
 from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError, DataError
-from digits.caffe.formats import prototxt, upgrade
+from digits.caffe.formats import prototxt
 from digits.caffe.proto.caffe_pb2 import NetParameter, TransformationParameter
 from digits.dataset.features import FEATURES_FOLDER
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
@@ -35,7 +35,7 @@ from digits.model.network.deploy import Output, output_of
 from digits.model.network.errors import NetworkError
 from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.hdf5 import BACKEND
-from digits.model.network.text import network_to_text, parse_network
+from digits.model.network.text import net_in_file, network_to_text, parse_network
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.solver import SOLVER_FILE
 
@@ -157,8 +157,7 @@ class ImageClassificationModelJob(ModelJob):
 @lru_cache(maxsize=64)
 def _output(path: Path, changed_ns: int, name: str) -> Output:
     """Of the network in a file as it was at a moment."""
-    read_bytes(path)  # refuses what has no end
-    return output_of(upgrade.read_net(path), name)
+    return output_of(net_in_file(path), name)
 
 
 @lru_cache(maxsize=64)

@@ -36,9 +36,11 @@ def picture_channels_of(job: ImageClassificationModelJob) -> int:
 
 @blueprint.app_template_global()
 def log_end(task: Task) -> list[str]:
-    """The last lines of a task's log; none where there is no log yet."""
+    """The last lines of a task's log, or why it cannot be read; none where there is no log yet."""
     try:
         part = in_thread(log_reader.last_lines, task.log_path, LAST_LINES, growing=False)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        return [f"{task.log_name} cannot be read: {error.strerror}."]
     return [line.text for line in part.lines]

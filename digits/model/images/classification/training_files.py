@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.caffe.data.means import load_mean
 from digits.caffe.errors import DataError
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import NetParameter
@@ -25,6 +24,7 @@ from digits.model.images.classification.settings import (
 )
 from digits.model.network import graph
 from digits.model.network.hdf5 import BACKEND
+from digits.model.network.mean_file import read_mean
 from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.solver import TrainingSize, make_solver
@@ -161,7 +161,7 @@ def begins_afresh(settings: ImageClassificationModelSettings, labels: Sequence[s
 def mean_pixel(mean_path: Path, channels: int) -> tuple[float, ...]:
     """The mean of each channel of a mean picture (`.binaryproto`, channels in B,G,R order)."""
     try:
-        mean = load_mean(str(mean_path))
+        mean = read_mean(mean_path)
     except DataError as error:
         raise TaskFailed(f"The mean {mean_path.name} cannot be read: {error}.") from error
     if len(mean) != channels:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from digits.base.job_files import read_bytes
 from digits.errors import NotComparable
 from digits.jobs.job import Job
 from digits.model.images.classification.evaluation.job import ImageClassificationEvaluationJob
@@ -152,7 +153,7 @@ def _same_names(first: Evaluation, second: Evaluation) -> Numbers:
 def source_of(job: ImageClassificationEvaluationJob) -> dict[str, Any]:
     """What the program was told to classify; empty when its folder is damaged."""
     try:
-        source = json.loads((job.dir / REQUEST_FILE).read_bytes())["source"]
+        source = json.loads(read_bytes(job.dir / REQUEST_FILE))["source"]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return source if isinstance(source, dict) else {}

@@ -10,7 +10,6 @@ Elsewhere: who wrote the files (`digits.inference.evaluation`).
 from __future__ import annotations
 
 import csv
-import mmap
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from digits.base.job_files import open_file, read_text
+from digits.base.job_files import LARGEST_TEXT_BYTES, open_file, read_text
 from digits.errors import JobUnreadable, NotPossible
 from digits.inference.evaluation import (
     CSV_FILE,
@@ -43,6 +42,8 @@ Numbers = npt.NDArray[np.intp]
 OUTCOMES = ("right", "wrong", "sure", "unsure", "unreadable")
 # Sort keys, and whether the greatest comes first when nothing else is said.
 SORTS = ("number", "confidence", "label", "predicted")
+# ImageNet has 14 million pictures; a row takes 41 bytes of memory.
+MOST_ROWS = 1 << 24
 _ROWS_BETWEEN_PAUSES = 2000
 _LONGEST_HEAD_BYTES = 4096
 
@@ -208,16 +209,8 @@ class Evaluation:
         """What every picture is called, in order."""
         if not len(self):
             return
-        starts = self._rows["line_at"].tolist()
-        sizes = self._rows["name_bytes"].tolist()
-        with (
-            (self._folder / CSV_FILE).open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-                yield read_fields(data[start : start + size] + b"\n")[0]
-                if number % _ROWS_BETWEEN_PAUSES == 0:
-                    time.sleep(0)
+        for text in self._name_texts():
+            yield _fields(text + b"\n")[0]
 
     def read(self, numbers: Iterable[int]) -> Iterator[Row]:
         """The rows with these numbers."""
@@ -299,6 +292,8 @@ class Evaluation:
             (np.maximum(rows["truth"], rows["predicted"]) < classes).all()
             and (rows["line_at"] <= size).all()
             and (ends <= size).all()
+            and (rows["line_bytes"] <= LARGEST_TEXT_BYTES).all()
+            and (rows["thumbnail_bytes"] <= LARGEST_TEXT_BYTES).all()
             and (rows["name_bytes"] <= rows["line_bytes"]).all()
         )
 
@@ -326,33 +321,37 @@ class Evaluation:
         found = np.zeros(len(self), bool)
         if not len(self):
             return found
-        starts = self._rows["line_at"]
-        ends = starts + self._rows["name_bytes"]
         wanted = text.casefold().encode()
-        with self._text() as data:
-            for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-                found[number] = wanted in data[start:end].lower()
-                if number % _ROWS_BETWEEN_PAUSES == 0:
-                    time.sleep(0)  # lets other requests have their turn
+        for number, name in enumerate(self._name_texts()):
+            found[number] = wanted in name.lower()
         return found
 
-    def _text(self) -> mmap.mmap:
-        """All of the text, without reading it."""
+    def _name_texts(self) -> Iterator[bytes]:
+        """What stands in the text as the name of each row, in order."""
+        starts = self._rows["line_at"].tolist()
+        sizes = self._rows["name_bytes"].tolist()
         try:
+            # Not mapped into memory: if it were cut off meanwhile, the server would end (SIGBUS).
             with open_file(self._folder / CSV_FILE) as file:
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # ValueError: there is nothing in it
-            raise _damaged(CSV_FILE, str(error)) from error
+                for number, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+                    file.seek(start)
+                    yield file.read(size)
+                    if number % _ROWS_BETWEEN_PAUSES == 0:
+                        time.sleep(0)  # lets other requests have their turn
+        except OSError as error:
+            raise _damaged(CSV_FILE, error.strerror) from error
 
 
 def _read_rows(path: Path) -> npt.NDArray[np.void]:
     try:
         with open_file(path) as file:
-            data = file.read()
+            data = file.read(MOST_ROWS * ROW.itemsize + 1)
     except FileNotFoundError:
         data = b""
     except OSError as error:
         raise _damaged(path.name, error.strerror) from error
+    if len(data) > MOST_ROWS * ROW.itemsize:
+        raise _damaged(path.name, f"it has more than {MOST_ROWS:,} rows")
     # The last row may be half written.
     return np.frombuffer(data[: len(data) // ROW.itemsize * ROW.itemsize], ROW)
 

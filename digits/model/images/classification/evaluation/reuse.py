@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from digits.base.job_files import read_bytes
+from digits.base.job_files import open_file, read_bytes
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.model.images.classification.evaluation.creation import (
@@ -55,7 +55,7 @@ def _has_same_pictures(job: ImageClassificationEvaluationJob, asked: EvaluationR
         if isinstance(source, DatabaseSource):
             return bool(told == source.request(job.dir))
         if isinstance(source, ListSource) and told == {"list": LIST_FILE, "folder": source.folder}:
-            with (job.dir / LIST_FILE).open("rb") as kept:
+            with open_file(job.dir / LIST_FILE) as kept:
                 return _are_equal(kept, source.stream)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # its folder is damaged, or not written yet: that is no answer

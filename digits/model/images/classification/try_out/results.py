@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from digits.base import strict_json
 from digits.inference import ClassifiedPicture, Prediction
 from digits.inference.operations import TOP
 from digits.model.images.classification.try_out.confusion import Confusion
@@ -186,10 +186,10 @@ def json_parts(
             unreadable[row.name] = row.reason
             continue
         pairs = [list(pair) for pair in row.predictions]
-        yield f"{comma}{json.dumps(row.name)}: {json.dumps(pairs)}"
+        yield f"{comma}{strict_json.dumps(row.name)}: {strict_json.dumps(pairs)}"
         comma = ", "
     rest = {"unreadable": unreadable, **unit(is_probability), **accuracy().to_json()}
-    yield "}, " + json.dumps(rest)[1:]
+    yield "}, " + strict_json.dumps(rest)[1:]
 
 
 def unit(is_probability: bool) -> dict[str, str]:

@@ -6,10 +6,10 @@ it is from as it did before.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digits.base import strict_json
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.job import ORIGINAL_FILE, TRAIN_VAL_FILE
@@ -36,7 +36,7 @@ def uploaded_members(
 ) -> list[Member]:
     """What goes into the archive: what the first one held."""
     came = job.settings.archive_files
-    info = json.dumps(uploaded_info(job, epoch, weights), indent=1) + "\n"
+    info = strict_json.dumps(uploaded_info(job, epoch, weights), indent=1) + "\n"
     _, *others = archive_members(job, epoch, weights)
     optional = (TRAIN_VAL_FILE, SOLVER_FILE)
     return [
