@@ -43,6 +43,8 @@ JOB_FILE = "job.json"
 _DELETED = re.compile(r"\.deleted-\d{8}-\d{6}-[0-9a-f]+-[0-9a-f]{6}")
 # What is unpacked or checked before it becomes a job; nothing of it outlives its request.
 UPLOAD_PREFIX = ".upload-"
+# Stands in the folder of a job from its beginning until it is saved for the first time.
+UNSAVED_FILE = ".unsaved"
 # How long what was found out about the disk is believed.
 PROBE_INTERVAL_S = 2.0
 
@@ -86,7 +88,7 @@ class JobStore:
         self.folders_read = self.folders_found = 0
 
     def open(self) -> None:
-        """Make and lock the directory, and end deletions and uploads that were cut off.
+        """Make and lock the directory, and end deletions, uploads and new jobs that were cut off.
 
         Raises StorageError when it cannot be made, or another server has it.
         """
@@ -101,8 +103,19 @@ class JobStore:
             elif leftover.name.startswith(UPLOAD_PREFIX):
                 log.info("%s: removing what is left of an upload", leftover)
                 self.erase(leftover)
+            elif os.path.lexists(leftover / UNSAVED_FILE):
+                self._end_making(leftover)
         if self.bin.keeps and (problem := self.bin.problem) is not None:
             log.warning("the bin %s cannot be used: %s", self.bin.folder, problem)
+
+    def _end_making(self, folder: Path) -> None:
+        """A server ended while it made this job, of which nobody was told."""
+        if os.path.lexists(folder / JOB_FILE):
+            with contextlib.suppress(OSError):
+                (folder / UNSAVED_FILE).unlink()
+        else:
+            log.info("%s: removing what is left of a job that was not made", folder)
+            self.erase(folder)
 
     def close(self) -> None:
         """Let another server have the directory."""
@@ -191,11 +204,14 @@ class JobStore:
         self.require_room()
         with self._all_errors():
             while True:
-                folder = self.jobs_dir / new_job_id()
-                try:
-                    folder.mkdir()
-                except FileExistsError:
+                job_id = new_job_id()
+                if self.has_folder(job_id):
                     continue
+                # Under a name that `open` removes: at no moment a job's folder is without the mark.
+                begun = self.jobs_dir / f"{UPLOAD_PREFIX}{job_id}"
+                begun.mkdir()
+                (begun / UNSAVED_FILE).touch()
+                folder = begun.rename(self.jobs_dir / job_id)
                 return self._ours(job_type(folder, name, settings))
 
     def save(self, job: Job) -> None:
@@ -212,6 +228,7 @@ class JobStore:
                     f"The folder {job.dir} is gone: someone removed it by hand. "
                     "Delete the job here as well."
                 ) from None
+            (job.dir / UNSAVED_FILE).unlink(missing_ok=True)
 
     def take_away(self, job: Job) -> Path | None:
         """Make the job's folder no job any more; answers what `erase` is to remove.

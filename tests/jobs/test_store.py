@@ -17,7 +17,7 @@ from digits.errors import StorageError
 from digits.jobs import store as store_module
 from digits.jobs.job import Job
 from digits.jobs.status import Status
-from digits.jobs.store import JOB_FILE, JobStore
+from digits.jobs.store import JOB_FILE, UNSAVED_FILE, JobStore
 from tests.conftest import wait_until
 from tests.disks import Disk
 from tests.program_jobs import ProgramJob, program
@@ -46,6 +46,24 @@ def loaded(store: JobStore) -> list[Job]:
 def changed(job: Job, **values: Any) -> None:
     path = job.dir / JOB_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_nothing_is_left_of_a_job_that_a_killed_server_did_not_come_to_save(
+    store: JobStore,
+) -> None:
+    """The folder, with gigabytes of an upload in it, was left for ever."""
+    cut_off = store.create(ProgramJob, "two", program("true"))
+    (cut_off.dir / "upload").write_bytes(b"large")
+    kept, mine = made(store), store.jobs_dir / "20200101-000000-abcdef"
+    mine.mkdir()
+    (kept.dir / UNSAVED_FILE).touch()  # killed between the two
+    store.close()
+    store.open()
+    assert not cut_off.dir.exists()
+    assert mine.exists()
+    assert [job.id for job in loaded(store)] == [kept.id]
+    assert not (kept.dir / UNSAVED_FILE).exists()
+    assert [path.name for path in made(store).dir.iterdir()] == [JOB_FILE]
 
 
 def test_a_job_is_read_back_as_it_was(store: JobStore) -> None:
