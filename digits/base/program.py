@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -18,6 +19,7 @@ from digits.base.progress import LINE_FORMAT, TIME_FORMAT, log, printable
 from digits.errors import DigitsError
 
 EXIT_ERROR = 1
+_PR_SET_PDEATHSIG = 1
 # Tables of contents and dictionaries of archives can be made to need any amount of memory.
 MEMORY_BYTES = 4 << 30
 
@@ -77,6 +79,17 @@ def limit_memory(most_bytes: int = MEMORY_BYTES) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     limit = most_bytes if most == resource.RLIM_INFINITY else min(most_bytes, most)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+
+
+def end_with(parent: int) -> None:
+    """Let this program end when the process that started it does, however that ends.
+
+    What a killed server was waiting for must not go on writing into what the next one removes.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before that
+        raise SystemExit(EXIT_ERROR)
 
 
 @contextlib.contextmanager

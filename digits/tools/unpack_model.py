@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path, PurePosixPath
 
-from digits.base.program import limit_memory, parser_for, run_program
+from digits.base.program import end_with, limit_memory, parser_for, run_program
 from digits.errors import ToolError
 from digits.sources.archives import Budget, archive_errors, members
 from digits.sources.folders import is_ignored
@@ -78,11 +78,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("archive", metavar="ARCHIVE", type=Path)
     parser.add_argument("out_dir", metavar="OUT_DIR", type=Path)
     parser.add_argument("--name", default="", help="what messages call the archive [its own name]")
+    parser.add_argument(
+        "--parent", type=int, help="the process with which this program ends [it stands alone]"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     given = _arguments()
+    if given.parent is not None:
+        end_with(given.parent)
     limit_memory()
     run_program(lambda: unpack(given.archive, given.out_dir, given.name))
 

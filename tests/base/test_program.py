@@ -42,3 +42,25 @@ def test_modules_that_others_import_stay_light(module, unwanted):
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_a_program_can_end_with_the_process_that_started_it(tmp_path):
+    """What a killed server was waiting for wrote on into a folder that the next one removed."""
+    waits = (
+        "import sys, time; from digits.base.program import end_with; "
+        "end_with(int(sys.argv[1])); print('there', flush=True); time.sleep(600)"
+    )
+    starts = (
+        "import os, subprocess, sys; "
+        f"subprocess.run([sys.executable, '-c', {waits!r}, str(os.getpid())])"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", starts], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        assert parent.stdout.readline() == b"there\n"
+        parent.kill()
+        parent.wait()
+        # Its end of the pipe closes when the last of the two has ended.
+        assert parent.stdout.read() == b""
+    orphan = subprocess.run([sys.executable, "-c", waits, "1"], capture_output=True, check=False)
+    assert orphan.returncode == 1

@@ -6,6 +6,7 @@ archive's field.  Elsewhere: the program (`digits/tools/unpack_model.py`).
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def unpacked(archive: Path, name: str, store: JobStore) -> Path:
     command = [sys.executable, "-m", "digits.tools.unpack_model", str(archive), str(folder)]
     try:
         finished = subprocess.run(
-            [*command, f"--name={name}"],
+            [*command, f"--name={name}", f"--parent={os.getpid()}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
