@@ -238,6 +238,8 @@ class Evaluation:
             return b""
         row = self._rows[number]
         begin, size = int(row["thumbnail_at"]), int(row["thumbnail_bytes"])
+        if size > LARGEST_TEXT_BYTES:
+            return b""
         try:
             with open_file(self._folder / THUMBNAILS_FILE) as file:
                 if begin + size > os.fstat(file.fileno()).st_size:
@@ -293,7 +295,6 @@ class Evaluation:
             and (rows["line_at"] <= size).all()
             and (ends <= size).all()
             and (rows["line_bytes"] <= LARGEST_TEXT_BYTES).all()
-            and (rows["thumbnail_bytes"] <= LARGEST_TEXT_BYTES).all()
             and (rows["name_bytes"] <= rows["line_bytes"]).all()
         )
 
