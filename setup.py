@@ -41,7 +41,13 @@ setup(
     ],
     package_dir={"digits": "digits", **{f"digits.{name}": name for name in PAGES}},
     package_data={
-        "digits": ["py.typed", "standard-networks/*", "**/*.proto", "caffe/startup/*.py"],
+        "digits": [
+            "py.typed",
+            "standard-networks/*",
+            "**/*.proto",
+            "caffe/startup/*.py",
+            "inference/exporting/offline/*",
+        ],
         "digits.templates": ["**/*.html"],
         "digits.static": ["**/*"],
         "digits.docs": ["**/*.md", "**/*.png", "**/*.svg"],

@@ -14,6 +14,7 @@
     ├── TaskFailed         a task that cannot go on; its message is what the page shows
     ├── NotPossible        what was asked cannot be done, however often it is asked
     │   └── NotComparable  what was chosen to be compared is no two to ten models
+    ├── MustBeMade         a file that takes longer to make: `address` says where
     ├── Unavailable        what was asked cannot be done just now; another try may do
     ├── UserError          a user, password or token that cannot be added, changed or found
     ├── LoginRefused       a name and password that do not belong together
@@ -115,6 +116,14 @@ class NotPossible(DigitsError):
 
 class NotComparable(NotPossible):
     """What was chosen cannot be compared; the message says what can."""
+
+
+class MustBeMade(DigitsError):
+    """A file that takes longer to make; `address` is where it is made, or on its way."""
+
+    def __init__(self, message: str, address: str) -> None:
+        super().__init__(message)
+        self.address = address
 
 
 class Unavailable(DigitsError):

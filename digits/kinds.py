@@ -16,6 +16,7 @@ from digits.dataset.images.classification.kind import KIND as CLASSIFICATION_DAT
 from digits.dataset.job import DatasetJob
 from digits.errors import KindRefused
 from digits.model.images.classification.evaluation.kind import KIND as CLASSIFICATION_EVALUATION
+from digits.model.images.classification.export.kind import KIND as CLASSIFICATION_EXPORT
 from digits.model.images.classification.kind import KIND as CLASSIFICATION_MODEL
 from digits.model.images.classification.upload.kind import KIND as UPLOADED_CLASSIFICATION_MODEL
 from digits.model.job import ModelJob
@@ -30,6 +31,7 @@ BUILT_IN = (
     CLASSIFICATION_MODEL,
     UPLOADED_CLASSIFICATION_MODEL,
     CLASSIFICATION_EVALUATION,
+    CLASSIFICATION_EXPORT,
 )
 # Their jobs' classes, for programs that need no others.
 JOB_TYPES = tuple(kind.job_type for kind in BUILT_IN)

@@ -1,9 +1,10 @@
 """The browser's packages: fetched by npm as package-lock.json says, and the needed files copied.
 
 In: package.json, package-lock.json and an npm.  Out: static/vendor/, one folder a package with its
-licence, and icons.svg, a sprite of the icons that icons.txt names: every icon that a template or a
-script shows.  (The whole set as a font would be 150 kB a visit.)  What a package brings in full
-length only is minified.  Nothing of it is ever committed.
+licence; vendor/, the same of what no page of the server loads; and icons.svg, a sprite of the icons
+that icons.txt names: every icon that a template or a script shows.  (The whole set as a font would
+be 150 kB a visit.)  What a package brings in full length only is minified.  Nothing of it is ever
+committed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 OLDEST_NPM = 7  # the first to read version 3 of the lock file
@@ -34,7 +36,15 @@ FILES = {
 }
 # Half as much to send; their licence lies beside them.
 MINIFIED = {"codemirror": ["codemirror.js", "protobuf.js", "matchbrackets.js"]}
-_LICENCE = re.compile(r"/\*\*\s*\n \* @license\n(.*?)\*/", re.DOTALL)
+# What stands in files that people download, and that the server hands out in no other way.
+EMBEDDED = {
+    "onnxruntime-web": [
+        "dist/ort.wasm.min.js",
+        "dist/ort-wasm-simd-threaded.mjs",
+        "dist/ort-wasm-simd-threaded.wasm",
+    ],
+}
+_LICENCE = re.compile(r"/\*(?:\*\s*\n \* @license|!)\n(.*?)\*/", re.DOTALL)
 
 
 def npm_works(npm: str) -> bool:
@@ -67,20 +77,26 @@ def run_npm(root: Path, npm: str, *arguments: str) -> None:
 
 
 def copy(root: Path) -> None:
-    """Replace static/vendor/ by what the pages need of node_modules/."""
+    """Replace static/vendor/ and vendor/ by what is needed of node_modules/."""
     vendor = root / "static" / "vendor"
-    shutil.rmtree(vendor, ignore_errors=True)
-    for package, files in FILES.items():
-        folder = vendor / package
+    _copy(root, FILES, vendor)
+    _copy(root, EMBEDDED, root / "vendor")
+    names = (root / "scripts" / "icons.txt").read_text().split()
+    icons = root / "node_modules" / "bootstrap-icons" / "icons"
+    (vendor / "icons.svg").write_text(sprite(icons, names))
+
+
+def _copy(root: Path, packages: Mapping[str, list[str]], target: Path) -> None:
+    """Replace a folder by the files of packages, with the licence of each."""
+    shutil.rmtree(target, ignore_errors=True)
+    for package, files in packages.items():
+        folder = target / package
         folder.mkdir(parents=True)
         for name in files:
             shutil.copyfile(root / "node_modules" / package / name, folder / Path(name).name)
         if "LICENSE" not in files:
             text = (folder / Path(files[0]).name).read_text()
             (folder / "LICENSE").write_text(stated_licence(text, package))
-    names = (root / "scripts" / "icons.txt").read_text().split()
-    icons = root / "node_modules" / "bootstrap-icons" / "icons"
-    (vendor / "icons.svg").write_text(sprite(icons, names))
 
 
 def stated_licence(text: str, package: str) -> str:

@@ -163,6 +163,8 @@ def npm_rows(root: Path, known: Mapping[str, str]) -> Iterator[tuple[str, str, s
             continue  # the project's own
         if name in front_end.FILES:
             use = "its files are served"
+        elif name in front_end.EMBEDDED:
+            use = "its files stand in exported pages"
         else:
             use = "tests or set-up" if package.get("dev") else "as a part of another, or not at all"
         stated = package.get("license") or npm_licence(root / place)

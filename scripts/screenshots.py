@@ -56,6 +56,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         make_dataset(page, server, digits, folder)
         train_model(page, server, folder)
         classify(page, next((digits / "7").iterdir()), folder)
+        export(page, server, next((digits / "7").iterdir()), folder)
         page.goto(server.url)
         take(page, folder / "home.png")
         page.emulate_media(color_scheme="dark")
@@ -121,6 +122,33 @@ def classify(page: Page, picture: Path, folder: Path) -> None:
     page.get_by_role("button", name="Classify many").click()
     expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
     take(page, folder / "evaluation.png")
+
+
+def export(page: Page, server: ServerProcess, picture: Path, folder: Path) -> None:
+    """The model for elsewhere: int8 beside the model as it was learned, and the offline page."""
+    page.goto(server.url)
+    page.get_by_role("link", name="LeNet on digits", exact=True).click()
+    page.get_by_role("link", name="Export", exact=True).click()
+    exports = page.url
+    for choice in ("Whole numbers of 8 bits", "A page that works anywhere"):
+        page.goto(exports)
+        page.get_by_label(choice).check()
+        page.get_by_role("button", name="Export", exact=True).click()
+        expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
+        if choice.endswith("bits"):
+            expect(page.get_by_role("region", name="Before and after int8")).to_be_visible()
+            take(page, folder / "export-int8.png")
+    with page.expect_download() as download, tempfile.TemporaryDirectory() as elsewhere:
+        page.get_by_role("link", name="Download", exact=True).click()
+        offline = Path(elsewhere) / "classify.html"
+        download.value.save_as(offline)
+        page.goto(offline.as_uri())
+        expect(page.get_by_role("status")).to_contain_text("Ready.")
+        page.get_by_label("Choose pictures").set_input_files(picture)
+        expect(page.locator(".answer .predictions li")).to_have_count(5)
+        take(page, folder / "export-page.png")
+    page.goto(exports)
+    take(page, folder / "export.png")
 
 
 def take(page: Page, path: Path) -> None:

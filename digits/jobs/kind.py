@@ -44,7 +44,7 @@ class Kind:
 
     @property
     def category(self) -> str:
-        """dataset, model or evaluation."""
+        """dataset, model, evaluation or export."""
         return self.job_type.category
 
     def can_learn_from(self, dataset: Job) -> bool:

@@ -30,6 +30,7 @@ CODES: dict[type[errors.DigitsError], int] = {
     errors.FormError: 400,
     errors.TaskFailed: 400,
     errors.NotPossible: 400,
+    errors.MustBeMade: 409,
     errors.LoginRefused: 401,
     errors.TooManyTries: 429,
     errors.StorageError: 507,
@@ -63,6 +64,10 @@ PAGES: dict[int, ErrorPage] = {
     405: ErrorPage(
         "This address does not do that",
         "It takes another kind of request; the REST guide in the help says which.",
+    ),
+    409: ErrorPage(
+        "It must be made first",
+        "Go to the model's page and choose Export there. What was made once is downloaded at once.",
     ),
     413: ErrorPage(
         "That is too large",
@@ -124,6 +129,13 @@ def add_error_handlers(app: Flask) -> None:
     @app.errorhandler(errors.DigitsError)
     def digits_error(error: errors.DigitsError) -> ResponseReturnValue:
         return error_answer(code_of(error), str(error))
+
+    @app.errorhandler(errors.MustBeMade)
+    def must_be_made(error: errors.MustBeMade) -> ResponseReturnValue:
+        if wants_json():
+            said = {"code": 409, "message": str(error), "address": error.address}
+            return jsonify({"error": said}), 409
+        return error_answer(409, str(error))
 
     @app.errorhandler(CSRFError)
     def csrf_error(error: CSRFError) -> ResponseReturnValue:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from digits.web.forms import DigitsForm
 
 # Where the routes of a kind stand, by its category.
-PREFIXES = {"dataset": "/datasets", "model": "/models", "evaluation": "/models"}
+PREFIXES = {
+    "dataset": "/datasets",
+    "model": "/models",
+    "evaluation": "/models",
+    "export": "/models",
+}
 
 
 class Body(Enum):

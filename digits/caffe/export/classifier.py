@@ -95,11 +95,29 @@ def _model(
     graph.claim(name)
     prepared = write_preparation(graph, IMAGE, how, shape)
     found = write_layers(net, graph, shapes_of(net), {net.inputs[0]: prepared})[output]
-    classes = net.blobs[output].shape[1] if len(net.blobs[output].shape) > 1 else 1
+    classes = _classes(net, output)
     _write_scores(graph, found, classes, name)
     image = Port(IMAGE, ["height", "width", 3], TensorProto.UINT8)
     described = _described(net, how, shape, _labels(labels, classes), output)
     return assemble(graph, [image], [Port(name, [classes])], net.name, {**described, **metadata})
+
+
+def description(
+    net: Net, how: Preparation, *, labels: Sequence[str] = (), output: str = ""
+) -> dict[str, str]:
+    """The metadata of such a model, for one that leaves the preparation of pictures to others.
+
+    Raises what `classifier_of` raises.
+    """
+    shape = picture_shape(net)
+    how.check(shape)
+    chosen = _output(net, output)
+    return _described(net, how, shape, _labels(labels, _classes(net, chosen)), chosen)
+
+
+def _classes(net: Net, output: str) -> int:
+    shape = net.blobs[output].shape
+    return shape[1] if len(shape) > 1 else 1
 
 
 def _write_scores(graph: Graph, found: Value, classes: int, name: str) -> None:

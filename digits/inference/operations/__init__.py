@@ -13,6 +13,7 @@ A request is named after its operation; the worker has a table of the functions 
     databases.py  what is in a dataset's databases
     figures.py    curves and matrices for papers
     nets.py       parse, check and draw nets that users wrote
+    exports.py    a trained network for programs elsewhere
 """
 
 from digits.inference.operations.databases import (
@@ -27,6 +28,7 @@ from digits.inference.operations.databases import (
     SpreadRecords,
     Thumbnail,
 )
+from digits.inference.operations.exports import Exported, ExportNetwork
 from digits.inference.operations.figures import FIGURE_TYPES, Curve, DrawCurves, DrawMatrix
 from digits.inference.operations.layers import (
     AllLayers,
@@ -90,6 +92,8 @@ __all__ = [
     "DrawWeights",
     "ExplainClass",
     "Explore",
+    "ExportNetwork",
+    "Exported",
     "FindRecord",
     "HeatMap",
     "LayerFacts",

@@ -25,6 +25,7 @@ from digits.inference.operations import (
     DrawWeights,
     ExplainClass,
     Explore,
+    ExportNetwork,
     FindRecord,
     Load,
     ParseNet,
@@ -63,6 +64,7 @@ OPERATIONS: Mapping[type[Request[Any]], str] = {
     DrawActivations: "trained.draw_activations",
     DrawWeights: "trained.draw_weights",
     ExplainClass: "trained.explain_class",
+    ExportNetwork: "exporting.export_network",
 }
 _BY_NAME = {request.__name__: request for request in OPERATIONS}
 

@@ -22,7 +22,7 @@ from digits.dataset.job import DatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.model.download.archives import Member
-from digits.model.images.classification.download import archive_members
+from digits.model.images.classification.download import archive_members, model_info
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.images.classification.net_sources import source_to_draw
 from digits.model.images.classification.picture_facts import PictureFacts
@@ -115,6 +115,10 @@ class ImageClassificationModelJob(ModelJob):
 
     def archive_members(self, epoch: float | int, weights: Path) -> list[Member]:
         return archive_members(self, epoch, weights)
+
+    def archive_info(self, epoch: float | int, weights: Path) -> dict[str, Any]:
+        """What the archive of a snapshot says of the model, in its info.json."""
+        return model_info(self, epoch, weights)
 
     @classmethod
     def source_to_draw(cls, net: NetParameter, text: str, dataset: DatasetJob) -> NetSource:

@@ -19,7 +19,11 @@ from digits.dataset.images.classification.job import MEAN_FILE, ImageClassificat
 from digits.errors import TaskFailed
 from digits.model.download.archives import Member
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.upload.archive import known_facts, uploaded_members
+from digits.model.images.classification.upload.archive import (
+    known_facts,
+    uploaded_info,
+    uploaded_members,
+)
 from digits.model.images.classification.upload.settings import UploadedModelSettings
 from digits.model.images.classification.upload.settings_in_words import uploaded_in_words
 from digits.sources.picture_list import LABELS_FILE, told_apart
@@ -122,6 +126,9 @@ class UploadedClassificationModelJob(ImageClassificationModelJob):
 
     def archive_members(self, epoch: float | int, weights: Path) -> list[Member]:
         return uploaded_members(self, epoch, weights)
+
+    def archive_info(self, epoch: float | int, weights: Path) -> dict[str, Any]:
+        return uploaded_info(self, epoch, weights)
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), **known_facts(self), "dataset_id": None}

@@ -1,0 +1,82 @@
+"""What an exported file says of its model: where it is from, how it was trained, who may use it.
+
+In: a model and a snapshot.  Out: metadata, texts of JSON by key.  The exporter adds what it knows
+of pictures, labels and the network (`digits/caffe/export/classifier.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import digits
+from digits.model.images.classification.export.settings import ExportSettings
+from digits.model.images.classification.job import ImageClassificationModelJob
+
+# Where models and their archives say under which terms they may be used.
+_LICENCE_KEYS = ("licence", "license", "card")
+
+
+def metadata_of(
+    job: ImageClassificationModelJob,
+    weights: Path,
+    settings: ExportSettings,
+    names: Mapping[str, str],
+) -> dict[str, str]:
+    """The metadata; `names` are those of all jobs by id.  Raises TaskFailed."""
+    info = job.archive_info(settings.epoch, weights)
+    licence = licence_of(info)
+    facts: dict[str, Any] = {
+        "info": info,
+        "training": training_of(job, settings.epoch, names),
+        "numbers": settings.quantize,
+        "about": about(job, settings.epoch, licence),
+        "made_by": f"DIGITS {digits.__version__}",
+    }
+    if licence:
+        facts["licence"] = licence
+    return {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
+
+
+def training_of(
+    job: ImageClassificationModelJob, epoch: float, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """The training's summary: what was asked for, in words, and what the snapshot came to."""
+    row = next((row for row in job.train_task.snapshot_table() if row.epoch == epoch), None)
+    return {
+        "settings": dict(job.settings_in_words(names)),
+        "accuracy": row.accuracy if row else None,
+        "loss": row.loss if row else None,
+    }
+
+
+def licence_of(info: Mapping[str, Any]) -> Any:
+    """What a model's facts say of its licence; None where they say nothing."""
+    return next((info[key] for key in _LICENCE_KEYS if info.get(key)), None)
+
+
+def about(job: ImageClassificationModelJob, epoch: float, licence: Any) -> dict[str, str]:
+    """The model in a few lines for people."""
+    row = next((row for row in job.train_task.snapshot_table() if row.epoch == epoch), None)
+    pictures = job.pictures
+    lines = {
+        "Model": job.name,
+        "Epoch": f"{epoch:g}",
+        "Accuracy": f"{100 * row.accuracy:.2f} % of the validation pictures"
+        if row and row.accuracy is not None
+        else "",
+        "Dataset": job.dataset.name if job.dataset else "",
+        "Categories": str(len(pictures.labels())),
+        "Pictures": f"{pictures.width} × {pictures.height}, resized by {pictures.resize_mode}",
+        "Licence": _in_words(licence),
+        "Made by": f"DIGITS {digits.__version__}",
+    }
+    return {title: words for title, words in lines.items() if words}
+
+
+def _in_words(licence: Any) -> str:
+    if isinstance(licence, Mapping):
+        return "; ".join(f"{key}: {value}" for key, value in licence.items() if value)
+    return str(licence) if licence else ""
