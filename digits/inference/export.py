@@ -5,7 +5,7 @@ in the folder that it writes into.
 
   python -m digits.inference.export request.json
 
-Written: model.onnx or classify.html, whole or not at all, and figures.json.  It runs at low
+Written: model.onnx or a page, whole or not at all, and figures.json.  It runs at low
 priority, and takes no more memory than `memory_limit` says.
 """
 
@@ -18,6 +18,7 @@ import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from digits.inference.exporting.request import (
     ExportRequest,
 )
 from digits.inference.operations.messages import from_json
+from digits.inference.protocol import ProtocolError
 
 if TYPE_CHECKING:
     import onnx
@@ -61,7 +63,10 @@ def main() -> None:
 
 
 def _request(path: Path) -> ExportRequest:
-    return from_json(ExportRequest, json.loads(path.read_text(encoding="utf-8")))
+    try:
+        return from_json(ExportRequest, json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError, ProtocolError) as error:
+        raise ToolError(f"{path} is no request to export a network: {error}") from error
 
 
 def _within_its_memory(request: ExportRequest, folder: Path) -> str:
@@ -109,7 +114,7 @@ class _Export:
             self._write_page(model, path, target)
         else:
             _keep(path, target)
-        figures = ExportFigures(**{**vars(figures), "file_bytes": target.stat().st_size})
+        figures = replace(figures, file_bytes=target.stat().st_size)
         write_text(self._folder / FIGURES_FILE, json.dumps(figures.to_json(), indent=1))
         return _words(target, figures)
 

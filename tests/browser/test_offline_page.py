@@ -132,7 +132,8 @@ def answers_of(page: Page, paths: list[Path]) -> dict[str, Answer]:
 
 def on_the_page(server: ServerProcess, model_id: str, path: Path) -> Answer:
     text = server.post(
-        f"{ROUTE}/classify_one?job_id={model_id}", files={"image_file": path.open("rb")}
+        f"{ROUTE}/classify_one?job_id={model_id}",
+        files={"image_file": (path.name, path.read_bytes())},
     ).text
     rows = re.findall(r'class="number">([\d.]+)%</span>\s*<span[^>]*>([^<]*)<', text)
     return {label: float(percent) / 100 for percent, label in rows}
@@ -140,7 +141,8 @@ def on_the_page(server: ServerProcess, model_id: str, path: Path) -> Answer:
 
 def by_json(server: ServerProcess, model_id: str, path: Path) -> Answer:
     answer = server.post(
-        f"{ROUTE}/classify_one.json?job_id={model_id}", files={"image_file": path.open("rb")}
+        f"{ROUTE}/classify_one.json?job_id={model_id}",
+        files={"image_file": (path.name, path.read_bytes())},
     ).json()
     return {label: percent / 100 for label, percent in answer["predictions"]}
 

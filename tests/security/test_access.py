@@ -108,6 +108,7 @@ def test_only_reading_is_open_to_readers(app: Flask) -> None:
         "classification_models.explain",
         "classification_models.layer_pictures",
         "classification_models.top_n",
+        "exports.download_onnx",
         "models.download",
     }
     changing = {

@@ -9,7 +9,7 @@ Opset 18 is the oldest in which pictures can be resized with anti-aliasing; onnx
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,11 @@ class Graph:
     def constants(self) -> list[onnx.TensorProto]:
         """All constants, those of bodies among them."""
         return list(self._constants.values())
+
+    def take_constants(self) -> Iterator[onnx.TensorProto]:
+        """All constants, which are let go of one by one: networks have gigabytes of them."""
+        for name in list(self._constants):
+            yield self._constants.pop(name)
 
     def body(self) -> Graph:
         """A graph for a node's body, which sees the values of this one."""

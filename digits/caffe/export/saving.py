@@ -36,7 +36,7 @@ def assemble(
     name: str,
     metadata: Mapping[str, str],
 ) -> onnx.ModelProto:
-    """The model, checked by ONNX's own checker.
+    """The model, checked by ONNX's own checker; it takes the constants out of the graph.
 
     Raises NetError where the file would be larger than the 2 GB that ONNX files can have.
     """
@@ -51,7 +51,6 @@ def assemble(
         name or "net",
         [_declared(port) for port in inputs],
         [_declared(port) for port in outputs],
-        graph.constants,
     )
     model = helper.make_model(
         made,
@@ -59,6 +58,9 @@ def assemble(
         ir_version=IR_VERSION,
         producer_name=PRODUCER,
     )
+    # `make_graph` and `make_model` would each make a copy of all weights.
+    for constant in graph.take_constants():
+        model.graph.initializer.append(constant)
     helper.set_model_props(model, dict(metadata))
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -6,12 +6,15 @@ No library is needed to read it.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from digits.base.job_files import read_text
 from digits.inference.exporting.request import FIGURES_FILE
+from digits.inference.operations.messages import from_json, to_json
+from digits.inference.protocol import ProtocolError
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,17 @@ class ExportFigures:
     pictures: int = 0
     split: str = ""
     calibration_pictures: int = 0
-    inputs: dict[str, str] = field(default_factory=dict)  # name: type and shape, in words
-    outputs: dict[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)  # name: type and shape, in words
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        values: dict[str, Any] = to_json(self)
+        return values
 
 
 def read_figures(folder: Path) -> ExportFigures | None:
     """What the program wrote into a folder; None where it has not, or where it is damaged."""
     try:
-        said = json.loads(read_text(folder / FIGURES_FILE))
-        before = said.pop("before")
-        model = ModelFigures(**said.pop("model"))
-        return ExportFigures(**said, model=model, before=ModelFigures(**before) if before else None)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return from_json(ExportFigures, json.loads(read_text(folder / FIGURES_FILE)))
+    except (OSError, ValueError, RecursionError, ProtocolError):
         return None

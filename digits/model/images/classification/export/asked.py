@@ -55,6 +55,8 @@ def asked_export(job_id: str, default_format: Format = ONNX) -> Asked:
     values: MultiDict[str, Any] = submitted_values() if is_sent else request.args
     require_known(values, FIELDS)
     job = find_exportable(job_id)
+    # Accuracy and loss of the snapshot stand in the file.
+    job.read_logs(whole=True)
     epoch, weights = _snapshot(job, _text(values, "epoch") or _text(values, "snapshot_epoch"))
     settings = ExportSettings(
         model=job.id,
