@@ -40,6 +40,9 @@ HELP = {
     "weights": "Optional; the pretrained weights to initialize finetuning, separated by ','. "
     "Cannot be set simultaneously with snapshot.",
     "allow_nan": "Optional; go on training after the loss has become nan, as real Caffe does.",
+    "augmentation": "Optional; a JSON file that says how training changes pictures at random "
+    "(flips, turns, crops, colors, noise), before they are cropped and mirrored as the network "
+    "says. Layers of the types Data and ImageData do it.",
     "allow_python": "Optional; let layers of type Python run the code that they name, as Caffe "
     "does. Use --noallow_python for networks of others.",
     "compile": "Optional; compile the network with torch.compile (needs a C++ compiler).",
@@ -75,6 +78,7 @@ class Flags:
     stage: str = ""
     weights: str = ""
     allow_nan: bool = False
+    augmentation: str = ""
     allow_python: bool = True
     compile: bool = False
     feature_cache: str = ""

@@ -12,8 +12,10 @@ from digits.caffe.commands.devices import gpu, gpu_numbers, use_the_cores_given
 from digits.caffe.commands.flags import Flags, written
 from digits.caffe.commands.progress import progress_bar
 from digits.caffe.commands.team import Member, started_members, this_member
+from digits.caffe.data.augmentation import Augmentation, read_augmentation
 from digits.caffe.errors import SolverError
 from digits.caffe.layers.base import LayerContext
+from digits.caffe.layers.prefetching_data import PrefetchingDataLayer
 from digits.caffe.machine.device import check_gpu, memory_errors
 from digits.caffe.machine.log import at
 from digits.caffe.machine.randomness import Randomness
@@ -67,6 +69,7 @@ def _train(
         allow_python=flags.allow_python,
         channels_last=True,
         random=Randomness(),
+        augmentation=_augmentation(flags.augmentation),
     )
     with (
         memory_errors(device),
@@ -87,6 +90,8 @@ def _train(
         )
         solver = get_solver(param, options=options)
         try:
+            if context.augmentation:
+                _require_pictures(solver)
             _solve(solver, flags.snapshot)
         finally:
             solver.close()
@@ -99,6 +104,28 @@ def _solve(solver: Solver, snapshot: str) -> None:
     log.info("Starting Optimization", extra=at("caffe.cpp:239"))
     solver.solve()
     log.info("Optimization Done.", extra=at("caffe.cpp:250"))
+
+
+def _augmentation(path: str) -> Augmentation | None:
+    """How pictures are changed; None where nothing is, so that such a training is as ever."""
+    if not path:
+        return None
+    augmentation = read_augmentation(path)
+    log.info("Pictures are changed as %s says", path, extra=at("caffe.cpp:200"))
+    return augmentation if augmentation.is_on else None
+
+
+def _require_pictures(solver: Solver) -> None:
+    """SolverError unless there is one layer whose pictures can be changed."""
+    sources = [
+        layer for layer in solver.net.engine_layers if isinstance(layer, PrefetchingDataLayer)
+    ]
+    if len(sources) != 1 or not sources[0].has_pictures:
+        found = ", ".join(f"{layer.name!r} ({layer.type})" for layer in sources) or "none"
+        raise SolverError(
+            "--augmentation is for nets whose pictures come from one layer of the type Data or "
+            f"ImageData in the TRAIN phase; this one has {found}. Train without --augmentation"
+        )
 
 
 def _device(gpus: list[int], this: Member) -> torch.device:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 
+from digits.caffe.data.augmentation import Augmentation
 from digits.caffe.errors import LayerError
 from digits.caffe.machine.randomness import Randomness, default_randomness
 from digits.caffe.proto import caffe_pb2
@@ -44,7 +45,8 @@ class LayerContext:
     `rank` and `world_size` shard the data; `base_dir` is what relative paths start from ("" is
     the working directory, as in Caffe); `allow_python` lets Python layers run; `random` is where
     every random number comes from; with `channels_last` the net keeps four-axes parameters in that
-    memory format, and convolutions hand it on to their tops (values and shapes stay the same).
+    memory format, and convolutions hand it on to their tops (values and shapes stay the same);
+    `augmentation` says how pictures are changed in the TRAIN phase.
     """
 
     phase: Phase = Phase.TEST
@@ -58,6 +60,7 @@ class LayerContext:
     base_dir: str = ""
     random: Randomness = field(default_factory=default_randomness)
     channels_last: bool = False
+    augmentation: Augmentation | None = None
 
 
 @dataclass(frozen=True)

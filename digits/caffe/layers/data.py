@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 
 from digits.caffe.data import datum, db
+from digits.caffe.data.augmenter import Chance
 from digits.caffe.data.prefetch import cores
 from digits.caffe.data.transformer import DataTransformer
 from digits.caffe.errors import DataError
@@ -57,6 +58,8 @@ _MAX_DECODERS = 8
 class DataLayer(PrefetchingDataLayer):
     """Reads Datums from a database."""
 
+    has_pictures = True
+
     def __init__(self, param: caffe_pb2.LayerParameter, context: LayerContext) -> None:
         super().__init__(param, context)
         fields = param.data_param
@@ -82,7 +85,7 @@ class DataLayer(PrefetchingDataLayer):
     def pictures(self, variant: int, batch_size: int) -> Iterator[torch.Tensor]:
         """All records once, from the first on, in batches (n, c, h, w) on the layer's device.
 
-        Where they are cropped or mirrored at random, each `variant` does so in its own way.
+        Where they are changed at random, each `variant` does so in its own way.
         """
         self._stop()
         source = self._datum_source()
@@ -132,6 +135,7 @@ class DatumSource(BatchSource):
         self.batch_size = layer.param.data_param.batch_size
         self._labels = len(layer.param.top) > 1
         self._batcher = Batcher(transformer, context, context.random.draw_seed())
+        self._augmenter = layer.augmenter()
         self._rank = context.rank if layer.training else 0
         self._ranks = context.world_size if layer.training else 1
         self._batches = 0
@@ -149,6 +153,8 @@ class DatumSource(BatchSource):
     @property
     def is_random(self) -> bool:
         """Whether a record does not always give the same picture."""
+        if self._augmenter is not None:
+            return True
         if not self._transformer.is_random:
             return False
         key, value = self._reader.record()
@@ -159,7 +165,8 @@ class DatumSource(BatchSource):
         """The next `batch_size` records."""
         records = [self._next_record() for _ in range(self.batch_size)]
         wheres, parsed = self._parsed(records)
-        tops = [self._batcher.data(self._decoded(parsed, wheres), self._batches)]
+        samples = self._decoded(parsed, wheres, self._batches)
+        tops = [self._batcher.data(samples, self._batches)]
         if self._labels:
             tops.append(self._batcher.labels([one.label for one in parsed]))
         self._batches += 1
@@ -194,7 +201,7 @@ class DatumSource(BatchSource):
                     records.append(self._reader.record())
                     self._reader.advance()
                 wheres, parsed = self._parsed(records)
-                yield self._batcher.data(self._decoded(parsed, wheres), number)
+                yield self._batcher.data(self._decoded(parsed, wheres, number), number)
         finally:
             self._batcher.seed = seed
 
@@ -207,7 +214,8 @@ class DatumSource(BatchSource):
         file = os.path.join(path, "data.mdb")
         status = os.stat(file if os.path.isfile(file) else path)
         database = (len(self._reader), first, status.st_size, status.st_mtime_ns)
-        return repr((database, self._transformer.identity()))
+        changed = (self._augmenter.augmentation,) if self._augmenter is not None else ()
+        return repr((database, self._transformer.identity(), *changed))
 
     def state(self) -> State:
         """The key that comes next, how many came before, and what chance depends on."""
@@ -250,7 +258,10 @@ class DatumSource(BatchSource):
         if self._reader.advance() and self._rank == 0:
             log.info("Restarting data prefetching from start.", extra=at("data_layer.cpp:73"))
 
-    def _decoded(self, parsed: list[caffe_pb2.Datum], wheres: list[str]) -> list[datum.Sample]:
+    def _decoded(
+        self, parsed: list[caffe_pb2.Datum], wheres: list[str], number: int
+    ) -> list[datum.Sample]:
+        """The samples of the batch with this number, augmented where that is asked for."""
         if (
             self._transformer.color is not None
             and not parsed[0].encoded
@@ -262,9 +273,18 @@ class DatumSource(BatchSource):
                 "force_color and force_gray only for encoded datum",
                 extra=at("data_transformer.cpp:152"),
             )
-        if self._pool is None or not parsed[0].encoded:
-            return list(map(self._sample, parsed, wheres))
-        return list(self._pool.map(self._sample, parsed, wheres))
+        chances: Sequence[Chance | None] = [None] * len(parsed)
+        if self._augmenter is not None:
+            chances = self._batcher.chances(number, len(parsed))
+        if self._pool is None or not (parsed[0].encoded or self._augmenter):
+            return list(map(self._seen, parsed, wheres, chances))
+        return list(self._pool.map(self._seen, parsed, wheres, chances))
+
+    def _seen(self, parsed: caffe_pb2.Datum, where: str, chance: Chance | None) -> datum.Sample:
+        sample = self._sample(parsed, where)
+        if self._augmenter is None or chance is None:
+            return sample
+        return self._augmenter.augmented(sample, chance)
 
     def _sample(self, parsed: caffe_pb2.Datum, where: str) -> datum.Sample:
         return datum.sample(parsed, where, self._transformer.color)

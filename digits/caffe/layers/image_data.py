@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from digits.caffe.data import pictures
+from digits.caffe.data.augmenter import Augmenter, Chance
 from digits.caffe.data.datum import Sample
 from digits.caffe.data.prefetch import cores
 from digits.caffe.data.transformer import DataTransformer
@@ -41,6 +43,7 @@ class ImageDataLayer(PrefetchingDataLayer):
     """Reads pictures."""
 
     exact_tops = 2
+    has_pictures = True
 
     def open(self) -> tuple[BatchSource, list[Shape]]:
         """Read the list and its first picture."""
@@ -73,6 +76,7 @@ class PictureSource(BatchSource):
         self._lines = lines
         self._transformer = transformer
         self._batcher = Batcher(transformer, context, context.random.draw_seed())
+        self._augmenter = layer.augmenter()
         self._rank = context.rank if layer.training else 0
         self._ranks = context.world_size if layer.training else 1
         self._batches = 0
@@ -88,7 +92,7 @@ class PictureSource(BatchSource):
     def next_tops(self) -> list[Top]:
         """The next pictures and labels."""
         lines = [self._next_line() for _ in range(self._param.batch_size)]
-        samples = list(self._pool.map(self._sample, [path for path, _ in lines]))
+        samples = self._samples([path for path, _ in lines], self._batches)
         self._batches += 1
         return [
             self._batcher.data(samples, self._batches - 1),
@@ -145,6 +149,16 @@ class PictureSource(BatchSource):
         if self._param.shuffle:
             np.random.default_rng((self._batcher.seed, round_)).shuffle(order)
         self._order: list[int] = order.tolist()
+
+    def _samples(self, names: list[str], number: int) -> list[Sample]:
+        """The pictures of the batch with this number, augmented where that is asked for."""
+        if self._augmenter is None:
+            return list(self._pool.map(self._sample, names))
+        chances = self._batcher.chances(number, len(names))
+        return list(self._pool.map(partial(self._augmented, self._augmenter), names, chances))
+
+    def _augmented(self, augmenter: Augmenter, name: str, chance: Chance) -> Sample:
+        return augmenter.augmented(self._sample(name), chance)
 
     def _sample(self, name: str) -> Sample:
         # Caffe joins the two as they are: `root_folder` ends in a slash, or is a prefix.

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from digits.caffe.data.augmenter import Augmenter, Chance, chances
 from digits.caffe.data.datum import Sample
 from digits.caffe.data.prefetch import Prefetcher
 from digits.caffe.data.transformer import Cut, DataTransformer
@@ -72,6 +73,8 @@ class PrefetchingDataLayer(Layer):
     max_tops: ClassVar[int | None] = 2
     # Batches made ahead; Caffe's default.
     depth = 4
+    # Whether it takes pictures apart, so that they can be changed by `augmenter`.
+    has_pictures: ClassVar[bool] = False
 
     def __init__(self, param: caffe_pb2.LayerParameter, context: LayerContext) -> None:
         super().__init__(param, context)
@@ -142,6 +145,11 @@ class PrefetchingDataLayer(Layer):
             self._source.close()
             self._source = None
 
+    def augmenter(self) -> Augmenter | None:
+        """What changes pictures before they are transformed; only in the TRAIN phase."""
+        augmentation = self.context.augmentation
+        return Augmenter(augmentation) if augmentation and self.training else None
+
     def path(self, name: str) -> str:
         """A path of the prototxt, seen from the working directory."""
         return os.path.join(self.context.base_dir, name)
@@ -185,6 +193,10 @@ class Batcher:
             random = np.random.default_rng((self.seed, number))
         cut = self._transformer.cut(samples, random, self._pin)
         return lambda: self._finished(cut)
+
+    def chances(self, number: int, count: int) -> list[Chance]:
+        """The random numbers by which the `count` pictures of a batch are changed."""
+        return chances(self.seed, number, count)
 
     def labels(self, values: Sequence[float]) -> Top:
         """Labels as float32, as Caffe has them."""
