@@ -181,8 +181,8 @@ class ModelJob(Job):
         given = self.settings.custom_network_snapshot
         return Path(given) if self.settings.method == "custom" and given else None
 
-    def feature_flags(self) -> list[str]:
-        """Where our engine keeps the features of what does not learn; empty: nowhere."""
+    def engine_flags(self) -> list[str]:
+        """What only our engine is told: where it keeps features, how it changes pictures."""
         return []
 
     def keep_weights(self, weights: Path) -> None:

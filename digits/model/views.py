@@ -9,6 +9,7 @@ from flask import Blueprint, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
+from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, JobInUse, JobNotFound
@@ -96,6 +97,7 @@ FILES = (
     ("Network (train/val)", "train_val.prototxt"),
     ("Network (deploy)", "deploy.prototxt"),
     ("Network (original)", "original.prototxt"),
+    ("Augmentation", AUGMENTATION_FILE),
     ("Raw Caffe output", "caffe_output.log"),
 )
 

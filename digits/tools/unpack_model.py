@@ -14,6 +14,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from digits.base.program import end_with, limit_memory, parser_for, run_program
+from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.errors import ToolError
 from digits.sources.archives import Budget, archive_errors, members
 from digits.sources.folders import is_ignored
@@ -61,7 +62,7 @@ def _is_part(path: PurePosixPath) -> bool:
     """Whether a file of the archive may belong to a model of Caffe."""
     if not path.name or any(is_ignored(part) for part in path.parts):
         return False
-    return path.name == INFO_FILE or path.suffix.lower() in SUFFIXES
+    return path.name in (INFO_FILE, AUGMENTATION_FILE) or path.suffix.lower() in SUFFIXES
 
 
 def _require_one(path: PurePosixPath, taken: dict[str, PurePosixPath]) -> None:

@@ -43,8 +43,6 @@ def _number(*numbers: float) -> NotBuilt:
 
 _EMPTY = _words()
 _NO = NotBuilt(lambda text: yes_or_no(text) is False, "send n")
-# Read only beside a field that is refused itself.
-_ANY = NotBuilt(lambda text: True, "")
 
 NOT_BUILT: Mapping[str, NotBuilt] = {
     # Datasets.
@@ -67,12 +65,6 @@ NOT_BUILT: Mapping[str, NotBuilt] = {
     "python_layer_from_client": _NO,
     "python_layer_client_file": _EMPTY,
     "python_layer_server_file": _EMPTY,
-    "aug_flip": _words("none"),
-    "aug_quad_rot": _words("none"),
-    **{f"aug_{name}": _number(0) for name in ("rot", "scale", "noise", "contrast")},
-    "aug_whitening": _NO,
-    "aug_hsv_use": _NO,
-    **{f"aug_hsv_{name}": _ANY for name in "hsv"},
     # Trying a model.
     "dont_resize": _NO,
     "view_extension_id": _EMPTY,

@@ -19,6 +19,8 @@ from typing import Any, Self
 from digits.caffe.errors import DataError
 
 FORMAT = 1
+# What it is called beside a network.
+AUGMENTATION_FILE = "augmentation.json"
 FLIPS = ("none", "fliplr", "flipud", "fliplrud")
 QUARTER_TURNS = ("none", "rot90", "rot180", "rotall")
 # Turns that change width and height, so that only squares stay what they are.

@@ -11,11 +11,13 @@ A request is named after its operation; the worker has a table of the functions 
     pictures.py   classify one picture, or a chunk of many
     layers.py     layers in numbers and pictures, heat maps
     databases.py  what is in a dataset's databases
+    augmenting.py pictures as a training would see them
     figures.py    curves and matrices for papers
     nets.py       parse, check and draw nets that users wrote
     exports.py    a trained network for programs elsewhere
 """
 
+from digits.inference.operations.augmenting import AugmentRecords, Treatment
 from digits.inference.operations.databases import (
     Database,
     Explore,
@@ -74,6 +76,7 @@ __all__ = [
     "FIGURE_TYPES",
     "TOP",
     "AllLayers",
+    "AugmentRecords",
     "BlobFacts",
     "CheckNets",
     "CheckResult",
@@ -123,5 +126,6 @@ __all__ = [
     "Started",
     "Statistics",
     "Thumbnail",
+    "Treatment",
     "Wanted",
 ]

@@ -11,6 +11,7 @@ batches.py       many pictures: some are decoded while others are computed
 decoding.py      the threads that decode
 databases.py     pictures and labels of a dataset's database
 exploring.py     the operations on a database: its pages, as thumbnails
+augmenting.py    pictures as a training would see them
 layers.py        what is inside: numbers and pictures of every layer
 grad_cam.py      where in a picture a class was seen
 net_texts.py     a net as text -> its layers in a state, with nothing that reads files

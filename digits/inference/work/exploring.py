@@ -66,7 +66,7 @@ def explore(state: State, request: Explore) -> Page:
     """A page of the records with a label (None: of all)."""
     size = min(request.size, _MOST_PICTURES)
     first = request.page * size
-    index = _index(state, request.database)
+    index = index_of(state, request.database)
     if request.label is None:
         found = len(index.labels)
         numbers = list(range(first, min(first + size, found)))
@@ -80,7 +80,7 @@ def explore(state: State, request: Explore) -> Page:
 
 def sample_classes(state: State, request: SampleClasses) -> Samples:
     """The first records of some labels."""
-    index = _index(state, request.database)
+    index = index_of(state, request.database)
     numbers: list[int] = []
     for label in request.labels:
         matching = np.flatnonzero(index.labels == label)[: request.each]
@@ -90,17 +90,20 @@ def sample_classes(state: State, request: SampleClasses) -> Samples:
 
 def spread_records(state: State, request: SpreadRecords) -> Samples:
     """Records at even distances; each turn begins one further on."""
-    index = _index(state, request.database)
-    total = len(index.labels)
-    count = min(request.count, _MOST_PICTURES, total)
-    step = total / max(1, count)
-    numbers = [(int(place * step) + request.turn) % total for place in range(count)]
-    return Samples(_thumbnails(index, numbers))
+    index = index_of(state, request.database)
+    count = min(request.count, _MOST_PICTURES)
+    return Samples(_thumbnails(index, spread(len(index.labels), count, request.turn)))
+
+
+def spread(total: int, count: int, turn: int) -> list[int]:
+    """At most `count` of `total` numbers from 0, at even distances; other ones at each turn."""
+    step = total / max(1, min(count, total))
+    return [(int(place * step) + turn) % total for place in range(min(count, total))]
 
 
 def find_record(state: State, request: FindRecord) -> Place:
     """Where a record stands among all, or among those of a label."""
-    index = _index(state, request.database)
+    index = index_of(state, request.database)
     number = request.number
     total = len(index.labels)
     _require_record(number, total)
@@ -120,7 +123,7 @@ def find_record(state: State, request: FindRecord) -> Place:
 
 def show_record(state: State, request: ShowRecord) -> Thumbnail:
     """A record's picture in its full size, as a PNG or JPEG."""
-    index = _index(state, request.database)
+    index = index_of(state, request.database)
     number = request.number
     _require_record(number, len(index.labels))
     (stored,) = index.read([number])
@@ -135,7 +138,7 @@ def _require_record(number: int, total: int) -> None:
         )
 
 
-def _index(state: State, database: Database) -> Index:
+def index_of(state: State, database: Database) -> Index:
     path, backend = database.path, database.backend
     indexes = state.indexes
     try:
@@ -156,7 +159,7 @@ def _index(state: State, database: Database) -> Index:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class Stored:
     """A record: the bytes of an encoded picture, or pixels H x W x C in R,G,B; or why not."""
 
     encoded: bytes = b""
@@ -170,7 +173,7 @@ class Index(ABC):
     labels: Labels
 
     @abstractmethod
-    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+    def read(self, numbers: Sequence[int]) -> list[Stored]:
         """These records; raises BadRequest when the database has become unreadable."""
 
 
@@ -193,7 +196,7 @@ class _LmdbIndex(Index):
         ours = keys == [_our_key(number, label) for number, label in enumerate(labels)]
         self._keys = None if ours else keys
 
-    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+    def read(self, numbers: Sequence[int]) -> list[Stored]:
         try:
             with self._open() as env, env.begin() as reading:
                 return [_of_datum(reading.get(self._key(number)) or b"") for number in numbers]
@@ -224,7 +227,7 @@ class _Hdf5Index(Index):
         self.labels = np.concatenate(found) if found else np.zeros(0, np.int64)
         self._ends = np.cumsum([len(labels) for labels in found])
 
-    def read(self, numbers: Sequence[int]) -> list[_Stored]:
+    def read(self, numbers: Sequence[int]) -> list[Stored]:
         stored = []
         try:
             for number in numbers:
@@ -232,7 +235,7 @@ class _Hdf5Index(Index):
                 start = int(self._ends[place - 1]) if place else 0
                 with h5py.File(self._files[place], "r") as file:
                     values = np.asarray(file["data"][number - start], np.float32)
-                stored.append(_Stored(pixels=_as_pixels(values)))
+                stored.append(Stored(pixels=_as_pixels(values)))
         except (OSError, KeyError) as error:
             raise BadRequest(f"The database cannot be read: {error}.") from error
         return stored
@@ -269,14 +272,14 @@ def _counts(labels: Labels) -> dict[int, int]:
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
-def _of_datum(record: bytes) -> _Stored:
+def _of_datum(record: bytes) -> Stored:
     try:
         parsed = datum.parse(record, "record")
         if parsed.encoded:
-            return _Stored(encoded=parsed.data)
-        return _Stored(pixels=_as_pixels(datum.sample(parsed, "record").values))
+            return Stored(encoded=parsed.data)
+        return Stored(pixels=_as_pixels(datum.sample(parsed, "record").values))
     except CaffeError as error:
-        return _Stored(reason=str(error))
+        return Stored(reason=str(error))
 
 
 def _as_pixels(values: npt.NDArray[Any]) -> Pixels:
@@ -307,7 +310,7 @@ def _thumbnails(index: Index, numbers: Sequence[int]) -> tuple[Thumbnail, ...]:
     )
 
 
-def _thumbnail(number: int, label: int, stored: _Stored) -> Thumbnail:
+def _thumbnail(number: int, label: int, stored: Stored) -> Thumbnail:
     try:
         kind, data = _small(stored)
     except ImageError as error:
@@ -315,7 +318,7 @@ def _thumbnail(number: int, label: int, stored: _Stored) -> Thumbnail:
     return Thumbnail(number, label, kind, data, stored.reason)
 
 
-def _small(stored: _Stored) -> tuple[str, bytes]:
+def _small(stored: Stored) -> tuple[str, bytes]:
     """A small picture and its kind.  Raises ImageError."""
     kind = _kind(stored.encoded)
     if kind and len(stored.encoded) <= _LARGEST_THUMB_BYTES and max(_size(stored)) <= _THUMB_SIDE:
@@ -326,7 +329,7 @@ def _small(stored: _Stored) -> tuple[str, bytes]:
     return _encoded(image, "png" if max(image.size) <= _PNG_SIDE else "jpeg")
 
 
-def _whole(stored: _Stored) -> tuple[str, bytes]:
+def _whole(stored: Stored) -> tuple[str, bytes]:
     """A picture in its full size, the very file of the record where browsers show that."""
     if stored.reason:
         raise BadRequest(stored.reason)
@@ -341,7 +344,7 @@ def _kind(data: bytes) -> str:
     return "jpeg" if data.startswith(_JPEG_START) else ""
 
 
-def _size(stored: _Stored) -> tuple[int, int]:
+def _size(stored: Stored) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(stored.encoded)) as image:
             return image.size
@@ -349,7 +352,7 @@ def _size(stored: _Stored) -> tuple[int, int]:
         raise ImageError(f"the picture cannot be read: {error}") from error
 
 
-def _image(stored: _Stored) -> Image.Image:
+def _image(stored: Stored) -> Image.Image:
     if stored.reason:
         raise ImageError(stored.reason)
     pixels = stored.pixels if stored.pixels is not None else read_image(stored.encoded)

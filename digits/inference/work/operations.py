@@ -13,6 +13,7 @@ from typing import Any
 from digits.caffe.errors import CaffeError
 from digits.inference.errors import BadRequest
 from digits.inference.operations import (
+    AugmentRecords,
     CheckNets,
     ClassifyOne,
     ClassifyPictures,
@@ -55,6 +56,7 @@ OPERATIONS: Mapping[type[Request[Any]], str] = {
     SpreadRecords: "exploring.spread_records",
     FindRecord: "exploring.find_record",
     ShowRecord: "exploring.show_record",
+    AugmentRecords: "augmenting.augment_records",
     ShowPicture: "thumbnails.show_picture",
     Load: "trained.load",
     ClassifyOne: "trained.classify_one",

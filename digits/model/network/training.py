@@ -28,6 +28,7 @@ from digits.model.network.fine_tune import HEAD_LR_MULT, choose_what_learns
 from digits.model.network.graph import TRAIN, VAL
 from digits.model.network.names import rename_afresh
 from digits.model.network.trainable import has_loss
+from digits.model.network.whitening import add_whitening
 
 DEFAULT_BATCH_SIZE = 16
 MAX_BATCH_SIZE = 100_000
@@ -71,6 +72,8 @@ class NetworkOptions:
     head_lr_mult: float = HEAD_LR_MULT
     # Whether layers may run Python code of the server.
     python_layers: bool = False
+    # Whether a layer brings each picture to mean 0 and standard deviation 1.
+    whitening: bool = False
 
     @property
     def asked(self) -> frozenset[str]:
@@ -108,6 +111,8 @@ def make_networks(given: NetParameter, facts: DatasetFacts, options: NetworkOpti
     train, val = _data_layers(net, facts, options)
     crop_size = (val or train).transform_param.crop_size
     data_layers = [train, *([val] if facts.val_db else [])]
+    if options.whitening:
+        add_whitening(net, [layer.top[0] for layer in data_layers])
     mean_weights = None
     if facts.backend == hdf5.BACKEND:
         shape = (facts.channels, facts.height, facts.width)

@@ -49,8 +49,8 @@ class Trainable(Protocol):
     def pretrained_weights(self) -> Path | None:
         """Weights to start from."""
 
-    def feature_flags(self) -> list[str]:
-        """Where our engine keeps the features of what does not learn; empty: nowhere."""
+    def engine_flags(self) -> list[str]:
+        """What only our engine is told: where it keeps features, how it changes pictures."""
 
 
 class ReadTraining(Task):

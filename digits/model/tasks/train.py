@@ -103,7 +103,7 @@ class TrainTask(ReadTraining):
             command.append("--allow_python" if allowed else "--noallow_python")
             if self.plan is not None and self.plan.val_images:
                 command.append(f"--test_items={self.plan.val_images}")
-            command += self.job.feature_flags()
+            command += self.job.engine_flags()
         state = snapshots.newest_state(self.job_dir)
         given = self._weights_to_begin_with()
         if state is not None:

@@ -53,7 +53,7 @@ export function valuesOf(form, names) {
  */
 export function unfoldChanged(form) {
   for (const fold of /** @type {HTMLDetailsElement[]} */ (all("details[data-more-options]", form))) {
-    fold.open ||= all("input, select, textarea", fold).some(isChanged);
+    fold.open ||= all("input[name], select, textarea", fold).some(isChanged);
   }
 }
 

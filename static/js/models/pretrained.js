@@ -4,7 +4,7 @@
 import { all, need } from "../web/dom.js";
 import { valueOf } from "../forms/fields.js";
 
-const OWN_INPUT = ["use_mean", "mean_value", "scale"];
+const OWN_INPUT = ["use_mean", "mean_value", "scale", "aug_whitening"];
 
 /** @param {HTMLFormElement} form */
 export function followPretrained(form) {

@@ -19,6 +19,7 @@ from digits.inference import Pool
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
+from digits.model.images.classification.augmentation_fit import check_augmentation
 from digits.model.images.classification.checking import (
     CHECK_S,
     NETWORK_FIELDS,
@@ -155,6 +156,7 @@ def prepare_model(
         **_own_input(settings),
     )
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
+    check_augmentation(settings.augmentation, caffe_root, dataset)
     text = (
         original.network_text() if original else given_network(scheduler, settings, custom_network)
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import digits
 from digits.base import strict_json
+from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.caffe.errors import CaffeError
 from digits.caffe.proto.caffe_pb2 import TransformationParameter
 from digits.dataset.images.classification.job import MEAN_FILE
@@ -14,6 +15,7 @@ from digits.errors import NotPossible
 from digits.model.download import classify_script
 from digits.model.download.archives import Member
 from digits.model.download.portable import mean_of_values, with_scale
+from digits.model.images.classification.augmentation_words import augmentation_in_words
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE
 from digits.model.network.text import net_in_file, network_to_text
@@ -44,6 +46,8 @@ def archive_members(
     elif transform.mean_value:
         shape = (pictures.channels, pictures.height, pictures.width)
         files[MEAN_FILE] = mean_of_values(transform.mean_value, *shape)
+    if (job.dir / AUGMENTATION_FILE).is_file():
+        files[AUGMENTATION_FILE] = job.dir / AUGMENTATION_FILE
     return [Member(name, content) for name, content in files.items()]
 
 
@@ -91,6 +95,7 @@ def model_info(
         },
         "output": {"name": output.name, "is_probability": output.is_probability},
         "fine_tune": job.settings.what_learns or None,
+        "augmentation": augmentation_in_words(job.settings.augmentation),
         "trained_by": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},

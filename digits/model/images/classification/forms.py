@@ -14,6 +14,7 @@ from typing import Any
 
 from wtforms import StringField, TextAreaField, ValidationError
 
+from digits.model.augmentation_form import AugmentationForm
 from digits.model.forms import POLICY_FIELDS, NumberListField, UploadField
 from digits.model.images.classification.fields import (
     ChoicesField,
@@ -58,6 +59,8 @@ OWN_INPUT = {
     "mean_value": "{} subtracts a mean of its own, which its weights were learned with. Leave "
     "this empty.",
     "scale": "{} scales the pixels itself, as its weights were learned with. Leave this empty.",
+    "aug_whitening": "{} brings pictures to its own range, as its weights were learned with. Turn "
+    "this off.",
 }
 # Fields that only one method reads.
 METHOD_FIELDS = {
@@ -66,7 +69,9 @@ METHOD_FIELDS = {
 }
 
 
-class ImageClassificationModelForm(JobForm, TrainingLengthForm, SolverForm):
+class ImageClassificationModelForm(
+    JobForm, AugmentationForm, TrainingLengthForm, SolverForm
+):
     """What a new model learns from, with which network, and how."""
 
     model_name = StringField(
@@ -215,6 +220,7 @@ class ImageClassificationModelForm(JobForm, TrainingLengthForm, SolverForm):
         *("batch_size", "random_seed"),
         *TrainingLengthForm.MORE,
         *SolverForm.MORE,
+        *AugmentationForm.AUGMENTATION,
         *("group_name", "learning_rate", "lr_policy"),
         *(name for names in POLICY_FIELDS.values() for name in names),
     )
@@ -352,6 +358,7 @@ class ImageClassificationModelForm(JobForm, TrainingLengthForm, SolverForm):
             "use_mean": self.use_mean.data is not False,
             "mean_value": bool(self.mean_value.data),
             "scale": self.scale.data is not None,
+            "aug_whitening": bool(self.aug_whitening.data),
         }
         for name in (name for name, is_other in reasons.items() if is_other):
             self.add_error(name, OWN_INPUT[name].format(title))

@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from digits.base.job_files import read_text
+from digits.base.job_files import read_bytes, read_text
+from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError, DataError
 from digits.caffe.formats import prototxt
@@ -29,7 +30,12 @@ from digits.model.images.classification.picture_facts import PictureFacts
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
 from digits.model.images.classification.training_files import TrainingFiles, hdf5_lists, make_files
-from digits.model.job import DEPLOY_FILE, TRAIN_VAL_FILE, ModelJob, needed_dataset
+from digits.model.job import (
+    DEPLOY_FILE,
+    TRAIN_VAL_FILE,
+    ModelJob,
+    needed_dataset,
+)
 from digits.model.network import graph
 from digits.model.network.deploy import Output, output_of
 from digits.model.network.errors import NetworkError
@@ -73,7 +79,13 @@ class ImageClassificationModelJob(ModelJob):
                     f"The database {split}_db of {dataset.name} cannot be read: {error}."
                 ) from error
 
-    def feature_flags(self) -> list[str]:
+    def engine_flags(self) -> list[str]:
+        changing = (
+            [f"--augmentation={AUGMENTATION_FILE}"] if self.settings.augmentation.is_on else []
+        )
+        return [*changing, *self._feature_flags()]
+
+    def _feature_flags(self) -> list[str]:
         dataset = self.image_dataset
         # Others may keep a layer, too, but did not ask for variants in place of fresh crops.
         if dataset.backend == BACKEND or self.settings.what_learns not in (HEAD, LAST_BLOCKS):
@@ -93,6 +105,8 @@ class ImageClassificationModelJob(ModelJob):
         self.write_text(DEPLOY_FILE, network_to_text(files.networks.deploy))
         self.write_text(SOLVER_FILE, prototxt.to_text(files.solver))
         self._write_hdf5_files(files)
+        if self.settings.augmentation.is_on:
+            self.write_text(AUGMENTATION_FILE, self.settings.augmentation.to_text())
         files.plan.write(self.dir, self.sync)
         return files.plan
 

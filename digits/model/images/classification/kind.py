@@ -1,7 +1,7 @@
 """What classification models are, for every list and menu."""
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.model.images.classification import views
+from digits.model.images.classification import augmentation_views, views
 from digits.model.images.classification.forms import ImageClassificationModelForm
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.web.access import Access
@@ -17,6 +17,7 @@ KIND = JobKind(
     network_problems=views.network_problems,
     menu=MenuEntry("Images", "Classification", "Image classification model", "diagram-3"),
     routes=(
+        Routes(augmentation_views.blueprint, {"augment_example": Route(Access.MAKE)}),
         Routes(
             views.blueprint,
             {

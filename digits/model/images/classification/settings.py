@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from digits.caffe.data.augmentation import Augmentation, AugmentationFields
 from digits.model.network.fine_tune import HEAD, HEAD_LR_MULT
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.settings import ModelSettings
@@ -21,7 +22,7 @@ MIRRORS = {"": "As in the network", "on": "On", "off": "Off"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageClassificationModelSettings(ModelSettings):
+class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
     """A training, and how its pictures are prepared; None and empty: as the network has it."""
 
     # Put a loss and an accuracy in the place of a custom network's final Softmax.
@@ -39,6 +40,13 @@ class ImageClassificationModelSettings(ModelSettings):
     head_lr_mult: float = HEAD_LR_MULT
     # How often each picture's features are kept where it is cropped or mirrored; None: as usual.
     feature_variants: int | None = None
+    # Each picture to mean 0 and standard deviation 1, by a layer of the network itself.
+    aug_whitening: bool = False
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training changes its pictures."""
+        return Augmentation.of(self)
 
     @property
     def begins_pretrained(self) -> bool:

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.model.images.classification.augmentation_words import (
+    augmentation_in_words,
+    whitening_in_words,
+)
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
@@ -52,6 +56,8 @@ def settings_in_words(
         ("Mean", mean_in_words(settings)),
         ("Scale", _number(settings.scale) or OF_THE_NETWORK),
         ("Mirror", settings.mirror or OF_THE_NETWORK),
+        ("Augmentation", augmentation_in_words(settings.augmentation)),
+        ("Whitening", whitening_in_words(settings)),
         ("Random seed", _number(settings.random_seed) or "drawn at random"),
         ("Devices", _devices(settings)),
         ("Trained by", _program(settings)),

@@ -148,6 +148,7 @@ def network_options(
         fine_tune=settings.what_learns,
         head_lr_mult=settings.head_lr_mult,
         python_layers=settings.python_layers,
+        whitening=settings.aug_whitening,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.dataset.images.classification.job import MEAN_FILE
 from digits.model.images.classification.upload.info import Info, refused
 from digits.model.job import DEPLOY_FILE, ORIGINAL_FILE, TRAIN_VAL_FILE
@@ -30,6 +31,7 @@ USUAL_NAMES = {
     "labels": LABELS_FILE,
     "mean": MEAN_FILE,
     "log": LOG_NAME,
+    "augmentation": AUGMENTATION_FILE,
 }
 ENDINGS = {
     "deploy": (".prototxt", ".pbtxt"),
@@ -39,6 +41,7 @@ ENDINGS = {
     "labels": (".txt",),
     "mean": (".binaryproto",),
     "log": (".log",),
+    "augmentation": (".json",),
 }
 WEIGHTS = (".caffemodel", ".caffemodel.h5")
 # How the files of other frameworks end.
@@ -70,6 +73,7 @@ class Contents:
     labels: Path | None
     mean: Path | None
     log: Path | None
+    augmentation: Path | None
 
     @property
     def iteration(self) -> int | None:

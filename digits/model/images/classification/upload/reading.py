@@ -12,6 +12,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from digits.caffe.data.augmentation import Augmentation
 from digits.caffe.errors import CaffeError
 from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import (
@@ -98,6 +99,7 @@ class ReadModel:
     train_val: NetText | None
     original: str  # what another training begins with
     solver: SolverParameter | None
+    augmentation: Augmentation
     labels: list[str] | None
     size: Size
     resize_mode: str
@@ -131,6 +133,7 @@ def read_model(
         train_val=train_val,
         original=_to_begin_with(original, train_val, deploy),
         solver=_solver(contents.solver),
+        augmentation=_augmentation(contents.augmentation),
         labels=labels,
         size=size,
         resize_mode=given.resize_mode or info.resize_mode or ResizeMode.SQUASH.value,
@@ -213,6 +216,15 @@ def _solver(path: Path | None) -> SolverParameter | None:
     except (CaffeError, OSError) as error:
         message = str(error).replace(str(path), path.name)
         raise refused(f"{path.name} is no solver: {message}") from error
+
+
+def _augmentation(path: Path | None) -> Augmentation:
+    if path is None:
+        return Augmentation()
+    try:
+        return Augmentation.from_text(_text(path, MAX_TEXT_BYTES))
+    except CaffeError as error:
+        raise refused(f"{path.name} cannot be used: {error}") from error
 
 
 # Pictures -----------------------------------------------------------------------------------------

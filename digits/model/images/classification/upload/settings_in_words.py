@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from digits.model.images.classification.augmentation_words import augmentation_in_words
 from digits.model.images.classification.settings_in_words import (
     images_in_words,
     mean_in_words,
@@ -35,5 +36,6 @@ def uploaded_in_words(job: UploadedClassificationModelJob) -> list[tuple[str, st
         ("Crop size", f"{settings.crop_size}" if settings.crop_size else "none"),
         ("Mean", mean_in_words(settings)),
         ("Scale", "none" if scale in (None, 1) else f"{scale:.10g}"),
+        ("Augmentation", augmentation_in_words(settings.augmentation)),
         ("Trained by", settings.trained_by or "not known"),
     ]

@@ -134,6 +134,7 @@ class StagedModel:
         model, treatment = self.model, self.model.treatment
         settings = UploadedModelSettings(
             **asdict(self._options()),
+            **asdict(model.augmentation),
             archive_name=self.file_name,
             archive_files=tuple(sorted(self.came())),
             image_width=model.size.width,

@@ -113,6 +113,8 @@ BROKEN: list[tuple[Change, str]] = [
     (added("labels.txt", b"a\nb\n\x1b[0m\n"), "cannot be displayed"),
     (added("solver.prototxt", b"learning"), "solver.prototxt is no solver"),
     (added("solver.prototxt", b"base_lr: nan"), "numbers that cannot be used"),
+    (added("augmentation.json", b"{"), "augmentation.json cannot be used: it is no JSON"),
+    (added("augmentation.json", b'{"format": 2}'), "newer than 1"),
     (added("mean.binaryproto", b"\xff\xff"), "mean.binaryproto cannot be read"),
     (added("mean.binaryproto", b""), "no mean of pictures"),
     (without("mean.binaryproto"), "holds no mean.binaryproto"),

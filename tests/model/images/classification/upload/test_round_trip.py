@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from digits.caffe.data.augmentation import AUGMENTATION_FILE, PRESETS
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
@@ -289,3 +290,20 @@ def test_a_tar_in_a_folder_and_odd_files_beside_it(
         answer = send(client, tarred(wrapped, mode))
         assert answer.status_code == 200, answer.text
     assert classified(client, answer.json["id"], picture) == classified(client, trained.id, picture)
+
+
+def test_how_pictures_were_changed_comes_back_with_the_model(
+    client: FlaskClient, models: Scheduler, trained: ImageClassificationModelJob
+) -> None:
+    text = PRESETS["strong"].to_text()
+    files = {**files_of(downloaded(client, trained.id)), AUGMENTATION_FILE: text.encode()}
+    answer = send(client, tarred(files))
+    assert answer.status_code == 200, answer.text
+    job = models.job(answer.json["id"])
+    assert isinstance(job, UploadedClassificationModelJob)
+    assert job.settings.augmentation == PRESETS["strong"]
+    assert dict(job.settings_in_words({}))["Augmentation"].startswith("strong: ")
+    again = files_of(downloaded(client, job.id))
+    assert again[AUGMENTATION_FILE].decode() == text
+    assert json.loads(again["info.json"])["augmentation"].startswith("strong: ")
+    models.delete_job(job.id)
