@@ -28,6 +28,7 @@ OPTIONS: dict[str, list[str]] = {
     "long_logs": ["--megabytes", "100"],
     "drawing": ["--repeats", "2"],
     "transfer": [],
+    "augmentation": ["--rounds", "2", "--seeds", "1"],
     "gpu": ["--seconds", "2"],
 }
 
