@@ -30,6 +30,7 @@ POLICY_FIELDS = {
     "exp": ("lr_exp_gamma",),
     "inv": ("lr_inv_gamma", "lr_inv_power"),
     "poly": ("lr_poly_power",),
+    "cosine": (),
     "sigmoid": ("lr_sigmoid_step", "lr_sigmoid_gamma"),
 }
 

@@ -18,6 +18,7 @@ from digits.model.training.solver import (
 from digits.web.forms import ChoiceField, NumberField, WholeNumberField
 
 MOST_BATCHES = 10_000
+LARGEST_NORM = 1_000_000
 # A share of what was: with all of it, nothing new would ever count.
 LARGEST_SHARE = 0.999999
 
@@ -61,10 +62,16 @@ class SolverForm(LearningRateForm):
         f"learning its pictures by heart. Empty: {USUAL['weight_decay']:g}. 0: not at all.",
     )  # fmt: skip
 
+    clip_gradients = NumberField(
+        "Gradient clipping", above=0, high=LARGEST_NORM, optional=True,
+        description="The largest norm of all gradients together: beyond it, all are scaled down to "
+        "it, so that one odd batch cannot throw the network off. Empty: they stay.",
+    )  # fmt: skip
+
     USUAL = USUAL
     # What the page shows when it is asked for more.
     MORE: tuple[str, ...] = (
-        *("solver_type", "batch_accumulation", "weight_decay"),
+        *("solver_type", "batch_accumulation", "weight_decay", "clip_gradients"),
         *(name for names in SOLVER_FIELDS.values() for name in names),
     )
 

@@ -4,8 +4,9 @@ In: a SolverParameter and an iteration.  Out: the rate, in float32 as Caffe has 
 that the `multistep` and `step` policies are in.  Imports neither torch nor the rest of the engine,
 so that a form can draw the curve that a training will follow.
 
-Source: SGDSolver::GetLearningRate in sgd_solver.cpp.  Difference: `sigmoid` takes a negative gamma
-(a rate that falls), which Caffe refuses.
+Source: SGDSolver::GetLearningRate in sgd_solver.cpp.  Differences: `sigmoid` takes a negative gamma
+(a rate that falls), which Caffe refuses; `cosine`, which Caffe does not know (and says so), is that
+of PyTorch's CosineAnnealingLR with a last rate of 0.
 """
 
 from __future__ import annotations
@@ -97,6 +98,13 @@ def _sigmoid(param: SolverParameter, iteration: int, step: int) -> float:
     return param.base_lr / (1 + math.exp(exponent)) if exponent < 88 else 0.0
 
 
+def _cosine(param: SolverParameter, iteration: int, step: int) -> float:
+    if param.max_iter <= 0:
+        raise SolverError(f"lr_policy cosine needs a max_iter above 0, received {param.max_iter}")
+    done = min(1.0, iteration / param.max_iter)
+    return param.base_lr * (1 + math.cos(math.pi * done)) / 2
+
+
 _POLICIES: dict[str, _Policy] = {
     "fixed": _fixed,
     "step": _step,
@@ -104,6 +112,7 @@ _POLICIES: dict[str, _Policy] = {
     "inv": _inv,
     "multistep": _multistep,
     "poly": _poly,
+    "cosine": _cosine,
     "sigmoid": _sigmoid,
 }
 POLICIES = tuple(_POLICIES)

@@ -33,6 +33,10 @@ _CURES = (
         r"gamma.*>= 0",
         "This Caffe takes no sigmoid decay that falls. Choose another learning-rate policy.",
     ),
+    (
+        r"Unknown learning rate policy: cosine",
+        "A real Caffe does not know cosine decay. Choose another learning-rate policy.",
+    ),
     (r"No space left on device", "The disk is full. Remove jobs that are no longer needed."),
     (
         r"CPU-only Caffe|invalid device|no CUDA|CUDA driver",

@@ -48,6 +48,7 @@ POLICY_TITLES = {
     "exp": "Exponential decay",
     "inv": "Inverse decay",
     "poly": "Polynomial decay",
+    "cosine": "Cosine decay",
     "sigmoid": "Sigmoid decay",
 }
 SOLVER_TITLES = {
@@ -101,6 +102,7 @@ class SolverOptions(LearningRate):
     momentum2: float | None = None
     rms_decay: float | None = None
     weight_decay: float | None = None
+    clip_gradients: float | None = None  # their largest L2 norm; None: any
 
     def number(self, name: str) -> float:
         """One of the numbers in `USUAL`, as it was asked for or as it is usual."""
@@ -150,6 +152,8 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
     for name in (*SOLVER_FIELDS[options.solver_type], "weight_decay"):
         if options.number(name) != USUAL[name] or name not in CAFFES_OWN:
             setattr(solver, name, options.number(name))
+    if options.clip_gradients is not None:
+        solver.clip_gradients = options.clip_gradients
     solver.solver_mode = SolverParameter.GPU if use_gpu else SolverParameter.CPU
     if options.random_seed is not None:
         solver.random_seed = options.random_seed

@@ -34,6 +34,7 @@ def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
         random_seed=solver.random_seed if solver.random_seed >= 0 else None,
         solver_type=names.get(solver.type, "SGD"),
         batch_accumulation=solver.iter_size if solver.iter_size > 1 else None,
+        clip_gradients=_rounded(solver.clip_gradients) if solver.clip_gradients > 0 else None,
         **_unusual(solver, names.get(solver.type, "SGD")),
     )
 
@@ -63,6 +64,7 @@ def learning_rate(solver: SolverParameter) -> LearningRate:
             "lr_inv_power": _rounded(solver.power),
         },
         "poly": {"lr_poly_power": _rounded(solver.power)},
+        "cosine": {},
         "sigmoid": {
             "lr_sigmoid_step": _rounded(solver.stepsize / scale),
             "lr_sigmoid_gamma": _rounded(-solver.gamma * scale),

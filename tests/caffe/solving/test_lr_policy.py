@@ -31,6 +31,10 @@ def solver(policy: str, **fields: object) -> SolverParameter:
         (solver("multistep", gamma=0.5, stepvalue=[5, 11]), 100, 0.025),
         (solver("poly", power=2.0, max_iter=10), 5, 0.025),
         (solver("poly", power=2.0, max_iter=10), 10, 0.0),
+        (solver("cosine", max_iter=10), 0, 0.1),
+        (solver("cosine", max_iter=10), 5, 0.05),
+        (solver("cosine", max_iter=10), 10, 0.0),
+        (solver("cosine", max_iter=10), 12, 0.0),
         (solver("sigmoid", gamma=1.0, stepsize=9), 9, 0.05),
         (solver("sigmoid", gamma=-1.0, stepsize=9), 1000, 0.0),
         (solver("sigmoid", gamma=-1.0, stepsize=9), 0, 0.0999877),
@@ -38,6 +42,20 @@ def solver(policy: str, **fields: object) -> SolverParameter:
 )
 def test_rate_at_an_iteration(param: SolverParameter, iteration: int, rate: float) -> None:
     assert learning_rate(param, iteration) == pytest.approx(rate, rel=1e-5, abs=1e-12)
+
+
+def test_cosine_is_pytorchs() -> None:
+    import torch  # noqa: PLC0415
+
+    weights = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weights], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50)
+    for iteration in range(50):
+        expected = schedule.get_last_lr()[0]
+        found = learning_rate(solver("cosine", max_iter=50), iteration)
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-9)  # a float32
+        optimizer.step()
+        schedule.step()
 
 
 def test_multistep_goes_one_step_an_iteration_when_values_coincide() -> None:

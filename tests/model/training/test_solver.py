@@ -119,6 +119,7 @@ FORMULAS = {
     "exp": lambda t: 0.01 * 0.95**t,
     "inv": lambda t: 0.01 * (1 + 0.1 * t) ** -0.5,
     "poly": lambda t: 0.01 * (1 - t / 100) ** 3,
+    "cosine": lambda t: 0.01 * (1 + math.cos(math.pi * t / 100)) / 2,
     "sigmoid": lambda t: 0.01 / (1 + math.exp(0.1 * (t - 50))),
 }
 
@@ -160,6 +161,11 @@ def test_sigmoid_falls() -> None:
     assert rates == sorted(rates, reverse=True)
 
 
+def test_gradients_are_clipped_where_that_is_asked_for() -> None:
+    assert solver(clip_gradients=2.5).clip_gradients == 2.5
+    assert not solver().HasField("clip_gradients")
+
+
 def test_batches_that_are_added_up_make_fewer_iterations() -> None:
     made = solver(replace(SIZE, batch_accumulation=4), train_epochs=2)
     assert (made.iter_size, made.max_iter) == (4, 2 * 3)
@@ -196,6 +202,8 @@ def test_a_solver_is_told_what_it_reads(
     [
         {"batch_accumulation": 3},
         {"momentum": 0.25, "weight_decay": 0.125},
+        {"clip_gradients": 1.5},
+        {"lr_policy": "cosine"},
         {"solver_type": "ADAM", "momentum2": 0.5},
         {"solver_type": "RMSPROP", "rms_decay": 0.75},
         {"solver_type": "ADAGRAD"},

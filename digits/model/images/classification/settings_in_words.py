@@ -34,6 +34,7 @@ POLICY_WORDS = {
     "exp": "gamma {0.lr_exp_gamma:g}",
     "inv": "gamma {0.lr_inv_gamma:g}, power {0.lr_inv_power:g}",
     "poly": "power {0.lr_poly_power:g}",
+    "cosine": "",
     "sigmoid": "step at {0.lr_sigmoid_step:g}%, gamma {0.lr_sigmoid_gamma:g}",
 }
 
@@ -99,6 +100,7 @@ def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:
         ("Policy", _policy(settings)),
         ("Momentum", _momentum(settings)),
         ("Weight decay", _number(settings.number("weight_decay"))),
+        ("Gradient clipping", _number(settings.clip_gradients) or NONE),
     ]
 
 

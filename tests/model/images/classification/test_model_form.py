@@ -119,7 +119,7 @@ BAD_VALUES = [
     ("learning_rate", "nan", "not a finite number"),
     ("learning_rate", "1e9", "at most"),
     ("learning_rate", "0,01", "not a number"),
-    ("lr_policy", "cosine", "not a choice"),
+    ("lr_policy", "triangle", "not a choice"),
     ("lr_step_size", "0", "above 0"),
     ("lr_step_size", "101", "at most 100"),
     ("lr_step_gamma", "-1", "above 0"),

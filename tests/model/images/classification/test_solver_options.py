@@ -11,7 +11,13 @@ from digits.jobs.scheduler import Scheduler
 from tests.model.images.classification.test_creation import begun, custom, finished
 from tests.model.requests import create, errors
 
-ADAM = {"solver_type": "ADAM", "momentum": "0.5", "momentum2": "0.99", "weight_decay": "0"}
+ADAM = {
+    "solver_type": "ADAM",
+    "momentum": "0.5",
+    "momentum2": "0.99",
+    "weight_decay": "0",
+    "clip_gradients": "2.5",
+}
 
 
 def test_the_files_the_page_and_a_clone_have_what_was_asked_for(
@@ -25,13 +31,14 @@ def test_the_files_the_page_and_a_clone_have_what_was_asked_for(
     solver = prototxt.read_solver(job.dir / "solver.prototxt")
     assert (solver.iter_size, solver.max_iter) == (2, 2)  # 27 pictures, 18 an iteration
     assert (solver.momentum, solver.momentum2) == pytest.approx((0.5, 0.99))
-    assert solver.weight_decay == 0
+    assert (solver.weight_decay, solver.clip_gradients) == (0, 2.5)
     plan = job.train_task.plan
     assert plan is not None
     assert plan.iteration_images == 18
     words = dict(job.settings_in_words({}))
     assert words["Batch size"] == "9, 2 batches a step"
     assert (words["Momentum"], words["Weight decay"]) == ("0.5 and 0.99", "0")
+    assert words["Gradient clipping"] == "2.5"
     page = client.get(f"/models/images/classification/new?clone={job.id}").text
     for name, value in {**ADAM, "batch_accumulation": "2"}.items():
         assert f'value="{value}"' in page, name
@@ -61,6 +68,8 @@ def test_what_a_solver_does_not_read_is_not_looked_at(
         ("momentum2", "-0.1", "ADAM", "0"),
         ("rms_decay", "nan", "RMSPROP", "finite"),
         ("weight_decay", "1.1", "ADAGRAD", "1"),
+        ("clip_gradients", "0", "SGD", "above 0"),
+        ("clip_gradients", "1000001", "SGD", "1000000"),
     ],
 )
 def test_a_number_out_of_its_range_is_refused_with_the_range(
