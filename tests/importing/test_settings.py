@@ -51,5 +51,5 @@ def test_settings_read_from_a_solver_make_the_same_solver(policy: str, solver_ty
 
 
 def test_an_unknown_policy_becomes_fixed() -> None:
-    rate = learning_rate(SolverParameter(base_lr=0.5, lr_policy="cosine", max_iter=9))
+    rate = learning_rate(SolverParameter(base_lr=0.5, lr_policy="triangle", max_iter=9))
     assert (rate.lr_policy, rate.learning_rate) == ("fixed", 0.5)
