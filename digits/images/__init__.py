@@ -6,7 +6,7 @@ functions, so that a picture is treated alike when it is learned and when it is 
 Nothing here is slow to import, except `fast_scaling`, which is imported by name where it pays, as
 is `example`, which only the web process shows.
 
-    read.py            JPEG, PNG, BMP, GIF, TIFF, WebP, PPM of every mode -> array
+    read.py            JPEG, PNG, BMP, GIF, TIFF, WebP, PPM, HEIC, AVIF -> array
     budget.py          how much memory decoding may take in all processes
     levels.py          what 16-bit values become
     stripes.py         very large pictures, a stripe at a time

@@ -1,4 +1,4 @@
-"""Read pictures of every kind that people have: JPEG, PNG, BMP, GIF, TIFF, WebP, PPM.
+"""Read pictures of every kind that people have: JPEG, PNG, BMP, GIF, TIFF, WebP, PPM, HEIC, AVIF.
 
 In: a file's bytes or its path.  Out: an upright uint8 array of H x W x C, C = 1 (grey) or 3 (RGB).
 The content decides what a file is, never its name.  Transparency is laid onto white, the EXIF
@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import simplejpeg
@@ -56,12 +56,15 @@ _LARGE_PIXELS = 1 << 26
 _SPARE = 3
 # Bytes that a pixel of the file takes at most while it is decoded, measured with pictures of all
 # formats and modes: as a whole, and with a stripe at a time converted.
-_WHOLE_BYTES, _WHOLE_WEBP_BYTES = 21, 27
-_STRIPED_BYTES, _STRIPED_WEBP_BYTES = 6, 17
+_WHOLE_BYTES, _WHOLE_VIDEO_BYTES = 21, 27
+_STRIPED_BYTES, _STRIPED_VIDEO_BYTES = 6, 19
+# What is decoded as a frame of a film is, as a whole and in other colours first.
+_VIDEO_FORMATS = ("WEBP", "AVIF", "HEIF")
 # The same of a JPEG: for each pixel that comes out (twice, if it is turned), and the coefficients
 # of a progressive one, which are kept for all pixels of the file.
 _JPEG_BYTES, _PROGRESSIVE_BYTES = 6, 7
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "AVIF")
+_HEIF = "HEIF"  # what Pillow calls the format of HEIC files
 _16_BIT_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION_SOURCES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 # What Pillow's decoders raise on broken files, found by feeding them such files.
@@ -162,11 +165,12 @@ def _open(source: bytes | str | os.PathLike[str]) -> Iterator[_Opened]:
     try:
         with file, ExitStack() as claimed, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks of Pillow about files that it can read
-            with Image.open(file, formats=_FORMATS) as image:
+            with Image.open(file, formats=_formats_of(file)) as image:
                 _check_pixels(image)
                 yield _Opened(image, file, size, claimed)
     except UnidentifiedImageError as error:
-        raise ImageError(f"not a picture of a known format ({', '.join(_FORMATS)})") from error
+        known = ", ".join([*_FORMATS, "HEIC"])
+        raise ImageError(f"not a picture of a known format ({known})") from error
     except MemoryError as error:
         raise ImageError("decoding it takes more memory than this process may have") from error
     except _DECODER_ERRORS as error:
@@ -198,6 +202,26 @@ def _file(path: str | os.PathLike[str]) -> tuple[io.BytesIO | io.BufferedReader,
         raise ImageError(f"it cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # a NUL in the path
         raise ImageError(f"it cannot be read: {error}") from error
+
+
+def _formats_of(file: io.BytesIO | io.BufferedReader) -> tuple[str, ...]:
+    """The formats that a file may have, by its first bytes."""
+    head = file.read(12)
+    file.seek(0)
+    if head[4:8] != b"ftyp":
+        return _FORMATS
+    _load_heif()
+    return (*_FORMATS, _HEIF)
+
+
+@cache
+def _load_heif() -> None:
+    """Let Pillow read HEIC.  Not at the top: the web process, which decodes nothing, needs none."""
+    from pillow_heif import register_heif_opener  # noqa: PLC0415
+
+    # One thread, as with all other formats: programs have a process a core.  Of what lies beside
+    # the picture (a preview, depths), nothing is read.
+    register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
 
 def _check_pixels(image: Image.Image) -> None:
@@ -294,13 +318,15 @@ def _decode_jpeg(opened: _Opened, factor: int) -> tuple[Pixels, int]:
 
 
 def _decode_whole(opened: _Opened, levels: Levels | None = None) -> Pixels:
-    opened.claim(_WHOLE_WEBP_BYTES if opened.image.format == "WEBP" else _WHOLE_BYTES)
+    is_video = opened.image.format in _VIDEO_FORMATS
+    opened.claim(_WHOLE_VIDEO_BYTES if is_video else _WHOLE_BYTES)
     return _to_array(opened.image, levels)
 
 
 def _decode_reduced(opened: _Opened, factor: int, to_array: ToArray) -> Pixels:
     """A very large picture with each side divided by `factor`."""
-    opened.claim(_STRIPED_WEBP_BYTES if opened.image.format == "WEBP" else _STRIPED_BYTES)
+    is_video = opened.image.format in _VIDEO_FORMATS
+    opened.claim(_STRIPED_VIDEO_BYTES if is_video else _STRIPED_BYTES)
     if opened.image.format == "PNG":
         picture = read_png_reduced(opened.data, factor, to_array)
         if picture is not None:

@@ -35,12 +35,17 @@ PICTURE_EXTENSIONS = frozenset(
         ".pgm",
         ".pbm",
         ".pnm",
+        ".heic",
+        ".heif",
+        ".hif",
+        ".avif",
     ]
 )
 # Archives made on a Mac carry this folder of things that are not pictures.
 _IGNORED_FOLDERS = frozenset(["__MACOSX"])
 _FIRST_BYTES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|II\*\0|MM\0\*|RIFF....WEBP|BM....\0\0\0\0|P[1-6]\s",
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|II\*\0|MM\0\*|RIFF....WEBP|BM....\0\0\0\0|P[1-6]\s"
+    rb"|....ftyp(?:hei[cxms]|hev[cxms]|m[is]f1|avi[fs])",
     re.DOTALL,
 )
 

@@ -35,6 +35,7 @@ from digits.sources.picture_list import (
     LABELS_FILE,
     SPLITS,
     LabelledEntry,
+    PictureList,
     is_url,
     read_labels,
     write_labels,
@@ -42,6 +43,7 @@ from digits.sources.picture_list import (
 )
 from digits.sources.split_folders import SPLIT_ALREADY, split_categories
 from digits.sources.url_policy import ANYWHERE, UrlPolicy
+from digits.tools.odd_sets import warn_of_odd_sets
 from digits.tools.skipped import SkippedPicture, write_skipped
 
 MIN_CATEGORIES = 2
@@ -141,6 +143,7 @@ def split_folder(
             sets[name] = _entries(_known(own[name], labels), labels)
     used = [name for name in SPLITS if sets[name]]
     _warn_of_missing(labels, {name: sets[name] for name in used})
+    warn_of_odd_sets({name: sets[name] for name in used}, labels)
     write_labels(out_dir / LABELS_FILE, labels)
     for name in used:
         _write_set(out_dir, name, sets[name], labels)
@@ -158,10 +161,19 @@ def take_folder(source: Source, out_dir: Path, name: str, limits: Limits, seed: 
         categories = _known(categories, labels)
     entries = _entries(categories, labels)
     _warn_of_missing(labels, {name: entries})
+    warn_of_odd_sets({**_listed(out_dir, name), name: entries}, labels)
     if name == "train":
         write_labels(out_dir / LABELS_FILE, labels)
     _write_set(out_dir, name, entries, labels)
     return f"{len(entries)} pictures of {len(categories)} categories for {name}."
+
+
+def _listed(out_dir: Path, name: str) -> dict[str, Sequence[LabelledEntry]]:
+    """The pictures to train with, which those of another set are compared with."""
+    path = out_dir / "train.txt"
+    if name == "train" or not path.exists():
+        return {}
+    return {"train": PictureList(path)}
 
 
 def _entries(categories: Sequence[Category], labels: Sequence[str]) -> list[LabelledEntry]:

@@ -33,6 +33,7 @@ from digits.sources.picture_list import (
     write_labels,
     write_list,
 )
+from digits.tools.odd_sets import warn_of_odd_sets
 
 MIN_CATEGORIES = 2
 # Pictures of a list that are looked for: enough to notice a wrong folder, and done in a moment.
@@ -72,6 +73,7 @@ def parse_textfiles(
         counts = [pictures.label_counts.get(label, 0) for label in range(len(labels))]
         _warn_of_gaps(name, labels, counts)
         log_distribution(name, dict(zip(labels, counts, strict=True)))
+    warn_of_odd_sets(lists, labels)
     sizes = ", ".join(f"{len(pictures)} for {name}" for name, pictures in lists.items())
     return f"{len(labels)} categories; pictures: {sizes}."
 

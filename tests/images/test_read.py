@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isal import isal_zlib
-from PIL import Image
+from PIL import ExifTags, Image
+from pillow_heif import register_heif_opener
 
 from digits.errors import ImageError
 from digits.images import Levels, read_image, read_resized, resize_image, value_range
@@ -50,6 +51,48 @@ def photo(height: int, width: int) -> Image.Image:
 def test_lossless_formats_give_the_exact_pixels(format, options):
     data = encoded(Image.fromarray(COLOUR), format, **options)
     assert np.array_equal(read_image(data), COLOUR)
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_pictures_of_phones_are_read(format, mode):
+    register_heif_opener()  # to write one
+    picture = photo(48, 80).convert(mode)
+    expected = np.asarray(picture.convert("L" if mode == "L" else "RGB"), np.int16)
+    read = read_image(encoded(picture, format, quality=95), channels=3 if mode != "L" else 1)
+    assert np.abs(read.squeeze().astype(np.int16) - expected).mean() < 6
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_what_a_phone_turned_comes_upright(format):
+    register_heif_opener()
+    lying = Image.fromarray(
+        np.repeat(np.uint8([[[255, 0, 0]], [[0, 0, 255]]]), 32, 0).repeat(48, 1)
+    )
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    upright = read_image(encoded(lying, format, exif=exif.tobytes(), quality=95), channels=3)
+    assert upright.shape == (48, 64, 3)
+    assert upright[24, 8, 2] > 200, "blue, which was below, is left"
+    assert upright[24, 56, 0] > 200
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_what_is_left_of_a_phones_picture_is_broken(format):
+    register_heif_opener()
+    whole = encoded(photo(64, 64), format)
+    for end in (16, 40, len(whole) // 2, len(whole) - 40):
+        with pytest.raises(ImageError):
+            read_image(whole[:end])
+
+
+def test_only_a_picture_that_needs_it_loads_the_decoder_of_heic():
+    script = (
+        "import io, sys; from PIL import Image; from digits.images import read_image\n"
+        "file = io.BytesIO(); Image.new('RGB', (8, 8)).save(file, 'PNG')\n"
+        "read_image(file.getvalue()); sys.exit('pillow_heif' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_first_frame_of_an_animation_is_taken():

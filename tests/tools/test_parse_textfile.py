@@ -47,7 +47,7 @@ def test_lists_become_absolute_and_are_counted(tmp_path, out, labels):
 
 
 def test_categories_of_one_name_are_told_apart_by_their_numbers(tmp_path, out):
-    pictures = [save_picture(tmp_path / f"{number}.png") for number in range(3)]
+    pictures = [save_picture(tmp_path / f"{n}.png", (n, 0, 0)) for n in range(3)]
     (tmp_path / "t.txt").write_text("".join(f"{path} {n}\n" for n, path in enumerate(pictures)))
     (tmp_path / "names.txt").write_text("crane\nheron\ncrane\n")
     options = ["--labels", tmp_path / "names.txt", "--train", tmp_path / "t.txt"]

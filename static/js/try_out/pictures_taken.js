@@ -9,7 +9,7 @@ import { filesOfFolders } from "./folders.js";
 
 // More would keep the reader waiting for hours, and the browser would hold all of their answers.
 const MOST = 10_000;
-const PICTURE = /\.(jpe?g|jpe|jfif|png|bmp|dib|gif|tiff?|webp|p[bgpn]m)$/i;
+const PICTURE = /\.(jpe?g|jpe|jfif|png|bmp|dib|gif|tiff?|webp|p[bgpn]m|hei[cf]|hif|avif)$/i;
 
 /**
  * @param {HTMLFormElement} form

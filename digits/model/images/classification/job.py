@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from digits.base.job_files import read_bytes, read_text
+from digits.base.job_files import read_text
 from digits.caffe.data.augmentation import AUGMENTATION_FILE
 from digits.caffe.data.lmdb_file import require_whole
 from digits.caffe.errors import CaffeError, DataError
