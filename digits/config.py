@@ -108,6 +108,9 @@ class Config:
     create_db_slots: int = _setting(2, "how many databases are written at a time")
     train_slots: int = _setting(1, "how many models train at a time where there is no GPU")
     max_upload_mb: int = _setting(2048, "the largest upload, in megabytes")
+    max_folder_upload_mb: int = _setting(
+        20480, "the largest folder that is uploaded for a dataset, file by file, in megabytes"
+    )
     client_timeout_s: float = _setting(
         30.0, "seconds that a client may take for a request's headers, or keep quiet in its body"
     )
@@ -302,7 +305,7 @@ def is_loopback(host: str) -> bool:
 _FIELDS = {item.name: item for item in dataclasses.fields(Config)}
 _POSITIVE = (
     "grace_s", "parse_folder_slots", "create_db_slots", "train_slots", "max_upload_mb",
-    "client_timeout_s",
+    "max_folder_upload_mb", "client_timeout_s",
     "inference_workers", "inference_idle_s", "inference_timeout_s", "inference_memory_mb",
     "inference_direct_images", "inference_slots", "decoding_memory_mb",
 )  # fmt: skip

@@ -3,11 +3,13 @@
     DigitsError
     ├── ConfigError        the configuration: a list of every bad line
     ├── JobNotFound        no job has this id
-    │   └── NotInBin       what is not in the bin, or not any more
+    │   ├── NotInBin       what is not in the bin, or not any more
+    │   └── UploadNotFound what is not uploaded, or not any more
     ├── JobNotRunning      abort or pause of a job that does not run
     ├── JobInUse           delete of a dataset that models still need
     ├── JobUnreadable      a job.json that is none, or holds what no job can
     ├── JobRefused         what the job's state does not allow, such as resuming a running job
+    ├── UploadInUse        an upload of which a dataset is being made, or that still comes in
     ├── FormError          values that a form cannot take: {field: [message, ...]}
     ├── StorageError       the jobs directory cannot be written: full, read-only
     │   └── BinUnusable    deleted jobs cannot be moved into the bin, or out of it
@@ -57,6 +59,18 @@ class NotInBin(JobNotFound):
         self.job_id = job_id
 
 
+class UploadNotFound(JobNotFound):
+    """No upload has this id, or a dataset was made of it, or nobody went on for a day."""
+
+    def __init__(self) -> None:
+        DigitsError.__init__(
+            self,
+            "There is no such upload: a dataset was made of it, it was removed, or nobody went on "
+            "with it for a day. Upload the folder again.",
+        )
+        self.job_id = ""
+
+
 class JobNotRunning(DigitsError):
     """The job neither runs nor waits, so there is nothing to stop."""
 
@@ -67,6 +81,16 @@ class JobInUse(DigitsError):
 
 class JobRefused(DigitsError):
     """The job's state does not allow what was asked."""
+
+
+class UploadInUse(DigitsError):
+    """Somebody uses the upload just now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Files of this upload are still coming, or a dataset is being made of it. "
+            "Wait until that has ended."
+        )
 
 
 class JobUnreadable(DigitsError):

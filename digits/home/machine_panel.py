@@ -83,7 +83,9 @@ def machine_panel(machine: Machine, scheduler: Scheduler) -> MachinePanel:
     """What there is to show now."""
     waiting, holdings = scheduler.waiting(), scheduler.holdings()
     return MachinePanel(
-        meters=machine_meters(machine, scheduler.bin.table.total()),
+        meters=machine_meters(
+            machine, scheduler.bin.table.total(), scheduler.store.uploads.size_bytes
+        ),
         places=_places(machine.gpus, holdings),
         waiting=waiting[:MOST_WAITING],
         more=max(0, len(waiting) - MOST_WAITING),
@@ -91,8 +93,13 @@ def machine_panel(machine: Machine, scheduler: Scheduler) -> MachinePanel:
     )
 
 
-def machine_meters(machine: Machine, deleted: FolderContents | None = None) -> list[Meter]:
-    """Processor, memory, and the disk with the jobs directory; `deleted` is what the bin holds."""
+def machine_meters(
+    machine: Machine, deleted: FolderContents | None = None, uploaded_bytes: int = 0
+) -> list[Meter]:
+    """Processor, memory, and the disk with the jobs directory.
+
+    `deleted` is what the bin holds, `uploaded_bytes` what no dataset has been made of yet.
+    """
     cores = f"{machine.cpu_count} core{'' if machine.cpu_count == 1 else 's'}"
     meters = [
         Meter("cpu", "Processor", machine.cpu_load, f"{percent(machine.cpu_load)} of {cores}"),
@@ -103,6 +110,8 @@ def machine_meters(machine: Machine, deleted: FolderContents | None = None) -> l
         words = f"{file_size(machine.disk_free)} free of {file_size(machine.disk_total)}"
         if deleted and deleted.files:
             words += f", {file_size(deleted.size_bytes)} in the bin"
+        if uploaded_bytes:
+            words += f", {file_size(uploaded_bytes)} uploaded for a dataset"
         meters.append(Meter("disk", "Disk of the jobs", used, words, used > TIGHT))
     return meters
 

@@ -68,6 +68,16 @@ def is_short(folder: Path) -> bool:
     return free < min(SHORT_BYTES, SHORT_SHARE * total)
 
 
+def free_bytes(folder: Path) -> int | None:
+    """What is left on the disk beyond what counts as short; None where nobody knows."""
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return None
+    total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
+    return max(0, int(free - min(SHORT_BYTES, SHORT_SHARE * total)))
+
+
 def is_full(folder: Path) -> bool:
     """Whether want of room, or of quota, keeps `folder` from being written.  Tries to write."""
     try:

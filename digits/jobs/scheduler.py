@@ -37,6 +37,7 @@ from digits.jobs.status import Status
 from digits.jobs.store import JobStore
 from digits.jobs.table import JobTable
 from digits.jobs.task import Task
+from digits.jobs.uploads import UploadKeeper
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +97,7 @@ class Scheduler:
             store, self._jobs, self.running, self._journal, self._lock, self._wake
         )
         self._keeper = BinKeeper(store.bin, lambda: store.is_short_of_room, aside=store.aside)
+        self._upload_keeper = UploadKeeper(store.uploads, lambda: store.is_there)
         self._stopping = False
         self._loaded = threading.Event()
         self._dirty = False
@@ -124,6 +126,7 @@ class Scheduler:
             if not self._stopping:
                 self._thread.start()
                 self._keeper.start()
+                self._upload_keeper.start()
         self._loaded.set()
 
     @property
@@ -184,6 +187,7 @@ class Scheduler:
                 runner.stop(Status.WAITING)
         self.running.join(runners)
         self._keeper.stop()
+        self._upload_keeper.stop()
         if self._runs:
             self._thread.join(SETTLE_S)
         with self._lock:

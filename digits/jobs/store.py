@@ -34,6 +34,7 @@ from digits.jobs.recent_logs import RecentLogs
 from digits.jobs.record import printable, quoted, read_record, require, require_plain_files
 from digits.jobs.removal import erase
 from digits.jobs.settings import JobSettings
+from digits.jobs.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class JobStore:
         self.jobs_dir = jobs_dir.resolve()
         self.aside = aside
         self.bin = Bin(self.jobs_dir, self._read, keep_deleted_days, is_there=lambda: self.is_there)
+        self.uploads = Uploads(self.jobs_dir, aside=aside)
         self.job_types = {job_type.type_name: job_type for job_type in job_types}
         self._lock = FolderLock(self.jobs_dir, wait_s=lock_wait_s)
         # Where nothing needs to run aside nobody waits, and long logs are read at once.

@@ -57,7 +57,8 @@ class Search:
     meter: ProgressMeter
     skip: Callable[[str, str], None]  # told the path and the reason of what is left out
     paths: PathPolicy = field(default_factory=PathPolicy)  # where it may look
-    other_files: int = 0  # files that are no pictures
+    pass_over: Callable[[str], None] = lambda path: None  # told of files that are no pictures
+    other_files: int = 0  # how many they are
 
 
 @dataclass
@@ -74,19 +75,44 @@ def find_categories(folder: Path, search: Search) -> list[Category]:
 
     Raises ToolError when the folder cannot be read or two sub-folders would get the same label.
     """
+    categories = []
+    for category, pictures in folders_of_categories(folder, search):
+        category.pictures.extend(pictures)
+        categories.append(category)
+    return checked(categories)
+
+
+def folders_of_categories(folder: Path, search: Search) -> Iterator[tuple[Category, Iterator[str]]]:
+    """Each category of `folder` by its folder's name, still empty, and what finds its pictures.
+
+    Raises ToolError as `find_categories`.
+    """
     root = Path(os.path.abspath(folder))
     search.paths.check_folder(str(root))
     check_folder(root)
-    categories = []
     for entry in _sorted_entries(str(root), search, required=True):
         if not _is_folder(entry) or is_ignored(entry.name) or _leads_out(entry, search):
             continue
         if problem := cannot_be_listed(entry.name):
             raise ToolError(f"Category folder {printable(entry.path)}: {problem}.")
         category = Category(label_of(entry.name), entry.path)
-        category.pictures.extend(_pictures_below(entry.path, str(root), search))
-        categories.append(category)
-    return checked(categories)
+        yield category, _pictures_below(entry.path, str(root), search)
+
+
+def unwrapped(folder: Path) -> Path:
+    """The folder of category folders: below those that hold nothing but one folder of folders."""
+    while True:
+        try:
+            with os.scandir(folder) as entries:
+                found = [entry for entry in entries if not is_ignored(entry.name)]
+            if len(found) != 1 or not found[0].is_dir(follow_symlinks=False):
+                return folder
+            with os.scandir(found[0].path) as below:
+                if not any(entry.is_dir() for entry in below):
+                    return folder
+        except OSError:
+            return folder
+        folder = Path(found[0].path)
 
 
 def checked(categories: list[Category]) -> list[Category]:
@@ -206,6 +232,7 @@ def _is_listed_picture(entry: os.DirEntry[str], search: Search) -> bool:
         search.skip(entry.path, "a symbolic link to nothing")
     elif not picture:
         search.other_files += 1
+        search.pass_over(entry.path)
     elif problem := cannot_be_listed(entry.path):
         search.skip(entry.path, problem)
     else:

@@ -73,7 +73,7 @@ def parse_textfiles(
         counts = [pictures.label_counts.get(label, 0) for label in range(len(labels))]
         _warn_of_gaps(name, labels, counts)
         log_distribution(name, dict(zip(labels, counts, strict=True)))
-    warn_of_odd_sets(lists, labels)
+    warn_of_odd_sets({str(name): pictures for name, pictures in lists.items()}, labels)
     sizes = ", ".join(f"{len(pictures)} for {name}" for name, pictures in lists.items())
     return f"{len(labels)} categories; pictures: {sizes}."
 

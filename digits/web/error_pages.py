@@ -27,6 +27,7 @@ CODES: dict[type[errors.DigitsError], int] = {
     errors.JobNotRunning: 403,
     errors.JobInUse: 403,
     errors.JobRefused: 403,
+    errors.UploadInUse: 409,
     errors.FormError: 400,
     errors.TaskFailed: 400,
     errors.NotPossible: 400,
@@ -65,10 +66,7 @@ PAGES: dict[int, ErrorPage] = {
         "This address does not do that",
         "It takes another kind of request; the REST guide in the help says which.",
     ),
-    409: ErrorPage(
-        "It must be made first",
-        "Go to the model's page and choose Export there. What was made once is downloaded at once.",
-    ),
+    409: ErrorPage("Something else comes first", "Do it or wait for it, then try again."),
     413: ErrorPage(
         "That is too large",
         "Send less at a time, or have the server read the files from its own disk: the forms take "

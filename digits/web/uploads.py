@@ -109,6 +109,12 @@ def keep_stream(stream: IO[bytes], path: Path) -> None:
     in_thread(_copy, stream, path)
 
 
+def write_stream(stream: IO[bytes], path: Path) -> None:
+    """The same, at once: for whoever is beside the event loop already."""
+    if not (isinstance(stream, UploadedFile) and stream.give_name(path)):
+        _copy(stream, path)
+
+
 def _copy(stream: IO[bytes], path: Path) -> None:
     stream.seek(0)
     with path.open("wb") as file:

@@ -26,6 +26,7 @@ EXAMPLES = MORE or examples(300)
 UPLOADS = (
     "image_file",
     "image_list",
+    "file",
     "custom_network_weights",
     "textfile_train_images",
     "textfile_labels_file",
@@ -57,6 +58,7 @@ def field_names(app: Flask) -> list[str]:
         "image_file", "image_list", "image_folder", "num_test_images", "top_n", "search", "from",
         "before", "lines", "errors", "datasets_page", "models_page", "show_visualizations", "next",
         "name", "password", "csrf_token", "split", "page", "label", "key", "sort", "unknown",
+        "path", "paths", "files", "bytes", "run", "samples_from", "split_folders",
     ]  # fmt: skip
     return sorted({*fields, *more})
 

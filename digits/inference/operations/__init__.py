@@ -12,6 +12,7 @@ A request is named after its operation; the worker has a table of the functions 
     layers.py     layers in numbers and pictures, heat maps
     databases.py  what is in a dataset's databases
     augmenting.py pictures as a training would see them
+    folders.py    look at a folder before a dataset is made of it
     figures.py    curves and matrices for papers
     nets.py       parse, check and draw nets that users wrote
     exports.py    a trained network for programs elsewhere
@@ -32,6 +33,13 @@ from digits.inference.operations.databases import (
 )
 from digits.inference.operations.exports import Exported, ExportNetwork
 from digits.inference.operations.figures import FIGURE_TYPES, Curve, DrawCurves, DrawMatrix
+from digits.inference.operations.folders import (
+    ExamineFolder,
+    FolderReport,
+    FoundCategory,
+    FoundOdd,
+    FoundSample,
+)
 from digits.inference.operations.layers import (
     AllLayers,
     BlobFacts,
@@ -93,11 +101,16 @@ __all__ = [
     "DrawMatrix",
     "DrawNet",
     "DrawWeights",
+    "ExamineFolder",
     "ExplainClass",
     "Explore",
     "ExportNetwork",
     "Exported",
     "FindRecord",
+    "FolderReport",
+    "FoundCategory",
+    "FoundOdd",
+    "FoundSample",
     "HeatMap",
     "LayerFacts",
     "Load",

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from digits.inference.errors import BadRequest
 
 if TYPE_CHECKING:  # a worker that only parses nets needs neither PyTorch nor databases
+    from digits.inference.work.examining import Examination
     from digits.inference.work.exploring import Index
     from digits.inference.work.trained import TrainedNetwork
 
 
 class State:
-    """At most one trained network, and the labels of a few databases.
+    """At most one trained network, the labels of a few databases, looks at a few folders.
 
     `python_layers` says whether networks may have layers that run Python code of the server.
     """
@@ -22,6 +23,7 @@ class State:
         self.python_layers = python_layers
         self.loaded: TrainedNetwork | None = None
         self.indexes: OrderedDict[tuple[Any, ...], Index] = OrderedDict()
+        self.examinations: OrderedDict[tuple[Any, ...], Examination] = OrderedDict()
 
     @property
     def network(self) -> TrainedNetwork:

@@ -41,6 +41,7 @@ def form_of_copy(
     }
     form = sent.with_other_values(values)
     form.archive_file.data = KeptFile(settings.archive_name or f"{ARCHIVE_FILE}.tar")
+    form.upload.data = KeptFile(settings.upload_name or PICTURES_FOLDER)
     for field in ("labels_file", *(f"{split}_images" for split in settings.list_splits)):
         form[f"textfile_{field}"].data = KeptFile(field)
     return form
@@ -64,6 +65,8 @@ def files_of_copy(
     if settings.method == "archive":
         # Once it is unpacked it is gone, and its pictures are there.
         return _kept(original, [ARCHIVE_FILE]) or _needed(original, [PICTURES_FOLDER])
+    if settings.method == "upload":
+        return _needed(original, [PICTURES_FOLDER])
     if settings.method == "textfile" and not settings.textfile_use_local_files:
         return _needed(original, [LABELS_FILE, *(f"{s}.txt" for s in settings.list_splits)])
     return form.given_files()
@@ -82,8 +85,9 @@ def _needed(original: ImageClassificationDatasetJob, names: list[str]) -> dict[s
 
 def _kept(original: ImageClassificationDatasetJob, names: list[str]) -> dict[str, Writer]:
     paths = {name: original.dir / name for name in names}
-    return {name: partial(_copy_beside, path) for name, path in paths.items() if path.exists()}
+    return {name: partial(copy_beside, path) for name, path in paths.items() if path.exists()}
 
 
-def _copy_beside(source: Path, target: Path) -> None:
+def copy_beside(source: Path, target: Path) -> None:
+    """Put a file or folder at `target`, beside the event loop."""
     in_thread(link_or_copy, source, target)

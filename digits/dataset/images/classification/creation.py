@@ -33,18 +33,20 @@ def create_dataset(
     files: Mapping[str, Writer] | None = None,
     owner: str = "",
     group: str = "",
+    pictures: Path | None = None,
 ) -> Job:
     """The job of the user `owner`, in `group`, that `settings` ask for, in the queue.
 
     Its tasks may read what `paths` allows now.  `files` are those that its folder begins with, by
-    name: an archive, or labels and lists.  Raises StorageError when there is no room.
+    name: an archive, an uploaded folder, which can be seen at `pictures`, or labels and lists.
+    Raises StorageError when there is no room.
     """
     settings = replace(
         settings,
         # Drawn here and kept, so that the same dataset can be made again.
         seed=secrets.randbelow(LARGEST_SEED + 1) if settings.seed is None else settings.seed,
         data_roots=tuple(str(root) for root in paths.roots),
-        seen_sets=_seen_sets(settings),
+        seen_sets=_seen_sets(settings, pictures),
     )
 
     def write_files(job: Job) -> None:
@@ -56,9 +58,15 @@ def create_dataset(
     )
 
 
-def _seen_sets(settings: ImageClassificationDatasetSettings) -> tuple[str, ...]:
+def _seen_sets(
+    settings: ImageClassificationDatasetSettings, pictures: Path | None
+) -> tuple[str, ...]:
     """Which sets the training folder has as folders, as far as the server can see it."""
+    if settings.split_folders != "auto":
+        return ()
+    if settings.method == "upload":
+        return tuple(sets_in(pictures)) if pictures else ()
     folder = settings.folder_train or ""
-    if settings.method != "folder" or settings.split_folders != "auto" or is_url(folder):
+    if settings.method != "folder" or is_url(folder):
         return ()
     return tuple(sets_in(Path(folder)))

@@ -10,18 +10,21 @@ from typing import Any
 
 from flask_wtf.file import FileField
 from werkzeug.datastructures import FileStorage
-from wtforms import StringField, ValidationError
+from wtforms import HiddenField, StringField, ValidationError
 
 from digits.base.progress import printable
+from digits.dataset.images.classification.choosing.uploads import find_upload, why_no_dataset
 from digits.dataset.images.classification.creation import LARGEST_SEED
 from digits.dataset.images.classification.job import ARCHIVE_FILE
 from digits.dataset.images.classification.settings import (
     ImageClassificationDatasetSettings as Settings,
 )
 from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_CHOICES
+from digits.errors import UploadNotFound
 from digits.images import MAX_SIDE
 from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
 from digits.sources.picture_list import LABELS_FILE, is_url
+from digits.web.cloning import KeptFile
 from digits.web.forms import (
     ChoiceField,
     JobForm,
@@ -92,13 +95,14 @@ class ImageClassificationDatasetForm(JobForm):
         "Source",
         choices=[
             ("folder", "Use a folder"),
+            ("upload", "Upload a folder"),
             ("archive", "Upload an archive"),
             ("textfile", "Use text files"),
         ],
         default=Settings.method,
         description="Where the pictures come from. A folder on the server, the default, is read "
-        "where it is; an archive comes from your computer; text files list each picture with "
-        "its label.",
+        "where it is; a folder or an archive comes from your computer; text files list each "
+        "picture with its label.",
     )
 
     resize_channels = ChoiceField(
@@ -158,6 +162,12 @@ class ImageClassificationDatasetForm(JobForm):
         "share of a set is broken, the dataset fails: something else must be wrong. 50 by default; "
         "0: every picture must be readable.",
     )  # fmt: skip
+
+    upload = HiddenField(
+        "Uploaded folder",
+        description="The id of an upload: a folder with one sub-folder per category, sent file by "
+        "file.",
+    )
 
     archive_file = FileField(
         "Archive",
@@ -233,7 +243,8 @@ class ImageClassificationDatasetForm(JobForm):
     def validate(self, extra_validators: Any = None) -> bool:
         """Check every field, then those that the chosen method needs."""
         good = super().validate(extra_validators)
-        if self.method.data in ("folder", "archive"):
+        self._look_for_upload()
+        if self.method.data in ("folder", "upload", "archive"):
             self._check_folders()
         elif self.method.data == "textfile":
             self._look_for_val()
@@ -242,9 +253,11 @@ class ImageClassificationDatasetForm(JobForm):
 
     def settings(self) -> Settings:
         """What was asked for; uploads are left out."""
-        upload = self.archive_file.data if self.method.data == "archive" else None
+        method = self.method.data
         return Settings(
-            **self.values_of(Settings), archive_name=_shown_name(upload) if upload else None
+            **self.values_of(Settings),
+            archive_name=_shown_name(self.archive_file.data) if method == "archive" else None,
+            upload_name=find_upload(self.upload.data).record.name if method == "upload" else None,
         )
 
     def given_files(self) -> dict[str, Any]:
@@ -275,6 +288,8 @@ class ImageClassificationDatasetForm(JobForm):
         for which in self.folders():
             if which == "train" and self.method.data == "archive":
                 self._check_archive()
+            elif which == "train" and self.method.data == "upload":
+                self._check_upload()
             else:
                 self._check_server_path(f"folder_{which}", folder=True, allow_url=True)
             low = self[f"folder_{which}_min_per_class"].data
@@ -301,6 +316,25 @@ class ImageClassificationDatasetForm(JobForm):
                 f"{shown(upload.filename)} is not a supported archive. Use one of these: "
                 f"{', '.join(ARCHIVE_EXTENSIONS)}.",
             )
+
+    def _look_for_upload(self) -> None:
+        """A script may send the id of an upload in place of a folder."""
+        has_folder = bool((self.folder_train.data or "").strip())
+        if self.method.data == "folder" and self.upload.data and not has_folder:
+            self.method.data = "upload"
+
+    def _check_upload(self) -> None:
+        if isinstance(self.upload.data, KeptFile):
+            return
+        try:
+            upload = find_upload((self.upload.data or "").strip())
+        except UploadNotFound as error:
+            text = str(error) if self.upload.data else "Choose a folder of your computer first."
+            self.add_error("upload", text)
+            return
+        self.upload.data = upload.id
+        if problem := why_no_dataset(upload.arrived):
+            self.add_error("upload", problem)
 
     def _look_for_val(self) -> None:
         """A script that says nothing of a validation set has one when it sends its list."""

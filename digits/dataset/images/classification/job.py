@@ -2,7 +2,7 @@
 
 The folder holds `train.txt val.txt test.txt labels.txt`, `train_db/ val_db/ test_db/`,
 `mean.binaryproto`, `mean.jpg` and each task's log; `skipped.txt` if a picture was left out; and
-`pictures/` with what an uploaded archive held.
+`pictures/` with what an uploaded folder or archive held.
 Elsewhere: what was asked for (`settings.py`).
 """
 
@@ -28,7 +28,8 @@ from digits.tools.skipped import SKIPPED_FILE
 from digits.tools.value_range import WHOLE, read_range
 
 MEAN_FILE = "mean.binaryproto"
-# An uploaded archive, until it is unpacked, and the folder that it is unpacked into.
+# An uploaded archive, until it is unpacked, and the folder that it is unpacked into; that of an
+# uploaded folder is there from the beginning.
 ARCHIVE_FILE = "archive"
 PICTURES_FOLDER = "pictures"
 
@@ -310,12 +311,12 @@ class ImageClassificationDatasetJob(DatasetJob):
         self, split: SetName, shares: Mapping[SetName, float], after: Sequence[Task]
     ) -> ParseFolderTask:
         source = self.settings.source(split)
-        unpacked = split == "train" and self.settings.method == "archive"
+        in_job = split == "train" and self.settings.method in ("archive", "upload")
         return ParseFolderTask(
             self.dir,
             f"parse_folder_{split}",
             [task.id for task in after],
-            folder=PICTURES_FOLDER if unpacked else source.folder,
+            folder=PICTURES_FOLDER if in_job else source.folder,
             shares=shares,
             min_per_class=source.min_per_class,
             max_per_class=source.max_per_class,

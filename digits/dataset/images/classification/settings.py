@@ -24,7 +24,7 @@ class SplitSource:
 class ImageClassificationDatasetSettings(ImageDatasetSettings):
     """Where the pictures come from and how they are divided; only what `method` reads counts."""
 
-    method: str = "folder"  # or "archive", "textfile"
+    method: str = "folder"  # or "upload", "archive", "textfile"
     backend: str = "lmdb"  # or "hdf5"
     seed: int | None = None  # drawn when the job is made
     max_skipped_pct: float = round(100 * MAX_SKIPPED_SHARE)
@@ -61,6 +61,7 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
     # Of train, val and test, those that the training folder seemed to have as folders then.
     seen_sets: tuple[str, ...] = ()
     archive_name: str | None = optional()  # what an uploaded archive was called
+    upload_name: str | None = optional()  # what an uploaded folder was called
     imported_from: str | None = optional()  # the folder of a job of the original DIGITS
 
     @property
@@ -77,7 +78,8 @@ class ImageClassificationDatasetSettings(ImageDatasetSettings):
     @property
     def possible_sets(self) -> list[SetName]:
         """Those of them that there may be: of an archive or a web page nobody knows before."""
-        if self.method == "archive" or is_url(self.folder_train or ""):
+        is_page = self.method == "folder" and is_url(self.folder_train or "")
+        if self.method == "archive" or is_page:
             return self.own_sets
         return [name for name in self.own_sets if name in self.seen_sets]
 

@@ -6,13 +6,16 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
+from digits.dataset.images.classification.choosing.uploads import find_upload, uploads
 from digits.dataset.images.classification.cloning import (
+    copy_beside,
     files_of_copy,
     form_of_copy,
     settings_of_copy,
@@ -26,6 +29,7 @@ from digits.dataset.images.classification.job import (
 from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
 from digits.errors import FormError
 from digits.jobs.job import Job
+from digits.sources.folders import unwrapped
 from digits.web.answers import created, in_thread, scheduler, services
 from digits.web.cloning import job_to_clone
 from digits.web.logins import owner_name
@@ -68,8 +72,19 @@ def create() -> ResponseReturnValue:
 
 def _create_job(form: ImageClassificationDatasetForm) -> Job:
     """The job that a valid form asks for, in the queue."""
+    if form.method.data == "upload":
+        return _job_of_upload(form)
     files = {name: _writer(source) for name, source in form.given_files().items()}
     return _added(form, form.settings(), files)
+
+
+def _job_of_upload(form: ImageClassificationDatasetForm) -> Job:
+    """The same of an uploaded folder, which then is the job's."""
+    upload = find_upload(form.upload.data)
+    with uploads().taken(upload):
+        top = in_thread(unwrapped, upload.files)
+        files = {PICTURES_FOLDER: partial(copy_beside, top)}
+        return _added(form, form.settings(), files, top)
 
 
 def _copied_job(
@@ -81,16 +96,19 @@ def _copied_job(
         raise FormError(form.all_errors)
     files = files_of_copy(form, original)
     writers = {name: _writer(source) for name, source in files.items()}
-    return _added(form, settings_of_copy(original), writers)
+    return _added(form, settings_of_copy(original), writers, original.dir / PICTURES_FOLDER)
 
 
 def _added(
     form: ImageClassificationDatasetForm,
     settings: ImageClassificationDatasetSettings,
     files: Mapping[str, Writer],
+    pictures: Path | None = None,
 ) -> Job:
     name, group = form.dataset_name.data, form.group_name.data or ""
-    return create_dataset(scheduler(), services().paths, name, settings, files, owner_name(), group)
+    return create_dataset(
+        scheduler(), services().paths, name, settings, files, owner_name(), group, pictures
+    )
 
 
 def _writer(source: FileStorage | str | Writer) -> Writer:
@@ -108,7 +126,7 @@ def _cloned_settings() -> dict[str, Any] | None:
     if job is None:
         return None
     settings = job.settings
-    if settings.method == "archive":
+    if settings.method in ("archive", "upload"):
         # A browser cannot be told to upload a file again, but the pictures are there.
         pictures = str(job.dir / PICTURES_FOLDER)
         settings = replace(settings, method="folder", folder_train=pictures)
