@@ -37,6 +37,7 @@ blueprint = Blueprint("dataset_uploads", __name__)
 # Of one user, unfinished; who has more has forgotten some.
 MOST_UPLOADS = 20
 LARGEST_NUMBER = 1 << 53
+MOST_NAMED = 20  # of the files that are left out
 
 
 @blueprint.post("/images/classification/uploads.json")
@@ -109,7 +110,12 @@ def look(upload_id: str) -> ResponseReturnValue:
     """What a dataset of it would have, as far as it was looked at; ask again until `finished`."""
     upload = find_upload(upload_id)
     with uploads().used(upload):
-        return jsonify(preview(ExamineFolder(upload.files, unwrap=True)))
+        report = preview(ExamineFolder(upload.files, unwrap=True))
+    # What was not kept is no longer there to be looked at.
+    named = [{"path": path, "reason": reason} for path, reason in upload.left_out.items()]
+    report["left_out"] = [*named[:MOST_NAMED], *report["left_out"]]
+    report["left_out_count"] += len(named)
+    return jsonify(report)
 
 
 def _mine() -> list[Upload]:
