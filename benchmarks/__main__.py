@@ -29,6 +29,8 @@ OPTIONS: dict[str, list[str]] = {
     "drawing": ["--repeats", "2"],
     "transfer": [],
     "augmentation": ["--rounds", "2", "--seeds", "1"],
+    "first_prediction": [],
+    "explore": ["--pictures", "200000"],
     "gpu": ["--seconds", "2"],
 }
 

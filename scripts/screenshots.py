@@ -53,6 +53,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         page = browser.new_page(viewport=DESK, color_scheme="light", reduced_motion="reduce")
         page.goto(server.url)
         take(page, folder / "home-empty.png")
+        upload_folder(page, server, digits, folder)
         make_dataset(page, server, digits, folder)
         train_model(page, server, folder)
         classify(page, next((digits / "7").iterdir()), folder)
@@ -68,6 +69,15 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         page.goto(address)
         take(page, folder / "model-phone.png")
         browser.close()
+
+
+def upload_folder(page: Page, server: ServerProcess, digits: Path, folder: Path) -> None:
+    page.goto(f"{server.url}/datasets/images/classification/new")
+    page.wait_for_load_state("networkidle")
+    page.get_by_role("radio", name="Upload a folder").check()
+    page.get_by_label("Folder of your computer", exact=True).set_input_files(digits)
+    expect(page.locator(".preview-words")).to_contain_text("all can be read")
+    take(page, folder / "dataset-upload.png")
 
 
 def make_dataset(page: Page, server: ServerProcess, digits: Path, folder: Path) -> None:

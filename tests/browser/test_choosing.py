@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from digits.sources.folders import PICTURE_EXTENSIONS
+from tests.browser.first_prediction import clicks_to_a_prediction
 from tests.browser.test_pages import AXE
 from tests.pictures import make_class_folders
 from tests.server_process import ServerProcess
@@ -199,3 +200,13 @@ def test_browser_and_server_agree_on_what_a_picture_is_called() -> None:
     assert found is not None
     pattern = re.compile(found[1].strip("/"), re.IGNORECASE)
     assert [each for each in sorted(PICTURE_EXTENSIONS) if not pattern.search(f"a{each}")] == []
+
+
+@pytest.mark.slow
+def test_from_nothing_to_a_prediction_takes_five_clicks_at_most(tmp_path: Path, page: Page) -> None:
+    """Without a file at hand; `benchmarks.first_prediction` measures the time."""
+    empty = ServerProcess(tmp_path / "jobs").start()
+    try:
+        assert 0 < clicks_to_a_prediction(page, empty.url) <= 5
+    finally:
+        empty.stop()

@@ -193,7 +193,7 @@ def test_what_takes_longer_must_be_made_first(
     assert refused.status_code == 409
     assert refused.json["error"]["address"] == f"/models/{trained.id}/exports"
     assert "format=onnx&epoch=2&preprocess=y&quantize=int8" in refused.json["error"]["message"]
-    assert "It must be made first" in client.get(address).text
+    assert "Something else comes first" in client.get(address).text
     told = exported(client, models, trained.id, epoch="2", quantize="int8")
     assert content_of(client, address) == downloaded(client, told)
 
