@@ -1,4 +1,4 @@
-"""How long a newcomer takes from an empty jobs directory to a first prediction, and how many clicks.
+"""How long, and how many clicks, it takes a newcomer to come to a first prediction.
 
     python -m benchmarks.first_prediction
 
