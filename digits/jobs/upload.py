@@ -75,6 +75,7 @@ class Upload:
         # Who writes to it or reads it now; it is removed when nobody does.
         self.users = 0
         self.is_gone = False
+        self.is_taken = False  # a dataset is being made of it
 
     @property
     def id(self) -> str:

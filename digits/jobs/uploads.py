@@ -107,9 +107,12 @@ class Uploads:
 
     @contextlib.contextmanager
     def used(self, upload: Upload) -> Iterator[None]:
-        """It is not removed in this block.  Raises UploadNotFound, and StorageError for OSError."""
+        """It is not removed in this block.  Raises UploadNotFound, UploadInUse while somebody takes
+        it, and StorageError for OSError."""
         if upload.is_gone:
             raise UploadNotFound()
+        if upload.is_taken:
+            raise UploadInUse()
         upload.users += 1
         try:
             yield
@@ -134,7 +137,11 @@ class Uploads:
         if upload.users:
             raise UploadInUse()
         with self.used(upload):
-            yield
+            upload.is_taken = True
+            try:
+                yield
+            finally:
+                upload.is_taken = False
             self.discard(upload)
 
     def discard(self, upload: Upload) -> None:

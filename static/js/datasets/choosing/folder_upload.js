@@ -107,7 +107,7 @@ export class FolderUpload {
    */
   async begin(folder) {
     const known = /** @type {Upload[]} */ ((await this.json(this.uploads)).uploads);
-    const same = known.find((upload) => upload.name === folder.name && upload.files_to_come === folder.pictures.length && upload.bytes_to_come === folder.bytes);
+    const same = known.find((upload) => upload.name === nameOf(folder) && upload.files_to_come === folder.pictures.length && upload.bytes_to_come === folder.bytes);
     if (same) return same;
     const body = new URLSearchParams({ name: nameOf(folder), files: String(folder.pictures.length), bytes: String(folder.bytes) });
     return (await send(this.uploads, body)).json();
@@ -258,7 +258,7 @@ function problemOf(folder) {
 
 /** @param {Folder} folder */
 function nameOf(folder) {
-  return folder.name.replace(/[^\P{C}]/gu, " ").slice(0, 200);
+  return folder.name.replace(/[^\P{C}]/gu, " ").trim().slice(0, 200).trim();
 }
 
 /** @param {Sending} sending */

@@ -109,8 +109,8 @@ def add(upload_id: str) -> ResponseReturnValue:
 def look(upload_id: str) -> ResponseReturnValue:
     """What a dataset of it would have, as far as it was looked at; ask again until `finished`."""
     upload = find_upload(upload_id)
-    with uploads().used(upload):
-        report = preview(ExamineFolder(upload.files, unwrap=True))
+    # Nobody waits for a look: a dataset may be made of it meanwhile.
+    report = preview(ExamineFolder(upload.files, unwrap=True))
     # What was not kept is no longer there to be looked at.
     named = [{"path": path, "reason": reason} for path, reason in upload.left_out.items()]
     report["left_out"] = [*named[:MOST_NAMED], *report["left_out"]]

@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from digits.dataset.images.classification.choosing import upload_views
+from digits.errors import UploadInUse, UploadNotFound
 from digits.jobs.status import Status
 from digits.jobs.uploads import KEEP_S, Uploads
 from tests.apps import running_app, scheduler_of
@@ -332,6 +333,28 @@ def test_what_is_in_use_is_removed_afterwards(jobs_dir: Path) -> None:
         assert upload.files.is_dir()
         assert uploads.all() == []
     assert not upload.folder.exists()
+
+
+def test_of_one_upload_one_dataset_is_made_at_a_time(jobs_dir: Path) -> None:
+    jobs_dir.mkdir()
+    uploads = Uploads(jobs_dir)
+    upload = uploads.make("a", "")
+
+    def fail() -> None:
+        for another in (uploads.taken, uploads.used):
+            with pytest.raises(UploadInUse), another(upload):
+                pass
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), uploads.taken(upload):
+        fail()
+    assert uploads.get(upload.id) is upload, "what could not be made leaves it as it was"
+    with uploads.used(upload), pytest.raises(UploadInUse), uploads.taken(upload):
+        pass
+    with uploads.taken(upload):
+        pass
+    with pytest.raises(UploadNotFound):
+        uploads.get(upload.id)
 
 
 def test_one_forgets_only_so_many(client: FlaskClient) -> None:
