@@ -185,6 +185,7 @@ class _LmdbIndex(Index):
             if index is not None and _has_our_keys(reading, index):
                 self.labels, self._keys = index["label"].astype(np.int64), None
                 return
+        with self._open(readahead=True) as env, env.begin(buffers=True) as reading:
             keys = [bytes(key) for key in reading.cursor().iternext(keys=True, values=False)]
             matches = [_OUR_KEY.fullmatch(key) for key in keys]
             if all(matches):
@@ -203,13 +204,14 @@ class _LmdbIndex(Index):
         except lmdb.Error as error:
             raise BadRequest(f"The database cannot be read: {error}.") from error
 
-    def _open(self) -> Any:
+    def _open(self, *, readahead: bool = False) -> Any:
+        """Without reading ahead where a few records are wanted: the system would read megabytes."""
         try:
             require_whole(self._path)
         except ValueError as error:
             raise lmdb.CorruptedError(str(error)) from error
         # Nobody writes any more, so no lock file is needed (nor a writable folder).
-        return lmdb.open(str(self._path), readonly=True, lock=False)
+        return lmdb.open(str(self._path), readonly=True, lock=False, readahead=readahead)
 
     def _key(self, number: int) -> bytes:
         if self._keys is not None:
