@@ -43,7 +43,7 @@ setup(
     package_data={
         "digits": [
             "py.typed",
-            "standard-networks/*",
+            "standard-networks/**/*",
             "**/*.proto",
             "caffe/startup/*.py",
             "inference/exporting/offline/*",

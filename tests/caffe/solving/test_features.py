@@ -60,6 +60,13 @@ layer { name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "acc
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
 """
 DROP = 'layer { name: "drop" type: "Dropout" bottom: "pool" top: "pool" }'
+CROP = """\
+layer { name: "max" type: "Pooling" bottom: "conv" top: "max"
+  pooling_param { kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "size" type: "Pooling" bottom: "conv" top: "size"
+  pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "cut" type: "Crop" bottom: "max" bottom: "size" top: "cut" }
+"""
 SOLVER = """\
 net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.001
 max_iter: 12 test_iter: 4 test_interval: 4 display: 1 snapshot: 6 snapshot_prefix: "snap"
@@ -173,6 +180,22 @@ def test_a_second_training_reads_what_the_first_one_made(
     assert "Reading pool of 10 records for the training" in caplog.text
     assert_close(first, second)
     assert entries() == before
+
+
+def test_what_is_cut_off_to_the_size_of_another_blob_runs_once_too(
+    make_solver: MakeSolver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What used to happen: all layers above a Crop ran in every epoch."""
+    text = net_text().replace('bottom: "conv" top: "pool"', 'bottom: "cut" top: "pool"')
+    before, mark, after = text.partition('layer { name: "pool"')
+    Path("net.prototxt").write_text(f"{before}{CROP}{mark}{after}")
+    caplog.set_level(logging.INFO, "digits.caffe")
+    cached = make_solver("cache")
+    cached.solve()
+    assert "Computing pool of 10 records for the training" in caplog.text
+    plain = make_solver()
+    plain.solve()
+    assert_close(plain, cached)
 
 
 def test_a_training_goes_on_from_a_snapshot_with_or_without_it(make_solver: MakeSolver) -> None:
