@@ -18,6 +18,7 @@ from digits.errors import KindRefused
 from digits.model.images.classification.evaluation.kind import KIND as CLASSIFICATION_EVALUATION
 from digits.model.images.classification.export.kind import KIND as CLASSIFICATION_EXPORT
 from digits.model.images.classification.kind import KIND as CLASSIFICATION_MODEL
+from digits.model.images.classification.pretrained.kind import KIND as PRETRAINED_MODEL
 from digits.model.images.classification.upload.kind import KIND as UPLOADED_CLASSIFICATION_MODEL
 from digits.model.job import ModelJob
 from digits.web.kind import JobKind, Kinds
@@ -30,6 +31,7 @@ BUILT_IN = (
     CLASSIFICATION_DATASET,
     CLASSIFICATION_MODEL,
     UPLOADED_CLASSIFICATION_MODEL,
+    PRETRAINED_MODEL,
     CLASSIFICATION_EVALUATION,
     CLASSIFICATION_EXPORT,
 )

@@ -5,7 +5,7 @@ The routes below `/jobs/<id>` stand also below `/datasets/<id>` and `/models/<id
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
@@ -30,10 +30,12 @@ from digits.web.words import required_yes_or_no, yes_or_no
 
 blueprint = Blueprint("home", __name__)
 
-PREFIXES = ("jobs", "datasets", "models")
+PREFIXES = ("jobs", "datasets", "models", "pretrained_models")
 LONGEST_NAME = 500
-# What the home page lists.
-CATEGORIES = ("dataset", "model")
+# What the home page lists, by the names of the lists.
+LISTS = {"datasets": "dataset", "models": "model", "pretrained_models": "pretrained"}
+# That of pretrained models, as DIGITS 5 counts its tabs: it comes first then.
+PRETRAINED_TAB = "3"
 
 
 @blueprint.app_template_filter("columns")
@@ -43,7 +45,7 @@ def columns(job: Job) -> Sequence[Column]:
 
 
 def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
-    """Route a view below /jobs, /datasets and /models."""
+    """Route a view below /jobs, /datasets, /models and /pretrained_models."""
 
     def add(view: Any) -> Any:
         for prefix in PREFIXES:
@@ -59,7 +61,8 @@ def for_each_prefix(rule: str, methods: Sequence[str]) -> Callable[[Any], Any]:
 def home() -> ResponseReturnValue:
     """All datasets and models, running ones first, then the newest; or as the address asks for.
 
-    The page (`home/home.html`) gets `datasets` and `models`, each a `JobPage`; `address`, which
+    The page (`home/home.html`) gets `datasets`, `models` and `pretrained_models`, each a `JobPage`,
+    of which the last comes first where `pretrained_first`; `address`, which
     makes the address of this page with other parameters; `steps`, a newcomer's next ones
     (`FirstSteps`, or None); `panel`, the state of the machine and the queue; `left_aside`, why
     folders of jobs cannot be read; `bin`, a BinSummary; and `undone`, what a browser without
@@ -69,21 +72,27 @@ def home() -> ResponseReturnValue:
     if wants_json():
         return _index(jobs)
     user = owner_name() or None
-    queries = {
-        name: list_query(request.args, f"{name}_sort", user) for name in ("datasets", "models")
-    }
     active = scheduler().active
-    datasets = JobPage(jobs, "dataset", queries["datasets"], _page_number("datasets_page"), active)
-    models = JobPage(jobs, "model", queries["models"], _page_number("models_page"), active)
+    pages = {
+        name: JobPage(
+            jobs,
+            category,
+            list_query(request.args, f"{name}_sort", user),
+            _page_number(f"{name}_page"),
+            active,
+        )
+        for name, category in LISTS.items()
+    }
+    models = pages["models"]
     searched = models.query.words or models.query.status or models.query.owner is not None
     steps = None if searched else first_steps(jobs, services().kinds)
     return render_template(
         "home/home.html",
-        datasets=datasets,
-        models=models,
-        query=queries["models"],
+        **pages,
+        pretrained_first=request.args.get("tab") == PRETRAINED_TAB,
+        query=models.query,
         statuses=statuses(),
-        address=_address(datasets, models),
+        address=_address(pages),
         steps=steps,
         form=DigitsForm() if steps else None,
         panel=machine_panel(services().devices.read(), scheduler()),
@@ -99,7 +108,7 @@ def _index(jobs: Sequence[Job]) -> ResponseReturnValue:
     limit = _limit(request.args.get("limit", ""))
     active = scheduler().active
     lists = {
-        f"{category}s": listed(jobs, category, query, active)[:limit] for category in CATEGORIES
+        name: listed(jobs, category, query, active)[:limit] for name, category in LISTS.items()
     }
     return jsonify(
         {
@@ -131,16 +140,16 @@ def _limit(text: str) -> int | None:
     return int(text)
 
 
-def _address(datasets: JobPage, models: JobPage) -> Callable[..., str]:
+def _address(pages: Mapping[str, JobPage]) -> Callable[..., str]:
     """Makes the home page's address with some parameters changed; what is usual is left out."""
+    query = pages["models"].query
     present = {
-        "search": models.query.words,
-        "status": models.query.status,
-        "mine": None if models.query.owner is None else "1",
-        "datasets_sort": datasets.query.sort,
-        "models_sort": models.query.sort,
-        "datasets_page": datasets.number,
-        "models_page": models.number,
+        "search": query.words,
+        "status": query.status,
+        "mine": None if query.owner is None else "1",
+        "tab": PRETRAINED_TAB if request.args.get("tab") == PRETRAINED_TAB else None,
+        **{f"{name}_sort": page.query.sort for name, page in pages.items()},
+        **{f"{name}_page": page.number for name, page in pages.items()},
     }
 
     def address(**changes: Any) -> str:

@@ -58,6 +58,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         train_model(page, server, folder)
         classify(page, next((digits / "7").iterdir()), folder)
         export(page, server, next((digits / "7").iterdir()), folder)
+        keep_as_pretrained(page, server, folder)
         page.goto(server.url)
         take(page, folder / "home.png")
         page.emulate_media(color_scheme="dark")
@@ -159,6 +160,28 @@ def export(page: Page, server: ServerProcess, picture: Path, folder: Path) -> No
         take(page, folder / "export-page.png")
     page.goto(exports)
     take(page, folder / "export.png")
+
+
+def keep_as_pretrained(page: Page, server: ServerProcess, folder: Path) -> None:
+    """A trained model's weights for others, and the forms that they stand in."""
+    page.goto(f"{server.url}/pretrained_models/new")
+    page.get_by_label("Name", exact=True).fill("ResNet-18")
+    page.get_by_label("Network of torchvision", exact=True).select_option("resnet18")
+    page.get_by_label("Source", exact=True).fill("https://pytorch.org/vision/stable/models.html")
+    page.get_by_label("Licence", exact=True).fill("BSD-3-Clause")
+    page.get_by_label("Data that it learned from", exact=True).fill("ImageNet (ILSVRC 2012)")
+    take(page, folder / "pretrained-new.png")
+    page.goto(server.url)
+    page.get_by_role("link", name="LeNet on digits", exact=True).click()
+    page.goto(f"{page.url}?tab=files")
+    page.get_by_label("Licence", exact=True).fill("CC BY 4.0")
+    page.get_by_label("Limits", exact=True).fill("Digits written with a pen, of 8 x 8 pixels.")
+    page.get_by_role("button", name="Make a pretrained model").click()
+    page.get_by_role("region", name="Pretrained models").get_by_role("link").last.click()
+    page.locator("#pretrained-card").scroll_into_view_if_needed()
+    take(page, folder / "pretrained-model.png")
+    page.get_by_role("link", name="New model").click()
+    take(page, folder / "pretrained-tab.png")
 
 
 def take(page: Page, path: Path) -> None:

@@ -14,9 +14,11 @@ from digits.base.formatting import count, file_size, short_duration
 from digits.dataset.results import DatasetResults
 from digits.jobs.job import Job
 from digits.jobs.status import Status
+from digits.model.card import Card
 from digits.model.job import ModelJob
 from digits.model.results import ModelResults
 
+LONGEST_LICENCE = 60  # characters of a table
 # What needs attention first.
 STATUS_ORDER = [
     Status.RUNNING,
@@ -107,6 +109,13 @@ def _dataset_name(job: Job) -> str:
     # Also of kinds of models from elsewhere, which keep it as docs/extend.md shows.
     dataset = getattr(job, "dataset", None)
     return dataset.name if isinstance(dataset, Job) else ""
+
+
+def _licence(job: Job) -> str:
+    """What the card of a pretrained model says, in so many words as fit a table."""
+    card = Card.from_json(getattr(job.settings, "card", None)) or Card()
+    text = " ".join(card.licence.split())
+    return text if len(text) <= LONGEST_LICENCE else f"{text[: LONGEST_LICENCE - 1]}…"
 
 
 def _size(job: Job) -> int | None:
@@ -276,6 +285,30 @@ _COLUMNS: dict[str, Sequence[Column]] = {
         replace(_SIZE, level=4),
         _CREATED,
         _DURATION,
+    ),
+    "pretrained": (
+        _NAME,
+        _STATUS,
+        Column(
+            key="network",
+            title="Network",
+            value=_network,
+            words=_network,
+            folded=_network,
+            level=1,
+            told_as="network",
+        ),
+        Column(
+            key="licence",
+            title="Licence",
+            value=_licence,
+            words=_licence,
+            folded=_licence,
+            level=2,
+            told_as="licence",
+        ),
+        _SIZE,
+        _CREATED,
     ),
 }
 _BY_KEY = {each.key: each for columns in _COLUMNS.values() for each in columns}

@@ -36,15 +36,17 @@ def completed_jobs() -> ResponseReturnValue:
     """All datasets and models with what came of them; those that run or wait stand apart."""
     jobs = scheduler().jobs
     query = list_query(request.args)
-    lists = {category: listed(jobs, category, query) for category in ("dataset", "model")}
+    categories = ("dataset", "model", "pretrained")
+    lists = {category: listed(jobs, category, query) for category in categories}
     active = [job for found in lists.values() for job in found if job.status.is_active]
     rows = {
         "running": _rows(active),
         "datasets": _rows([job for job in lists["dataset"] if not job.status.is_active]),
         "models": _rows([job for job in lists["model"] if not job.status.is_active]),
+        "pretrained_models": _rows(lists["pretrained"]),
     }
     fields = output_fields(row for found in rows.values() for row in found)
-    return jsonify({**rows, "pretrained_models": [], "model_output_fields": fields})
+    return jsonify({**rows, "model_output_fields": fields})
 
 
 @blueprint.get("/jobs/<job_id>/table_data.json")

@@ -57,8 +57,9 @@ class Job(HasStatus):
     """What a user asked for; subclasses are the kinds of datasets and models.
 
     `type_name` is the kind in job.json, `title` the same on pages, `category` is "dataset",
-    "model", "evaluation" or "export" and decides the page's address.  `settings_type` is the class
-    of its settings, `results_type` that of its results, `task_types` lists those of its tasks.
+    "model", "pretrained", "evaluation" or "export" and decides the page's address.  `settings_type`
+    is the class of its settings, `results_type` that of its results, `task_types` lists those of
+    its tasks.
     """
 
     type_name: ClassVar[str]

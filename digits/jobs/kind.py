@@ -44,7 +44,7 @@ class Kind:
 
     @property
     def category(self) -> str:
-        """dataset, model, evaluation or export."""
+        """dataset, model, pretrained, evaluation or export."""
         return self.job_type.category
 
     def can_learn_from(self, dataset: Job) -> bool:

@@ -125,6 +125,16 @@ class ModelJob(Job):
             return text  # what is wrong is said where the text is read
         return text if net is given else network_to_text(net)
 
+    def customized(self, epoch: str) -> tuple[str, Path | None]:
+        """The network to be changed by hand, and weights for it: those of the epoch, as text.
+
+        Empty or 0: the network alone.  Raises FormError when there is no such snapshot.
+        """
+        if epoch in ("", "0"):
+            return self.network_text(), None
+        snapshot = self.snapshot(epoch)[1]
+        return self.text_as_trained(), snapshot
+
     @property
     def resume_may_help(self) -> bool:
         """Also after a failure, where the training goes on from a state and has not diverged."""

@@ -15,7 +15,7 @@ class ModelSettings(SolverOptions, JobSettings):
 
     dataset: str  # its id
     # Where the network comes from; only what `method` reads counts.
-    method: str = "standard"  # or "previous", "custom"
+    method: str = "standard"  # or "previous", "pretrained", "custom"
     standard_networks: str = "alexnet"
     previous_networks: str | None = None  # the id of a model
     previous_snapshot: float | None = None  # the epoch of its weights; 0: its network alone

@@ -193,18 +193,15 @@ def _epochs_in_use(job: ModelJob) -> dict[float | int, str]:
 def customize() -> ResponseReturnValue:
     """The text of a network (`network`: a standard one's name, or a model's id) to change.
 
-    With the path of the weights of `snapshot_epoch`, when one is named that is not 0.
+    With the path of the weights of `snapshot_epoch`, when one is named that is not 0; of a
+    pretrained model always.
     """
     require_fields("network", "snapshot_epoch")
     name = (request.args.get("network") or single_value("network")).strip()
     if name in STANDARD_NETWORKS:
         return jsonify({"network": standard_network_text(name), "snapshot": None})
-    job = find_model(name)
-    epoch = single_value("snapshot_epoch").strip()
-    if epoch in ("", "0"):
-        return jsonify({"network": job.network_text(), "snapshot": None})
-    snapshot = str(job.snapshot(epoch)[1])
-    return jsonify({"network": job.text_as_trained(), "snapshot": snapshot})
+    network, weights = find_model(name).customized(single_value("snapshot_epoch").strip())
+    return jsonify({"network": network, "snapshot": str(weights) if weights else None})
 
 
 # Somebody waits: a network of 150 layers takes two seconds.

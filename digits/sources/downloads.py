@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -73,10 +73,24 @@ class Downloader:
         Raises DownloadError: the URL cannot be fetched or may not be, it is larger than
         `max_bytes`, or it takes longer than `total_s` seconds in all.
         """
+        body = bytearray()
+        place = self.fetch_into(body.extend, url, max_bytes, total_s, again=again)
+        return bytes(body), place
+
+    def fetch_into(
+        self,
+        write: Callable[[bytes], object],
+        url: str,
+        max_bytes: int,
+        total_s: float = _TOTAL_TIMEOUT_S,
+        *,
+        again: bool = True,
+    ) -> str:
+        """Hand what is at `url` to `write`, a piece at a time; the URL that it came from."""
         session = self._session()
         try:
             session.ask_again(again)
-            return _answer(session, url, max_bytes, total_s)
+            return _answer(session, url, write, max_bytes, total_s)
         except AddressRefused as error:
             raise DownloadError(str(error)) from error
         except TooSlow as error:
@@ -94,12 +108,15 @@ class Downloader:
         return session
 
 
-def _answer(session: Session, url: str, max_bytes: int, total_s: float) -> tuple[bytes, str]:
+def _answer(
+    session: Session, url: str, write: Callable[[bytes], object], max_bytes: int, total_s: float
+) -> str:
     timeouts = (_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S)
     with session.within(total_s), _asked(session, url, timeouts) as response:
         if response.status_code != requests.codes.ok:
             raise DownloadError(f"the server answered {response.status_code} {response.reason}")
-        return _body(response, max_bytes, session), response.url
+        _copy_body(response, write, max_bytes, session)
+        return response.url
 
 
 def _asked(session: Session, url: str, timeouts: tuple[float, float]) -> requests.Response:
@@ -108,18 +125,23 @@ def _asked(session: Session, url: str, timeouts: tuple[float, float]) -> request
     return session.get(url, stream=True, timeout=timeouts)
 
 
-def _body(response: requests.Response, max_bytes: int, session: Session) -> bytes:
-    body = bytearray()
+def _copy_body(
+    response: requests.Response,
+    write: Callable[[bytes], object],
+    max_bytes: int,
+    session: Session,
+) -> None:
+    size = 0
     said = response.headers.get("Content-Length", "")
     if said.isascii() and said.isdigit() and int(said[:20]) > max_bytes:
         raise DownloadError(f"it is larger than {max_bytes:,} bytes")
     for block in response.iter_content(_BLOCK_BYTES):
-        body += block
-        if len(body) > max_bytes:
+        size += len(block)
+        if size > max_bytes:
             raise DownloadError(f"it is larger than {max_bytes:,} bytes")
+        write(block)
         session.check_time()
     session.check_time()
-    return bytes(body)
 
 
 class Session(requests.Session):

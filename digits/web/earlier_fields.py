@@ -61,7 +61,6 @@ NOT_BUILT: Mapping[str, NotBuilt] = {
     # Caffe reads a database in its order, there as here.
     "shuffle": NotBuilt(lambda text: yes_or_no(text) is not None, "send n"),
     "traces_interval": _number(0),
-    "pretrained_networks": _EMPTY,
     "python_layer_from_client": _NO,
     "python_layer_client_file": _EMPTY,
     "python_layer_server_file": _EMPTY,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PREFIXES = {
     "dataset": "/datasets",
     "model": "/models",
+    "pretrained": "/pretrained_models",
     "evaluation": "/models",
     "export": "/models",
 }

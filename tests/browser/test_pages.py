@@ -27,6 +27,10 @@ PAGES = {
     "explore": "/datasets/{dataset}/explore",
     "picture": "/datasets/{dataset}/pictures/val/3",
     "upload a model": "/models/upload_archive",
+    "new pretrained model": "/pretrained_models/new",
+    "pretrained model": "/pretrained_models/{pretrained}",
+    "pretrained models first": "/?tab=3",
+    "tab of pretrained models": "/models/images/classification/new?method=pretrained",
     "model": "/models/{model}",
     "uploaded model": "/models/{uploaded}",
     "large graph": "/models/images/classification/large_graph?job_id={model}",
@@ -78,8 +82,11 @@ def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
     uploaded = server.post(
         "/models/upload_archive.json", files={"archive": ("model.zip", archive)}
     ).json()["id"]
+    card = {"card_source": "This server", "card_licence": "MIT"}
+    pretrained = server.post(f"/models/{model}/to_pretrained.json", data=card).json()["id"]
     return {
         "dataset": dataset,
+        "pretrained": pretrained,
         "model": model,
         "evaluation": evaluation,
         "earlier": earlier,

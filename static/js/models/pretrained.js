@@ -31,7 +31,8 @@ export function followPretrained(form) {
  * @returns {HTMLInputElement | null}
  */
 function chosenNetwork(form) {
-  const list = { standard: "standard_networks", previous: "previous_networks" }[valueOf(form, "method")];
+  const method = valueOf(form, "method");
+  const list = ["standard", "previous", "pretrained"].includes(method) ? `${method}_networks` : "";
   return list ? form.querySelector(`input[name=${list}]:checked`) : null;
 }
 
@@ -41,6 +42,7 @@ function chosenNetwork(form) {
  * @param {HTMLInputElement} network
  */
 function hasWeights(form, network) {
+  if (network.name === "pretrained_networks") return true;
   if (network.name === "standard_networks") return network.hasAttribute("data-own-input");
   return valueOf(form, `${network.value}-snapshot`) !== "0";
 }

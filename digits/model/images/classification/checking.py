@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 NETWORK_FIELDS = {
     "standard": "standard_networks",
     "previous": "previous_networks",
+    "pretrained": "pretrained_networks",
     "custom": "custom_network",
 }
 # Reading and building a network, together: whoever sent the form waits for it.
@@ -106,7 +107,7 @@ def _refuse_problems(
         if message not in errors.setdefault(about, []):
             errors[about].append(message)
     # Of a previous network all layers may begin afresh, which is no slip.
-    is_previous = settings.method == "previous"
+    is_previous = settings.method in ("previous", "pretrained")
     if report and weights and not errors and not report["loaded"] and not is_previous:
         errors[weights_field] = [f"No layer of the network is in {weights.name}."]
     if not errors:
@@ -128,7 +129,7 @@ def _once_a_layer(problems: Sequence[NetProblem]) -> list[NetProblem]:
 
 def _weights_field(settings: Settings) -> str:
     """Where the weights were chosen."""
-    if settings.method in ("previous", "standard"):
+    if settings.method in ("previous", "pretrained", "standard"):
         return NETWORK_FIELDS[settings.method]
     by_path = settings.custom_network_snapshot
     return "custom_network_snapshot" if by_path else "custom_network_weights"

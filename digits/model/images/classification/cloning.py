@@ -42,6 +42,20 @@ def offer_previous_again(
         form.offer_previous(settings.previous_networks, settings.previous_snapshot or 0)
 
 
+def offer_pretrained_again(
+    form: ImageClassificationModelForm, original: ImageClassificationModelJob
+) -> None:
+    """The same for its pretrained model; its network's mean and scale come with it."""
+    settings = original.settings
+    job_id = settings.pretrained_networks
+    if settings.method != "pretrained" or not job_id:
+        return
+    known = [choice.value for choice in form.pretrained_networks.choices]
+    form.offer_pretrained(dict.fromkeys([*known, job_id]))
+    if settings.has_own_input:
+        form.own_input = {**form.own_input, job_id: original.network_name}
+
+
 def settings_of_copy(original: ImageClassificationModelJob) -> ImageClassificationModelSettings:
     """What the copy is asked for: the same, but for what belongs to the original alone."""
     return replace(original.settings, imported_from=None, caffe_version=None)

@@ -28,12 +28,14 @@ from digits.model.images.classification.checking import (
 )
 from digits.model.images.classification.fitting import (
     SizeCheck,
+    has_own_input,
     made_for_by_model,
     made_for_by_text,
     pictures_of,
     seen_by,
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.pretrained.job import PretrainedModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
@@ -153,8 +155,8 @@ def prepare_model(
             settings.previous_labels if original else _previous_labels(scheduler, settings)
         ),
         warnings=None,
-        **_own_input(settings),
     )
+    settings = _with_origin(scheduler, settings, is_copy=original is not None)
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     check_augmentation(settings.augmentation, caffe_root, dataset)
     text = (
@@ -166,7 +168,7 @@ def prepare_model(
     deadline = time.monotonic() + check_s
     is_kept = weights is not None and (
         weights == uploaded
-        or settings.method in ("previous", "standard")
+        or settings.method in ("previous", "pretrained", "standard")
         or (original is not None and weights.parent == original.dir)
     )
     field = NETWORK_FIELDS[settings.method]
@@ -198,6 +200,8 @@ def given_network(scheduler: Scheduler, settings: Settings, custom_network: str)
         # Its snapshots have the names that its layers had in training.
         of_snapshot = settings.previous_snapshot not in (None, 0, FIRST_WEIGHTS)
         return previous.text_as_trained() if of_snapshot else previous.network_text()
+    if settings.method == "pretrained":
+        return _pretrained(scheduler, settings).network_text()
     return clean_text(custom_network)
 
 
@@ -207,6 +211,8 @@ def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | Non
         return uploaded
     if settings.method == "previous" and settings.previous_snapshot:
         return _previous(scheduler, settings).weights_of(settings.previous_snapshot)
+    if settings.method == "pretrained":
+        return _pretrained(scheduler, settings).weights()
     if settings.method == "custom" and settings.custom_network_snapshot:
         return Path(settings.custom_network_snapshot)
     if settings.method == "standard":
@@ -270,6 +276,33 @@ def _own_input(settings: Settings) -> dict[str, Any]:
     return {"use_mean": False, "mean_value": (), "scale": None}
 
 
+def _with_origin(scheduler: Scheduler, settings: Settings, *, is_copy: bool) -> Settings:
+    """The settings with what is known of the weights that it begins with."""
+    if not is_copy:
+        pretrained = _pretrained(scheduler, settings) if settings.method == "pretrained" else None
+        settings = replace(
+            settings,
+            has_own_input=True if pretrained and has_own_input(pretrained) else None,
+            card=_card(scheduler, settings),
+        )
+    return replace(settings, **_own_input(settings))
+
+
+def _card(scheduler: Scheduler, settings: Settings) -> dict[str, Any] | None:
+    """That of the pretrained model which the weights come from, also by way of other models."""
+    model: Job | None = None
+    if settings.method == "pretrained":
+        model = _pretrained(scheduler, settings)
+    elif settings.method == "previous" and settings.previous_snapshot:
+        model = _previous(scheduler, settings)
+    elif settings.method == "custom" and settings.custom_network_snapshot:
+        folder = Path(settings.custom_network_snapshot).resolve().parent
+        named = (job for job in scheduler.jobs if job.id == folder.name)
+        model = next((job for job in named if job.dir.resolve() == folder), None)
+    card = model.card if isinstance(model, ImageClassificationModelJob) else None
+    return card.to_json() if card else None
+
+
 def _trainable(
     net: NetParameter, text: str, settings: Settings, weights: Path | None
 ) -> tuple[NetParameter, str]:
@@ -307,23 +340,25 @@ def _made_for(scheduler: Scheduler, settings: Settings, net: NetParameter) -> Ma
             cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
         ).side
         return STANDARD_NETWORKS[settings.standard_networks].made_for_pictures(side)
-    if settings.method == "previous":
-        return made_for_by_model(_previous(scheduler, settings))
+    if (model := _begun_from(scheduler, settings)) is not None:
+        return made_for_by_model(model)
     return made_for_by_text(net)
 
 
 def _seen_by_previous(scheduler: Scheduler, settings: Settings) -> Pictures | None:
     """The pictures that the weights of a previous model are for; None where none are taken."""
-    takes_weights = settings.method == "previous" and settings.previous_snapshot
-    return seen_by(_previous(scheduler, settings)) if takes_weights else None
+    model = _begun_from(scheduler, settings)
+    takes_weights = settings.method == "pretrained" or settings.previous_snapshot
+    return seen_by(model) if model and takes_weights else None
 
 
 def _previous_labels(scheduler: Scheduler, settings: Settings) -> tuple[str, ...] | None:
     """The categories of the previous model; None without one, or when its dataset is gone."""
-    if settings.method != "previous":
+    model = _begun_from(scheduler, settings)
+    if model is None:
         return None
     try:
-        return tuple(_previous(scheduler, settings).pictures.labels()) or None
+        return tuple(model.pictures.labels()) or None
     except TaskFailed:
         return None
 
@@ -331,6 +366,17 @@ def _previous_labels(scheduler: Scheduler, settings: Settings) -> tuple[str, ...
 def _left_aside(report: Report) -> list[str]:
     """The layers that the file has weights for, or the network, and that did not come together."""
     return [layer for layer, _ in report["skipped"]]
+
+
+def _begun_from(scheduler: Scheduler, settings: Settings) -> ImageClassificationModelJob | None:
+    """The model whose network is taken; None where it is a standard or a custom one."""
+    if settings.method == "previous":
+        return _previous(scheduler, settings)
+    return _pretrained(scheduler, settings) if settings.method == "pretrained" else None
+
+
+def _pretrained(scheduler: Scheduler, settings: Settings) -> PretrainedModelJob:
+    return cast(PretrainedModelJob, scheduler.job(settings.pretrained_networks or ""))
 
 
 def _previous(scheduler: Scheduler, settings: Settings) -> ImageClassificationModelJob:

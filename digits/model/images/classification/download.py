@@ -12,6 +12,7 @@ from digits.caffe.errors import CaffeError
 from digits.caffe.proto.caffe_pb2 import TransformationParameter
 from digits.dataset.images.classification.job import MEAN_FILE
 from digits.errors import NotPossible
+from digits.model.card import INFO_KEY
 from digits.model.download import classify_script
 from digits.model.download.archives import Member
 from digits.model.download.portable import mean_of_values, with_scale
@@ -96,6 +97,7 @@ def model_info(
         "output": {"name": output.name, "is_probability": output.is_probability},
         "fine_tune": job.settings.what_learns or None,
         "augmentation": augmentation_in_words(job.settings.augmentation),
+        **({INFO_KEY: card.to_json()} if (card := job.card) else {}),
         "trained_by": {"name": "Caffe", "version": job.settings.caffe_version or caffe_root}
         if caffe_root
         else {"name": "DIGITS", "version": digits.__version__},

@@ -36,6 +36,7 @@ from digits.model.network.fit import (
 )
 from digits.model.network.text import STANDARD_NETWORKS, network_to_text, parse_network
 from digits.model.network.training import Networks
+from digits.tools.torchvision_networks import TITLES
 
 # The input stands at the head of a deploy file: no need to parse 40 kB of a GoogLeNet.
 HEAD_BYTES = 4096
@@ -66,7 +67,8 @@ def seen_by(model: ImageClassificationModelJob) -> Pictures | None:
 
 def has_own_input(model: ImageClassificationModelJob) -> bool:
     """Whether the network of an earlier model has a mean and a scale that its weights need."""
-    return model.network_name in {n.title for n in STANDARD_NETWORKS.values() if n.is_pretrained}
+    titles = {n.title for n in STANDARD_NETWORKS.values() if n.is_pretrained}
+    return model.network_name in titles | TITLES
 
 
 def made_for_by_model(model: ImageClassificationModelJob) -> MadeFor | None:

@@ -22,6 +22,7 @@ from digits.model.images.classification.fields import (
     MeanField,
     MirrorField,
 )
+from digits.model.images.classification.pretrained.choice import BeginsFromPretrained
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
@@ -65,12 +66,13 @@ OWN_INPUT = {
 # Fields that only one method reads.
 METHOD_FIELDS = {
     "previous": ("previous_networks", "restart_outputs"),
+    "pretrained": ("pretrained_networks",),
     "custom": ("custom_network_snapshot", "add_loss"),
 }
 
 
 class ImageClassificationModelForm(
-    JobForm, AugmentationForm, TrainingLengthForm, SolverForm
+    JobForm, AugmentationForm, TrainingLengthForm, SolverForm, BeginsFromPretrained
 ):
     """What a new model learns from, with which network, and how."""
 
@@ -87,11 +89,13 @@ class ImageClassificationModelForm(
         choices=[
             ("standard", "Standard networks"),
             ("previous", "Previous networks"),
+            ("pretrained", "Pretrained networks"),
             ("custom", "Custom network"),
         ],
         default=Settings.method,
         description="Where the network comes from. A standard one, the default, needs nothing "
-        "else; a previous one brings its weights along; a custom one is your own prototxt.",
+        "else; a previous or a pretrained one brings its weights along; a custom one is your own "
+        "prototxt.",
     )
     standard_networks = ChoiceField(
         "Standard network",
@@ -139,7 +143,7 @@ class ImageClassificationModelForm(
         default=Settings.fine_tune,
         description="Of a network that begins with weights. The last layer needs the fewest "
         "pictures, everything the most. As suits the network, the default: the last layer of "
-        "EfficientNet-Lite0, everything of others.",
+        "EfficientNet-Lite0 and of torchvision’s networks, everything of others.",
     )
     head_lr_mult = NumberField(
         "Learning rate of the last layer", above=0, high=LARGEST_HEAD_LR_MULT,
@@ -235,12 +239,14 @@ class ImageClassificationModelForm(
         previous: Mapping[str, Sequence[float | int]],
         gpus: Sequence[str],
         own_input: Mapping[str, str] | None = None,
+        pretrained: Iterable[str] = (),
     ) -> None:
         """Say what there is to choose from: datasets, models with the epochs they have, GPUs.
 
         `own_input` are the models whose networks have a mean and a scale of their own: by their
-        ids, what their networks are called.
+        ids, what their networks are called; `pretrained` are the ids of pretrained models.
         """
+        self.offer_pretrained(pretrained)
         self.dataset.choices = choice_list(datasets)
         self.previous: Mapping[str, Sequence[float | int]] = previous
         self.own_input = own_input or {}
@@ -266,6 +272,8 @@ class ImageClassificationModelForm(
         if self.method.data == "previous":
             self._check_choice("previous_networks", "model")
             self._check_previous_snapshot()
+        elif self.method.data == "pretrained":
+            self._check_choice("pretrained_networks", "pretrained model")
         elif self.method.data == "custom":
             self._check_custom()
         self._check_gpus()
@@ -279,6 +287,7 @@ class ImageClassificationModelForm(
         for method, names in METHOD_FIELDS.items():
             if method != self.method.data:
                 values |= {name: False if values[name] in (True, False) else "" for name in names}
+        values["pretrained_networks"] = values["pretrained_networks"] or None
         is_previous = self.method.data == "previous"
         return Settings(**values, previous_snapshot=self.previous_snapshot if is_previous else None)
 
@@ -370,6 +379,8 @@ class ImageClassificationModelForm(
             return network.title if network and network.is_pretrained else ""
         if self.method.data == "previous":
             return self.own_input.get(self.previous_networks.data or "", "")
+        if self.method.data == "pretrained":
+            return self.own_input.get(self.pretrained_networks.data or "", "")
         return ""
 
     def _check_mean(self) -> None:

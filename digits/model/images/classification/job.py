@@ -22,6 +22,7 @@ from digits.dataset.images.classification.job import ImageClassificationDatasetJ
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
+from digits.model.card import Card
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.images.classification.later_facts import later_facts
@@ -61,6 +62,11 @@ class ImageClassificationModelJob(ModelJob):
         if not isinstance(dataset, ImageClassificationDatasetJob):
             raise TaskFailed(f"{dataset.name} is no dataset for image classification.")
         return dataset
+
+    @property
+    def card(self) -> Card | None:
+        """That of the pretrained model which its weights come from; None where there is none."""
+        return Card.from_json(self.settings.card)
 
     @property
     def pictures(self) -> PictureFacts:
@@ -147,6 +153,7 @@ class ImageClassificationModelJob(ModelJob):
         return {
             **super().facts(),
             "output": named if output.name else None,
+            **({"card": card.to_json()} if (card := self.card) else {}),
             **later_facts(self, snapshots[-1] if snapshots else None),
         }
 

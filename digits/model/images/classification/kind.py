@@ -56,5 +56,5 @@ KIND = JobKind(
     # They have places of their own on the model's page, or are the dataset's.
     uses_camera=True,
     classify="classification_models.classify_one",
-    shown_elsewhere=("weights_report", "warnings", "previous_labels"),
+    shown_elsewhere=("weights_report", "warnings", "previous_labels", "has_own_input", "card"),
 )

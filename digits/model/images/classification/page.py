@@ -9,6 +9,7 @@ from digits.jobs import log_reader
 from digits.jobs.task import Task
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.pretrained.forms import FromModelForm
 from digits.model.images.classification.try_out.ready_lines import classify_lines
 from digits.model.job import ModelJob
 from digits.web.answers import in_thread
@@ -23,6 +24,12 @@ def ready_lines_of(job: ModelJob) -> list[tuple[str, str]]:
     # Both routes have one endpoint, and this is the one of the page.
     page = url_for("classification_models.classify_one", _external=True)
     return classify_lines(f"{page.removesuffix('.json')}.json?job_id={job.id}")
+
+
+@blueprint.app_template_global()
+def pretrained_form() -> FromModelForm:
+    """The form that makes a pretrained model of a model."""
+    return FromModelForm(formdata=None)
 
 
 @blueprint.app_template_global()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from digits.caffe.data.augmentation import Augmentation, AugmentationFields
+from digits.jobs.settings import optional
 from digits.model.network.fine_tune import HEAD, HEAD_LR_MULT
 from digits.model.network.text import STANDARD_NETWORKS
 from digits.model.settings import ModelSettings
@@ -47,10 +48,17 @@ class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
     def augmentation(self) -> Augmentation:
         """How training changes its pictures."""
         return Augmentation.of(self)
+    # A pretrained model, by its id (`method` pretrained); whether its network has a mean and a
+    # scale of its own; and the card of the one that the weights come from, however long ago.
+    pretrained_networks: str | None = optional()
+    has_own_input: bool | None = optional()
+    card: dict[str, Any] | None = optional()
 
     @property
     def begins_pretrained(self) -> bool:
-        """Whether the network is a standard one that DIGITS has weights for."""
+        """Whether it begins with weights that need the network's own mean and scale."""
+        if self.method == "pretrained":
+            return self.has_own_input is True
         network = STANDARD_NETWORKS.get(self.standard_networks)
         return self.method == "standard" and network is not None and network.is_pretrained
 

@@ -15,6 +15,7 @@ from digits.model.images.classification.augmentation_words import (
     augmentation_in_words,
     whitening_in_words,
 )
+from digits.model.card import Card
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
@@ -140,6 +141,10 @@ def _network(settings: Settings, names: Mapping[str, str]) -> str:
         case "previous":
             previous = str(settings.previous_networks)
             return f"that of {names.get(previous, previous)}"
+        case "pretrained":
+            pretrained = str(settings.pretrained_networks)
+            card = Card.from_json(settings.card) or Card()
+            return f"that of {names.get(pretrained, card.name or pretrained)}"
     return "custom"
 
 
@@ -152,6 +157,9 @@ def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     weights = job.pretrained_weights()
     if weights is None:
         return "random weights"
+    if settings.method == "pretrained":
+        afresh = ", its classifier from scratch" if settings.restart_outputs else ""
+        return f"its weights{afresh}"
     if settings.method == "standard":
         return "weights that learned from ImageNet"
     given = settings.custom_network_snapshot

@@ -154,7 +154,8 @@ def network_options(
 
 def begins_afresh(settings: ImageClassificationModelSettings, labels: Sequence[str]) -> bool:
     """Whether the classifier of a previous model is of no use for these categories, or unwanted."""
-    if settings.method != "previous" or settings.previous_snapshot == 0:
+    takes_network = settings.method in ("previous", "pretrained")
+    if not takes_network or settings.previous_snapshot == 0:
         return False
     return settings.restart_outputs or tuple(labels) != settings.previous_labels
 

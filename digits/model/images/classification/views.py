@@ -19,6 +19,7 @@ from digits.model.images.classification import page as page_parts
 from digits.model.images.classification.blueprint import blueprint
 from digits.model.images.classification.cloning import (
     form_of_copy,
+    offer_pretrained_again,
     offer_previous_again,
     settings_of_copy,
 )
@@ -87,6 +88,7 @@ LINKED_FIELDS = (
     "model_name",
     "method",
     "previous_networks",
+    "pretrained_networks",
     "standard_networks",
     "fine_tune",
     "train_epochs",
@@ -106,6 +108,7 @@ def new() -> ResponseReturnValue:
     The template (`models/images/classification/new.html`) gets `form`, `networks`, the standard
     ones, `previous`: the models whose networks can be taken, each with `id`, `name`, `snapshots`,
     [(epoch, text), ...], of which 0 stands for the network alone, and which epoch is `selected`;
+    `pretrained`, the store's, each with `id`, `name`, `network`, `licence`;
     `most_offered`, how many of the newest datasets and models there are to choose from; and
     `preselects`, whether the network follows the dataset until one is chosen.
     """
@@ -142,20 +145,21 @@ def create() -> ResponseReturnValue:
 def fit() -> ResponseReturnValue:
     """Which of the networks that the form offers do not fit a `dataset`, and why, as JSON.
 
-    `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence}, "preselected":
-    name, "reason": sentence}`; a network that fits is left out.  The page selects the preselected
-    one until somebody chooses, and says the reason where there is one.
+    `{"standard_networks": {name: sentence}, "previous_networks": {id: sentence},
+    "pretrained_networks": {id: sentence}, "preselected": name, "reason": sentence}`; a network that
+    fits is left out.  The page selects the preselected one until somebody chooses, and says the
+    reason where there is one.
     """
     dataset = scheduler().job(request.args.get("dataset", ""))
     if not isinstance(dataset, ImageClassificationDatasetJob):
         raise JobNotFound(dataset.id)
-    models = newest(lambda job: isinstance(job, ImageClassificationModelJob), None)
-    previous = [job for job in models if isinstance(job, ImageClassificationModelJob)]
+    previous, pretrained = models_of("model", None), models_of("pretrained", None)
     preselected = preselected_network(dataset)
     return jsonify(
         {
             "standard_networks": standard_notes(dataset),
             "previous_networks": in_thread(previous_notes, previous, dataset),
+            "pretrained_networks": in_thread(previous_notes, pretrained, dataset),
             "preselected": preselected.network,
             "reason": preselected.reason,
         }
@@ -254,12 +258,15 @@ def large_graph() -> ResponseReturnValue:
 def offer_choices(form: ImageClassificationModelForm) -> None:
     """Tell the form which datasets, models and GPUs there are."""
     datasets = newest(_is_usable_dataset, form.dataset.data)
-    models = _previous_models(form)
+    models, pretrained = _previous_models(form), _pretrained_models(form)
     form.offer(
         datasets=[(job.id, job.name) for job in datasets],
         previous={job.id: list(job.snapshots()) for job in models},
         gpus=scheduler().resources.gpus,
-        own_input={job.id: job.network_name for job in models if has_own_input(job)},
+        own_input={
+            job.id: job.network_name for job in [*models, *pretrained] if has_own_input(job)
+        },
+        pretrained=[job.id for job in pretrained],
     )
 
 
@@ -298,6 +305,7 @@ def _copied_job(sent: ImageClassificationModelForm, original: ImageClassificatio
     form = form_of_copy(sent, original)
     offer_choices(form)
     offer_previous_again(form, original)
+    offer_pretrained_again(form, original)
     if not form.validate():
         raise FormError(form.all_errors)
     return _added(form, settings_of_copy(original), original=original)
@@ -348,6 +356,7 @@ def _form_page(
         previous=[
             _choice(model, chosen.get(f"{model.id}-snapshot")) for model in _previous_models(form)
         ],
+        pretrained=[_offered(model) for model in _pretrained_models(form)],
         most_offered=MOST_OFFERED,
         preselects=preselects,
     )
@@ -369,12 +378,32 @@ def _choice(job: ImageClassificationModelJob, chosen: Any) -> dict[str, Any]:
     }
 
 
+def _offered(job: ImageClassificationModelJob) -> dict[str, Any]:
+    """A pretrained model as the form offers it."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "network": job.network_name,
+        "licence": job.card.licence if job.card else "",
+        "has_own_input": has_own_input(job),
+    }
+
+
 def _previous_models(form: ImageClassificationModelForm) -> list[ImageClassificationModelJob]:
     """Models whose network can be taken."""
-    jobs = newest(
-        lambda job: isinstance(job, ImageClassificationModelJob), form.previous_networks.data
-    )
-    return [job for job in jobs if isinstance(job, ImageClassificationModelJob)]
+    return models_of("model", form.previous_networks.data)
+
+
+def _pretrained_models(form: ImageClassificationModelForm) -> list[ImageClassificationModelJob]:
+    """Pretrained models, whose networks and weights can be taken."""
+    return models_of("pretrained", form.pretrained_networks.data)
+
+
+def models_of(category: str, chosen: str | None) -> list[ImageClassificationModelJob]:
+    """The newest models of a category, and the chosen one."""
+    kind = ImageClassificationModelJob
+    jobs = newest(lambda job: isinstance(job, kind) and job.category == category, chosen)
+    return [job for job in jobs if isinstance(job, kind)]
 
 
 def _is_usable_dataset(job: Job) -> bool:

@@ -115,15 +115,24 @@ def _require_weights(built: NetCheck, problems: Sequence[NetProblem], weights: P
     if built.unfit_weights:
         raise refused(
             f"The weights {weights.name} do not fit {DEPLOY_FILE}: "
-            f"{_listed([each.reason for each in built.unfit_weights])}."
+            f"{_listed([each.reason for each in built.unfit_weights])}. {_fitting(built)}"
         )
     if problems:
         raise refused(f"{weights.name}: {' '.join(each.message for each in problems)}")
     if built.untold_layers:
         raise refused(
             f"The weights {weights.name} do not fit {DEPLOY_FILE}: there are none in them for "
-            f"{_listed([repr(name) for name in built.untold_layers])}."
+            f"{_listed([repr(name) for name in built.untold_layers])}. {_fitting(built)}"
         )
+
+
+def _fitting(built: NetCheck) -> str:
+    """Which layers fit, and what the file has that no layer takes."""
+    told = f"Layers that fit: {_listed([repr(name) for name in built.loaded_layers]) or 'none'}."
+    names = [each.layer for each in built.skipped_weights]
+    if left := [repr(name) for name in names if name not in built.untold_layers]:
+        told += f" Layers of the file that the network does not have: {_listed(left)}."
+    return told
 
 
 def _listed(texts: Sequence[str]) -> str:

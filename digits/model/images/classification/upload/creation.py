@@ -7,6 +7,8 @@ in a folder beside the jobs, which goes when the request has ended, or at the se
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +18,7 @@ from digits.base.progress import printable
 from digits.inference import Pool
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
+from digits.jobs.store import JobStore
 from digits.model.images.classification.upload.checking import check_built, check_classifies
 from digits.model.images.classification.upload.contents import find_contents
 from digits.model.images.classification.upload.info import Info, read_info, refused
@@ -48,14 +51,40 @@ def create_uploaded_model(
     given: Given,
     *,
     python_layers: bool = False,
-    as_digits_5: bool = False,
 ) -> Job:
     """The model that an archive holds, Done.
+
+    Raises what `staged_archive` raises.
+    """
+    with staged_archive(
+        scheduler.store, pool, upload, given, python_layers=python_layers
+    ) as staged:
+        return scheduler.add_job(
+            UploadedClassificationModelJob,
+            wanted.name or staged.name,
+            staged.settings(),
+            staged.move_to,
+            owner=wanted.owner,
+            group=wanted.group or staged.group,
+            is_done=True,
+        )
+
+
+@contextmanager
+def staged_archive(
+    store: JobStore,
+    pool: Pool,
+    upload: FileStorage,
+    given: Given,
+    *,
+    python_layers: bool = False,
+    as_digits_5: bool = False,
+) -> Iterator[StagedModel]:
+    """The model that an archive holds, checked and tried out, beside the jobs until the block ends.
 
     `as_digits_5`: its info.json must have what DIGITS 5 asks of one.  Raises FormError with what
     is wrong with the archive, StorageError, and InferenceError when no worker could look at it.
     """
-    store = scheduler.store
     store.require_room()
     file_name = _shown_name(upload)
     with kept_upload(upload, store.jobs_dir) as archive:
@@ -72,15 +101,7 @@ def create_uploaded_model(
                 as_digits_5=as_digits_5,
             )
         check_classifies(pool, staged.network())
-        return scheduler.add_job(
-            UploadedClassificationModelJob,
-            wanted.name or staged.name,
-            staged.settings(),
-            staged.move_to,
-            owner=wanted.owner,
-            group=wanted.group or staged.group,
-            is_done=True,
-        )
+        yield staged
 
 
 def stage(

@@ -25,11 +25,6 @@ KIND = JobKind(
                 "imagenet": Route(Access.MAKE),
             },
         ),
-        Routes(
-            views.digits_5_blueprint,
-            {"upload_archive": Route(Access.MAKE, Body.FILES)},
-            prefix="/pretrained_models",
-        ),
     ),
     setting_titles={
         "archive_name": "Archive",

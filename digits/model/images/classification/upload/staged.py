@@ -15,6 +15,7 @@ from digits.base.progress import printable
 from digits.errors import FormError
 from digits.inference import Network
 from digits.jobs.job import Job
+from digits.model.card import INFO_KEY, Card
 from digits.model.images.classification.upload.checking import Checked
 from digits.model.images.classification.upload.contents import WEIGHTS, Contents
 from digits.model.images.classification.upload.info import IMAGE, PIXEL, Info, refused
@@ -59,6 +60,11 @@ class StagedModel:
     def group(self) -> str:
         """The group that the archive says the model was in; empty for none."""
         return printable(self.info.group)[:LONGEST_NAME].strip()
+
+    @property
+    def card(self) -> Card:
+        """What the archive says of the pretrained model that it began from, or is."""
+        return Card.from_json(self.info.given.get(INFO_KEY)) or Card()
 
     @property
     def moment(self) -> Moment:
@@ -149,6 +155,7 @@ class StagedModel:
             scale_in_deploy=treatment.scale_in_deploy,
             origin_dataset=self.info.dataset_name,
             trained_by=self.info.trained_by,
+            card=self.card.to_json() if self.card != Card() else None,
         )
         try:
             # As it will be read again after a restart.

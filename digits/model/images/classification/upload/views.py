@@ -5,28 +5,24 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from flask import Blueprint, current_app, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from digits.errors import DigitsError, FormError
+from digits.errors import FormError
 from digits.jobs.job import Job
 from digits.model.images.classification.upload.creation import Wanted, create_uploaded_model
-from digits.model.images.classification.upload.forms import ArchiveForm, ArchiveUploadForm
-from digits.model.images.classification.upload.reading import Given
+from digits.model.images.classification.upload.forms import ArchiveUploadForm
 from digits.model.images.classification.upload.ready_made import (
     NAMES_FILE,
     imagenet_model,
     require_known,
 )
 from digits.web.answers import created, scheduler, services, wants_json
-from digits.web.error_pages import code_of
 from digits.web.logins import owner_name
 from digits.web.submitted import require_fields, single_value
 from digits.web.submitting import answer_form
 
 blueprint = Blueprint("uploaded_models", __name__)
-# Where scripts of DIGITS 5 send archives.
-digits_5_blueprint = Blueprint("pretrained_models", __name__)
 
 FORM_PAGE = "models/images/classification/upload.html"
 
@@ -81,33 +77,14 @@ def imagenet() -> ResponseReturnValue:
     return created(job, url_for("models.show", job_id=job.id))
 
 
-@digits_5_blueprint.post("/upload_archive")
-def upload_archive() -> ResponseReturnValue:
-    """The same for scripts of DIGITS 5: answers `{"status": "success"}`, or what is wrong."""
-    try:
-        form = ArchiveForm.submitted()
-        if not form.validate():
-            raise FormError(form.all_errors)
-        _made(form, Wanted(owner=owner_name()), Given(), as_digits_5=True)
-    except DigitsError as error:
-        message = error.words if isinstance(error, FormError) else str(error)
-        return jsonify({"status": message.removeprefix("Archive: ")}), code_of(error)
-    return jsonify({"status": "success"})
-
-
 def _created_job(form: ArchiveUploadForm) -> Job:
     """The new job; FormError when it cannot be made."""
     wanted = Wanted(form.model_name.data or "", form.group_name.data or "", owner_name())
-    return _made(form, wanted, form.given())
-
-
-def _made(form: ArchiveForm, wanted: Wanted, given: Given, *, as_digits_5: bool = False) -> Job:
     return create_uploaded_model(
         scheduler(),
         services().pool,
         form.archive.data,
         wanted,
-        given,
+        form.given(),
         python_layers=services().config.python_layers,
-        as_digits_5=as_digits_5,
     )

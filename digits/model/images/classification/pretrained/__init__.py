@@ -1,0 +1,1 @@
+"""The store of pretrained models: networks with weights that trainings begin from."""
