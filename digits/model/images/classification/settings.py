@@ -48,6 +48,7 @@ class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
     def augmentation(self) -> Augmentation:
         """How training changes its pictures."""
         return Augmentation.of(self)
+
     # A pretrained model, by its id (`method` pretrained); whether its network has a mean and a
     # scale of its own; and the card of the one that the weights come from, however long ago.
     pretrained_networks: str | None = optional()

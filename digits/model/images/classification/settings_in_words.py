@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
+from digits.model.card import Card
 from digits.model.images.classification.augmentation_words import (
     augmentation_in_words,
     whitening_in_words,
 )
-from digits.model.card import Card
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
