@@ -187,9 +187,19 @@ def log_skipped(path: str, reason: str) -> None:
     log.warning("Skipped %s: %s", quoted, printable(reason))
 
 
+# What the pictures of a set are for.
+PURPOSES = {"train": "training", "val": "validation", "test": "testing"}
+
+
+def found_pictures(categories: int, pictures: Mapping[str, int]) -> str:
+    """What was found, by set: "3 categories, 181 pictures: 136 for training, 45 for validation."""
+    sizes = ", ".join(f"{count:,} for {PURPOSES[name]}" for name, count in pictures.items())
+    return f"{categories:,} categories, {counted(sum(pictures.values()), 'picture')}: {sizes}."
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """`count` and what is counted: "1 picture", "2 pictures"; `many` where an s is not enough."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def printable(text: str) -> str:

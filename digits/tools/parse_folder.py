@@ -25,7 +25,15 @@ from pathlib import Path
 import numpy as np
 
 from digits.base.program import parser_for, run_program
-from digits.base.progress import ProgressMeter, counted, log, log_distribution, log_skipped
+from digits.base.progress import (
+    PURPOSES,
+    ProgressMeter,
+    counted,
+    found_pictures,
+    log,
+    log_distribution,
+    log_skipped,
+)
 from digits.errors import ToolError
 from digits.sources.downloads import Downloader
 from digits.sources.folders import Category, Search, find_categories
@@ -147,8 +155,7 @@ def split_folder(
     write_labels(out_dir / LABELS_FILE, labels)
     for name in used:
         _write_set(out_dir, name, sets[name], labels)
-    sizes = ", ".join(f"{len(sets[name])} for {name}" for name in used)
-    return f"{len(labels)} categories; pictures: {sizes}."
+    return found_pictures(len(labels), {name: len(sets[name]) for name in used})
 
 
 def take_folder(source: Source, out_dir: Path, name: str, limits: Limits, seed: int) -> str:
@@ -307,7 +314,8 @@ def _warn_of_missing(labels: Sequence[str], sets: dict[str, list[LabelledEntry]]
         if missing:
             shown = ", ".join(repr(label) for label in missing[:10])
             more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-            log.warning("No picture for %s in these categories: %s%s.", name, shown, more)
+            purpose = PURPOSES[name]
+            log.warning("No picture for %s in these categories: %s%s.", purpose, shown, more)
 
 
 def _write_set(

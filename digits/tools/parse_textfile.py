@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.base.program import parser_for, run_program
-from digits.base.progress import ProgressMeter, log, log_distribution
+from digits.base.progress import PURPOSES, ProgressMeter, found_pictures, log, log_distribution
 from digits.errors import ToolError
 from digits.sources.folders import check_folder
 from digits.sources.paths import PathPolicy, add_path_options, policy_of
@@ -74,8 +74,7 @@ def parse_textfiles(
         _warn_of_gaps(name, labels, counts)
         log_distribution(name, dict(zip(labels, counts, strict=True)))
     warn_of_odd_sets({str(name): pictures for name, pictures in lists.items()}, labels)
-    sizes = ", ".join(f"{len(pictures)} for {name}" for name, pictures in lists.items())
-    return f"{len(labels)} categories; pictures: {sizes}."
+    return found_pictures(len(labels), {name: len(pictures) for name, pictures in lists.items()})
 
 
 def _tell_of_repeated(labels_path: Path, labels: Sequence[str]) -> None:
@@ -156,7 +155,10 @@ def _warn_of_gaps(name: str, labels: Sequence[str], counts: Sequence[int]) -> No
     if unused:
         more = f" and {len(unused) - 10} more" if len(unused) > 10 else ""
         log.warning(
-            "No picture for %s in these categories: %s%s.", name, ", ".join(unused[:10]), more
+            "No picture for %s in these categories: %s%s.",
+            PURPOSES[name],
+            ", ".join(unused[:10]),
+            more,
         )
 
 

@@ -91,8 +91,21 @@ def test_before_a_model_is_made_its_room_and_its_faults_are_told(
     page.get_by_label("Training epochs", exact=True).fill("7")
     page.get_by_label("Model name", exact=True).click()
     expect(told).to_contain_text("7 snapshots of ")
-    expect(told).to_contain_text(re.compile("An epoch takes about .* here"))
+    expect(told).to_contain_text(re.compile("An epoch takes (about|less than) .* here"))
     expect(told).not_to_have_attribute("aria-busy", "true")
+
+
+def test_what_is_wrong_with_a_learning_rate_is_said_with_its_fields(
+    server: ServerProcess, page: Page, dataset_id: str, expected_complaints: list[str]
+) -> None:
+    expected_complaints.append("status of 400")
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
+    page.get_by_text("More options").click()
+    page.get_by_label("Gamma", exact=True).and_(page.locator(":visible")).fill("a tenth")
+    message = page.locator("[data-lr-message]")
+    expect(message).to_contain_text("Gamma: ")
+    page.get_by_label("Base learning rate", exact=True).fill("much")
+    expect(message).to_contain_text("Base learning rate: ")
 
 
 def test_a_network_that_would_be_refused_is_drawn_with_the_reason_beside_it(

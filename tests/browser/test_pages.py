@@ -201,6 +201,28 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(opened: Page) -> None
     assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_long_names_of_categories_do_not_widen_a_phone(
+    server: ServerProcess, page: Page, jobs: dict[str, str]
+) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(server.url + PAGES["evaluation"].format(**jobs))
+    for choice in page.locator(".chooser option").all():
+        choice.evaluate("option => { option.textContent = 'a_name_without_spaces'.repeat(5); }")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_phone_shows_what_came_of_a_job_before_its_history_and_the_way_back(
+    server: ServerProcess, page: Page, jobs: dict[str, str]
+) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(server.url + PAGES["evaluation"].format(**jobs))
+    accuracy, status = page.locator("#accuracy"), page.locator("#job-status")
+    assert accuracy.bounding_box()["y"] < status.bounding_box()["y"]  # type: ignore[index]
+    crumbs = page.get_by_role("list", name="Where you are")
+    expect(crumbs.get_by_role("link", name="LeNet")).to_be_visible()
+    expect(crumbs.get_by_text("Classifications")).to_be_hidden()
+
+
 @every_page
 def test_scripts_and_styles_stay_small(opened: Page) -> None:
     check_weight(opened)

@@ -165,7 +165,7 @@ def test_a_database_is_classified_by_a_job_whose_page_leads_to_the_pictures(
     open_many(page)
     page.get_by_label("or a database of the dataset").select_option("val")
     page.get_by_role("button", name="Classify many").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"val database by {MODEL_NAME}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Validation set by {MODEL_NAME}")
     expect(job_badge(page)).to_have_text("Done")
     cell = page.get_by_role("link", name=re.compile(r"^\d+ of 3 taken for 3$"))
     count = int(cell.inner_text())
@@ -191,7 +191,7 @@ def test_a_database_is_classified_by_a_job_whose_page_leads_to_the_pictures(
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("link", name=MODEL_NAME).first.click()
-    expect(page.get_by_role("link", name="val database")).to_be_visible()
+    expect(page.get_by_role("link", name="Validation set")).to_be_visible()
 
 
 def test_a_short_lists_pictures_are_chosen_and_saved_on_its_page(

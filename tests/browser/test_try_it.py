@@ -361,7 +361,7 @@ def test_two_models_are_compared_on_one_set(
     expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
     page.goto(f"{server.url}/models/images/classification/evaluations/{evaluation_id}")
     page.get_by_role("button", name="LeNet again").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("val database by LeNet again")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Validation set by LeNet again")
     expect(page.locator("#job-line [data-status-badge]")).to_have_text("Done")
     others = page.locator(".panel").filter(has_text="Compare on these pictures")
     others.get_by_role("link", name="LeNet", exact=True).click()

@@ -52,6 +52,18 @@ def test_a_training_is_called_so_also_where_it_fails(tmp_path: Path) -> None:
     assert (task.title, task.name) == ("Training", "Train Caffe Model")
 
 
+def test_a_page_calls_what_is_stored_as_the_form_does() -> None:
+    given = ImageClassificationDatasetSettings.from_json(
+        {**FOLDER, "resize_mode": "half_crop", "encoding": "jpg", "backend": "hdf5"}
+    )
+    job = ImageClassificationDatasetJob(Path("20260101-000000-000000"), "Flowers", given)
+    assert job.stored_in_words() == [
+        ("Resize transformation", "Half crop, half fill"),
+        ("Picture encoding", "JPEG (lossy, 90% quality)"),
+        ("Database", "HDF5"),
+    ]
+
+
 def test_a_set_that_cannot_be_written_is_named_in_the_reason() -> None:
     given = ImageClassificationDatasetSettings.from_json(FOLDER)
     job = ImageClassificationDatasetJob(Path("20260101-000000-000000"), "Flowers", given)

@@ -108,7 +108,7 @@ def test_a_category_with_fewer_pictures_than_sets_is_told(tmp_path, out):
     source = make_classes(tmp_path / "in", {"a": 10, "b": 2})
     finished = succeed("parse_folder", source, out, "--pct-val", 20, "--pct-test", 20)
     texts = [event.text for event in finished.events(Warned)]
-    assert texts == ["No picture for test in these categories: 'b'."]
+    assert texts == ["No picture for testing in these categories: 'b'."]
 
 
 def test_pictures_are_found_through_sub_folders_and_links_and_loops_end(tmp_path, out):
@@ -170,7 +170,7 @@ def test_validation_and_test_folders_use_the_training_labels(tmp_path, out):
     assert finished.events(Distribution) == [Distribution("val", {"cat": 0, "dog x": 2, "emu": 1})]
     texts = " ".join(event.text for event in finished.events(Warned))
     assert "'zebra' is left out: the training folder has no such category (4 pictures" in texts
-    assert "No picture for val in these categories: 'cat'" in texts
+    assert "No picture for validation in these categories: 'cat'" in texts
 
 
 @pytest.mark.parametrize(

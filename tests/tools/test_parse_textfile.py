@@ -43,7 +43,7 @@ def test_lists_become_absolute_and_are_counted(tmp_path, out, labels):
         "train", {"grey cat": 2, "dog": 2, "emu": 0}
     )
     warned = [event.text for event in finished.events(Warned)]
-    assert warned[0] == "No picture for train in these categories: 'emu'."
+    assert warned[0] == "No picture for training in these categories: 'emu'."
 
 
 def test_categories_of_one_name_are_told_apart_by_their_numbers(tmp_path, out):

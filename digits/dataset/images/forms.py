@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from digits.dataset.images.settings import ImageDatasetSettings as Defaults
+from digits.dataset.titles import BACKENDS, ENCODINGS, RESIZE_MODES
 from digits.images import MAX_SIDE
 from digits.web.forms import ChoiceField, DigitsForm, WholeNumberField
 
 CHANNEL_CHOICES = [("3", "Color"), ("1", "Grayscale")]
-MODE_CHOICES = [
-    ("crop", "Crop"),
-    ("squash", "Squash"),
-    ("fill", "Fill"),
-    ("half_crop", "Half crop, half fill"),
-]
-ENCODING_CHOICES = [
-    ("png", "PNG (lossless)"),
-    ("jpg", "JPEG (lossy, 90% quality)"),
-    ("none", "None"),
-]
+MODE_CHOICES = list(RESIZE_MODES.items())
+ENCODING_CHOICES = list(ENCODINGS.items())
+BACKEND_CHOICES = list(BACKENDS.items())
 
 
 class ResizeExampleForm(DigitsForm):

@@ -98,8 +98,8 @@ class ParseFolderTask(ProgramTask):
         return [
             ("Folder", self.folder),
             ("Split", shares if len(asked_for) > 1 else ""),
-            ("Min per category", self.min_per_class),
-            ("Max per category", self.max_per_class),
+            ("Minimum per category", self.min_per_class),
+            ("Maximum per category", self.max_per_class),
         ]
 
     def finish(self) -> None:

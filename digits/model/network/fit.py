@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 # Of a network without a crop: pictures with sides of so many times the meant ones make it another.
 MOST_LARGER = 2
+TOO_SMALL = "which is too small for its layers"
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,7 @@ def cannot_be_trained(made_for: MadeFor, dataset: Pictures, crop_size: int | Non
             f"{made_for.title} is made for {made_for.words}; a crop size of {crop_size} is too "
             "small for it. Leave the crop size empty, or choose a larger one."
         )
-    return (
-        f"{made_for.title} is made for {made_for.words}; the dataset's are "
-        f"{dataset.size}, which is too small for its layers. {_cure(made_for)}"
-    )
+    return _sentences(made_for, dataset, TOO_SMALL)
 
 
 def size_warning(made_for: MadeFor, dataset: Pictures, crop_size: int | None = None) -> str:
@@ -100,20 +98,45 @@ def size_warning(made_for: MadeFor, dataset: Pictures, crop_size: int | None = N
     """
     if crop_size:
         return ""
-    begin = f"{made_for.title} is made for {made_for.words}; the dataset's are"
+    unusual = _unusual(made_for, dataset)
+    return _sentences(made_for, dataset, unusual) if unusual else ""
+
+
+def list_note(made_for: MadeFor, dataset: Pictures) -> str:
+    """The same as short as it stands beside a network in a list; empty when the pictures fit."""
+    if wrong_colors(made_for, dataset):
+        made = Pictures(0, 0, made_for.channels)
+        return (
+            f"Has weights for pictures {made.colors}; the dataset's are {dataset.colors}. "
+            f"Make a dataset {made.colors}."
+        )
+    is_possible = dataset.side >= made_for.smallest
+    problem = _unusual(made_for, dataset) if is_possible else TOO_SMALL
+    if not problem:
+        return ""
+    size = f"{made_for.image_side} x {made_for.image_side}"
+    return (
+        f"Made for pictures of {size}; the dataset's are {dataset.size}, {problem}. "
+        f"Make a dataset of {size}."
+    )
+
+
+def _unusual(made_for: MadeFor, dataset: Pictures) -> str:
+    """What becomes of a network that can be built for pictures of another size."""
     if made_for.is_cropped and is_too_small(made_for, dataset):
-        return f"{begin} {dataset.size}, so that it sees less than it could. {_cure(made_for)}"
+        return "so that it sees less than it could"
     largest = max(dataset.width, dataset.height)
     if not made_for.is_cropped and largest > MOST_LARGER * made_for.side:
-        return (
-            f"{begin} {dataset.size}, so that it becomes much larger and slower. {_cure(made_for)}"
-        )
+        return "so that it becomes much larger and slower"
     return ""
 
 
-def _cure(made_for: MadeFor) -> str:
+def _sentences(made_for: MadeFor, dataset: Pictures, problem: str) -> str:
     side = made_for.image_side
-    return f"Make a dataset of {side} x {side}{made_for.instead}."
+    return (
+        f"{made_for.title} is made for {made_for.words}; the dataset's are {dataset.size}, "
+        f"{problem}. Make a dataset of {side} x {side}{made_for.instead}."
+    )
 
 
 def other_pictures(title: str, seen: Pictures, given: Pictures) -> str:

@@ -72,7 +72,7 @@ export function clearErrors(form) {
  * @param {string[]} messages
  */
 function putAtField(form, name, messages) {
-  const input = form.querySelector(`[name="${CSS.escape(name)}"]`);
+  const input = inputOf(form, name);
   const field = input?.closest(".field");
   if (!input || !field) return "";
   input.setAttribute("aria-invalid", "true");
@@ -82,7 +82,24 @@ function putAtField(form, name, messages) {
   );
   input.setAttribute("aria-describedby", `${name}-help ${name}-error`);
   input.closest("details")?.setAttribute("open", "");
-  return field.querySelector("label")?.textContent?.trim() ?? "";
+  return titleOf(form, name);
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+function inputOf(form, name) {
+  return form.querySelector(`[name="${CSS.escape(name)}"]`);
+}
+
+/**
+ * What the form calls a field; empty where there is no such field.
+ * @param {HTMLFormElement} form
+ * @param {string} name
+ */
+export function titleOf(form, name) {
+  return inputOf(form, name)?.closest(".field")?.querySelector("label")?.textContent?.trim() ?? "";
 }
 
 /**

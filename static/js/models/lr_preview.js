@@ -2,6 +2,7 @@
 
 import { afterQuiet, need } from "../web/dom.js";
 import { updateGraphs } from "../graphs/graphs.js";
+import { titleOf } from "../forms/errors.js";
 import { RequestFailed, send } from "../web/http.js";
 
 /** @param {HTMLFormElement} form */
@@ -20,10 +21,24 @@ export function showLearningRate(form) {
       updateGraphs("lr_preview", "", answer.data);
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
-      message.textContent = error.message;
+      message.textContent = withFields(form, error).join(" ");
     }
   }, 250);
   form.addEventListener("input", update);
   form.addEventListener("change", update);
   update();
+}
+
+/**
+ * What an error says of each field, after the name that the form gives it.
+ * @param {HTMLFormElement} form
+ * @param {RequestFailed} error
+ * @returns {string[]}
+ */
+function withFields(form, error) {
+  if (!error.fields) return [error.message];
+  return Object.entries(error.fields).flatMap(([name, texts]) => {
+    const title = titleOf(form, name);
+    return texts.map((text) => (title ? `${title}: ${text}` : text));
+  });
 }

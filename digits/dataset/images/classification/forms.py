@@ -19,7 +19,12 @@ from digits.dataset.images.classification.job import ARCHIVE_FILE
 from digits.dataset.images.classification.settings import (
     ImageClassificationDatasetSettings as Settings,
 )
-from digits.dataset.images.forms import CHANNEL_CHOICES, ENCODING_CHOICES, MODE_CHOICES
+from digits.dataset.images.forms import (
+    BACKEND_CHOICES,
+    CHANNEL_CHOICES,
+    ENCODING_CHOICES,
+    MODE_CHOICES,
+)
 from digits.errors import UploadNotFound
 from digits.images import MAX_SIDE
 from digits.sources.archives import ARCHIVE_EXTENSIONS, is_archive_name
@@ -145,7 +150,7 @@ class ImageClassificationDatasetForm(JobForm):
     )
     backend = ChoiceField(
         "Database",
-        choices=[("lmdb", "LMDB"), ("hdf5", "HDF5")],
+        choices=BACKEND_CHOICES,
         default=Settings.backend,
         description="LMDB, the default, suits every network. HDF5 is for other programs; networks "
         "that are trained from it can neither crop nor mirror.",

@@ -21,6 +21,7 @@ from digits.dataset.tasks.extract_archive import ExtractArchiveTask
 from digits.dataset.tasks.parse_folder import ParseFolderTask
 from digits.dataset.tasks.parse_textfile import ParseTextfileTask
 from digits.dataset.tasks.program_task import ProgramTask
+from digits.dataset.titles import BACKENDS, ENCODINGS, RESIZE_MODES
 from digits.errors import NotPossible, ToolError
 from digits.jobs.task import Task
 from digits.sources.picture_list import LABELS_FILE, SPLITS, SetName, told_apart
@@ -214,8 +215,16 @@ class ImageClassificationDatasetJob(DatasetJob):
             ("Picture size", f"{self.width} × {self.height}"),
             ("Picture type", "Color" if self.channels == 3 else "Grayscale"),
             *counts,
-            ("Encoding", self.encoding),
-            *([("Database", self.backend)] if self.backend != "lmdb" else []),
+            ("Picture encoding", ENCODINGS.get(self.encoding, self.encoding)),
+            *([("Database", BACKENDS[self.backend])] if self.backend != "lmdb" else []),
+        ]
+
+    def stored_in_words(self) -> list[tuple[str, str]]:
+        """How pictures are resized and stored, by the titles of the form's fields."""
+        return [
+            ("Resize transformation", RESIZE_MODES.get(self.resize_mode, self.resize_mode)),
+            ("Picture encoding", ENCODINGS.get(self.encoding, self.encoding)),
+            ("Database", BACKENDS.get(self.backend, self.backend)),
         ]
 
     def in_original_words(self) -> list[tuple[str, str]]:

@@ -97,10 +97,8 @@ class Estimate:
             )
         if self.epoch_s is None or self.training_s is None:
             return ""
-        return (
-            f"An epoch takes about {about(self.epoch_s)} here, the training about "
-            f"{about(self.training_s)}."
-        )
+        epoch = "less than a second" if self.epoch_s < 1 else f"about {about(self.epoch_s)}"
+        return f"An epoch takes {epoch} here, the training about {about(self.training_s)}."
 
 
 def estimate(

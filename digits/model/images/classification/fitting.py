@@ -30,6 +30,7 @@ from digits.model.network.fit import (
     Pictures,
     cannot_be_trained,
     is_too_small,
+    list_note,
     other_pictures,
     size_warning,
     wrong_colors,
@@ -154,7 +155,7 @@ def standard_notes(dataset: ImageClassificationDatasetJob) -> dict[str, str]:
     """Why a standard network does not fit a dataset, by the networks' names."""
     pictures = pictures_of(dataset)
     notes = {
-        network.name: _note(network.made_for_pictures(pictures.side), pictures)
+        network.name: list_note(network.made_for_pictures(pictures.side), pictures)
         for network in STANDARD_NETWORKS.values()
     }
     return {name: note for name, note in notes.items() if note}
@@ -194,14 +195,6 @@ def first_that_fits(dataset: ImageClassificationDatasetJob) -> str:
     default_first = sorted(bare, key=lambda name: name != Settings.standard_networks)
     possible = [n for n in default_first if side >= STANDARD_NETWORKS[n].made_for.smallest]
     return [*fitting, *possible, Settings.standard_networks][0]
-
-
-def _note(made_for: MadeFor, pictures: Pictures) -> str:
-    if reason := wrong_colors(made_for, pictures):
-        return reason
-    if pictures.side < made_for.smallest:
-        return cannot_be_trained(made_for, pictures)
-    return size_warning(made_for, pictures)
 
 
 def previous_notes(

@@ -218,7 +218,7 @@ def test_the_page_and_the_summary_show_the_dataset(
     )
     assert in_words(client.get(f"/datasets/summary?words=plain&job_id={job.id}")) == (
         "Shown &lt;b&gt;set&lt;/b&gt; Done MOMENT Picture size 12 × 10 Picture type Color "
-        "Training set 12 pictures Validation set 4 pictures Encoding png"
+        "Training set 12 pictures Validation set 4 pictures Picture encoding PNG (lossless)"
     )
     assert re.search(rf'<h4[^>]*>\s*<a href="/datasets/{job.id}">', summary.text)
 

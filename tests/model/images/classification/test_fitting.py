@@ -110,10 +110,10 @@ def test_the_form_selects_the_first_standard_network_that_fits(size: tuple[int, 
         ((128, 128, 3), ""),
         (
             (100, 100, 3),
-            "made for pictures of 128 x 128; the dataset's are 100 x 100, so that it sees",
+            "Made for pictures of 128 x 128; the dataset's are 100 x 100, so that it sees",
         ),
         ((31, 31, 3), "too small"),
-        ((256, 256, 1), "has weights for pictures in color; the dataset's are in grayscale"),
+        ((256, 256, 1), "Has weights for pictures in color; the dataset's are in grayscale"),
     ],
 )
 def test_a_network_of_two_sizes_with_weights_is_marked_where_neither_fits(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from digits.config import Config
+from digits.dataset.titles import set_title
 from digits.inference import Network
 from digits.inference.operations.messages import to_json
 from digits.jobs.job import Job
@@ -78,7 +79,7 @@ class DatabaseSource:
 
     @property
     def words(self) -> str:
-        return f"{self.split} database"
+        return set_title(self.split)
 
     def request(self, folder: Path) -> dict[str, Any]:
         return {"database": str(self.path), "backend": self.backend, "count": self.count}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
+from digits.dataset.titles import set_title
 from digits.jobs.record import Count
 from digits.jobs.settings import JobSettings
+
+# What evaluations of earlier versions called the sets of a dataset.
+EARLIER_SOURCES = {f"{split} database": set_title(split) for split in ("train", "val", "test")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,3 +24,11 @@ class EvaluationSettings(JobSettings):
     source: str  # of the pictures, in words
     limit: int | None = None  # pictures at most
     top_n: Count = 9  # best ones of each category
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """As of any job; a source is called as it is called today, so that two can be compared."""
+        source = data.get("source")
+        if isinstance(source, str) and source in EARLIER_SOURCES:
+            data = {**data, "source": EARLIER_SOURCES[source]}
+        return super().from_json(data)

@@ -349,6 +349,19 @@ def test_an_evaluation_without_its_model_is_still_shown(tmp_path: Path) -> None:
     assert job.facts()["count"] == 0
 
 
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("val database", "Validation set"),
+        ("Training set", "Training set"),
+        ("/photos/val database", "/photos/val database"),
+    ],
+)
+def test_a_source_of_an_earlier_version_is_called_as_it_is_today(kept: str, shown: str) -> None:
+    saved = {"model": "m", "model_name": "LeNet", "epoch": 1, "source": kept}
+    assert EvaluationSettings.from_json(saved).source == shown
+
+
 def classified(number: int, *indices: int) -> ClassifiedPicture:
     best = tuple(Prediction("abc"[i], i, 0.9 - 0.2 * n) for n, i in enumerate(indices))
     return ClassifiedPicture(number, best, thumbnail=bytes([number]) * (number + 1))

@@ -234,6 +234,7 @@ def test_pages_and_json_show_it(
     page = client.get(f"/models/{uploaded.id}").text
     assert "is not on this server" in page
     assert "is gone" not in page
+    assert "after the first iterations" not in page
     answer = client.get(f"/models/{uploaded.id}.json").json
     assert answer["dataset_id"] is None
     assert answer["snapshots"] == [4]
