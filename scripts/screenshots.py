@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM_FLAGS
 from tests.server_process import ServerProcess
@@ -50,7 +51,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS
         )
-        page = browser.new_page(viewport=DESK, color_scheme="light", reduced_motion="reduce")
+        page = opened(browser, DESK, "light")
         page.goto(server.url)
         take(page, folder / "home-empty.png")
         upload_folder(page, server, digits, folder)
@@ -66,10 +67,17 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         page.get_by_role("link", name="LeNet on digits", exact=True).click()
         take(page, folder / "model-dark.png")
         address = page.url
-        page = browser.new_page(viewport=PHONE, color_scheme="dark", reduced_motion="reduce")
+        page = opened(browser, PHONE, "dark")
         page.goto(address)
         take(page, folder / "model-phone.png")
         browser.close()
+
+
+def opened(browser: Browser, size: ViewportSize, colors: Literal["dark", "light"]) -> Page:
+    """A page as patient as a loaded machine needs, with nothing that moves."""
+    page = browser.new_page(viewport=size, color_scheme=colors, reduced_motion="reduce")
+    page.set_default_timeout(TIMEOUT_MS)
+    return page
 
 
 def upload_folder(page: Page, server: ServerProcess, digits: Path, folder: Path) -> None:
@@ -185,9 +193,11 @@ def keep_as_pretrained(page: Page, server: ServerProcess, folder: Path) -> None:
 
 
 def take(page: Page, path: Path) -> None:
-    """One picture of what the window shows, once nothing is loading any more."""
+    """One picture of what the window shows, once nothing is loading or being measured any more."""
     page.wait_for_load_state("networkidle")
-    page.screenshot(path=path)
+    expect(page.locator("main [aria-busy='true']")).to_have_count(0)
+    page.mouse.move(0, 0)
+    page.screenshot(path=path, animations="disabled")
     print(path)
 
 
