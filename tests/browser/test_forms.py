@@ -101,10 +101,10 @@ def test_what_is_wrong_with_a_learning_rate_is_said_with_its_fields(
     expected_complaints.append("status of 400")
     page.goto(f"{server.url}{NEW_MODEL}?dataset={dataset_id}")
     page.get_by_text("More options").click()
-    page.get_by_label("Gamma", exact=True).and_(page.locator(":visible")).fill("a tenth")
+    page.get_by_label("Gamma", exact=True).and_(page.locator(":visible")).fill("-1")
     message = page.locator("[data-lr-message]")
     expect(message).to_contain_text("Gamma: ")
-    page.get_by_label("Base learning rate", exact=True).fill("much")
+    page.get_by_label("Base learning rate", exact=True).fill("-1")
     expect(message).to_contain_text("Base learning rate: ")
 
 

@@ -23,6 +23,9 @@ PAGES = {
     "search without a match": "/?search=nothing-is-called-this",
     "new dataset": "/datasets/images/classification/new",
     "new model": "/models/images/classification/new",
+    "new model from a previous one": (
+        "/models/images/classification/new?dataset={dataset}&method=previous"
+    ),
     "dataset": "/datasets/{dataset}",
     "explore": "/datasets/{dataset}/explore",
     "picture": "/datasets/{dataset}/pictures/val/3",
@@ -50,12 +53,16 @@ PAGES = {
     "files": "/models/{model}?tab=files",
     "log tab": "/models/{model}?tab=log",
     "bin": "/bin",
+    "question before emptying the bin": "/bin/delete",
     "log": "/jobs/{model}/logs/train_caffe",
     "help": "/help/",
     "help page": "/help/api",
     "glossary": "/help/glossary",
     "not found": "/jobs/there-is-none",
+    "wrong request": "/models/images/classification",
 }
+# What Chromium says of them itself.
+COMPLAINTS = {"not found": "status of 404", "wrong request": "status of 405"}
 NOTES = (
     "# Goal\n\nA **first** model:\n\n- `lenet`\n\n| rate | accuracy |\n|---|---|\n| 0.01 | 90% |"
 )
@@ -103,8 +110,8 @@ def opened(
     expected_complaints: list[str],
 ) -> Page:
     """The page that the test's parameter names."""
-    if request.param == "not found":
-        expected_complaints.append("status of 404")
+    if request.param in COMPLAINTS:
+        expected_complaints.append(COMPLAINTS[request.param])
     page.goto(server.url + PAGES[request.param].format(**jobs))
     page.wait_for_load_state("networkidle")
     return page
@@ -220,7 +227,37 @@ def test_a_phone_shows_what_came_of_a_job_before_its_history_and_the_way_back(
     assert accuracy.bounding_box()["y"] < status.bounding_box()["y"]  # type: ignore[index]
     crumbs = page.get_by_role("list", name="Where you are")
     expect(crumbs.get_by_role("link", name="LeNet")).to_be_visible()
-    expect(crumbs.get_by_text("Classifications")).to_be_hidden()
+    expect(crumbs.get_by_text("Evaluation")).to_be_hidden()
+
+
+# Which stops of the Tab key show nothing where they are, of all that can be seen on the page.
+UNSEEN_STOPS = """() => {
+  const shows = (element) => {
+    const style = getComputedStyle(element);
+    return style.outlineStyle !== "none" || style.boxShadow !== "none";
+  };
+  const stops = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  return [...document.querySelectorAll(stops)]
+    .filter((stop) => stop.checkVisibility({ visibilityProperty: true }) && !stop.disabled)
+    .filter((stop) => {
+      stop.focus();
+      const isThere = document.activeElement === stop;
+      return isThere && !shows(stop) && !(stop.closest("label") && shows(stop.closest("label")));
+    })
+    .map((stop) => stop.outerHTML.slice(0, 120));
+}"""
+
+
+def test_every_stop_of_the_keyboard_is_seen(
+    server: ServerProcess, page: Page, jobs: dict[str, str], expected_complaints: list[str]
+) -> None:
+    expected_complaints.extend(COMPLAINTS.values())
+    unseen: dict[str, list[str]] = {}
+    for name, path in PAGES.items():
+        page.goto(server.url + path.format(**jobs))
+        page.keyboard.press("Tab")  # from now on the browser shows the focus of scripts, too
+        unseen[name] = page.evaluate(UNSEEN_STOPS)
+    assert {name: stops for name, stops in unseen.items() if stops} == {}
 
 
 @every_page
