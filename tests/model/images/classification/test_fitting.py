@@ -82,6 +82,9 @@ def test_standard_networks_that_do_not_fit_are_marked_with_both_sizes(
         assert f"{size[0]} x {size[1]}" in notes[name]
         assert f"{made_for.image_side} x {made_for.image_side}" in notes[name]
         assert f"Make a dataset of {made_for.image_side} x {made_for.image_side}" in notes[name]
+        # They stand beside the network's name, on a phone, too.
+        assert made_for.title not in notes[name]
+        assert len(notes[name]) < 150
 
 
 # The first that fits; where none does, the default unless it cannot be built.

@@ -247,6 +247,10 @@ def test_a_database_gives_the_accuracy_that_the_training_logged(
     uploaded = asking.post("classify_many.json", image_list=val_list).json
     assert uploaded["top1_accuracy"] == numbers["top1_accuracy"]
     assert uploaded["confusion_matrix"] == numbers["confusion_matrix"]
+    page = asking.get(job_id).text
+    assert "<h1 data-name-text>Validation set by " in page
+    # Of three categories all are among the first five.
+    assert ("Top-1 accuracy" in page, "Top-5 accuracy" in page) == (True, False)
 
 
 @pytest.mark.slow
