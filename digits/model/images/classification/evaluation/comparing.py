@@ -181,7 +181,7 @@ def others_of_same(
         for other in jobs
         if isinstance(other, ImageClassificationEvaluationJob)
         and other is not job
-        and other.settings.source == job.settings.source
+        and other.settings.source_title == job.settings.source_title
     ]
     alike.sort(key=lambda other: other.history.created_s, reverse=True)
     database = source_of(job).get("database")

@@ -59,7 +59,7 @@ class ImageClassificationEvaluationJob(Job):
         return {
             "model": self.settings.model,
             "epoch": self.settings.epoch,
-            "source": self.settings.source,
+            "source": self.settings.source_title,
             "count": len(results),
             "unreadable": results.unreadable_count,
             **unit(results.is_probability),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
 
 from digits.dataset.titles import set_title
 from digits.jobs.record import Count
@@ -25,10 +23,7 @@ class EvaluationSettings(JobSettings):
     limit: int | None = None  # pictures at most
     top_n: Count = 9  # best ones of each category
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """As of any job; a source is called as it is called today, so that two can be compared."""
-        source = data.get("source")
-        if isinstance(source, str) and source in EARLIER_SOURCES:
-            data = {**data, "source": EARLIER_SOURCES[source]}
-        return super().from_json(data)
+    @property
+    def source_title(self) -> str:
+        """The source as it is called today, so that two can be compared."""
+        return EARLIER_SOURCES.get(self.source, self.source)

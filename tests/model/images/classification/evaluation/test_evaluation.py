@@ -363,7 +363,7 @@ def test_an_evaluation_without_its_model_is_still_shown(tmp_path: Path) -> None:
 )
 def test_a_source_of_an_earlier_version_is_called_as_it_is_today(kept: str, shown: str) -> None:
     saved = {"model": "m", "model_name": "LeNet", "epoch": 1, "source": kept}
-    assert EvaluationSettings.from_json(saved).source == shown
+    assert EvaluationSettings.from_json(saved).source_title == shown
 
 
 def classified(number: int, *indices: int) -> ClassifiedPicture:
