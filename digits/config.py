@@ -107,6 +107,11 @@ class Config:
     parse_folder_slots: int = _setting(1, "how many folders are read at a time")
     create_db_slots: int = _setting(2, "how many databases are written at a time")
     train_slots: int = _setting(1, "how many models train at a time where there is no GPU")
+    light_slots: int = _setting(
+        1,
+        "how many pieces of light work run at a time beside them: last layers that learn, their "
+        "search, features",
+    )
     max_upload_mb: int = _setting(2048, "the largest upload, in megabytes")
     max_folder_upload_mb: int = _setting(
         20480, "the largest folder that is uploaded for a dataset, file by file, in megabytes"
@@ -304,8 +309,8 @@ def is_loopback(host: str) -> bool:
 
 _FIELDS = {item.name: item for item in dataclasses.fields(Config)}
 _POSITIVE = (
-    "grace_s", "parse_folder_slots", "create_db_slots", "train_slots", "max_upload_mb",
-    "max_folder_upload_mb", "client_timeout_s",
+    "grace_s", "parse_folder_slots", "create_db_slots", "train_slots", "light_slots",
+    "max_upload_mb", "max_folder_upload_mb", "client_timeout_s",
     "inference_workers", "inference_idle_s", "inference_timeout_s", "inference_memory_mb",
     "inference_direct_images", "inference_slots", "decoding_memory_mb",
 )  # fmt: skip

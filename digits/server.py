@@ -93,6 +93,7 @@ def build(config: Config, *, lock_wait_s: float = 0.5) -> Server:
         create_db_slots=config.create_db_slots,
         train_slots=config.train_slots,
         inference_slots=config.inference_slots,
+        light_slots=config.light_slots,
         gpus=config.gpu_list or devices.gpu_indices(),
     )
     policies = Policies(config, Accounts(config.jobs_dir, in_thread, fsync_in_thread))

@@ -13,7 +13,7 @@ from digits.base.devices import Gpu, Machine
 from digits.base.formatting import file_size, percent
 from digits.jobs.contents import FolderContents
 from digits.jobs.job import Job
-from digits.jobs.resources import CREATE_DB, GPU, INFERENCE, PARSE_FOLDER, TRAIN
+from digits.jobs.resources import CREATE_DB, GPU, INFERENCE, LIGHT, PARSE_FOLDER, TRAIN
 from digits.jobs.scheduler import Holding, Scheduler
 from digits.jobs.task import Task
 
@@ -23,6 +23,7 @@ WORK = {
     CREATE_DB: "Writing a database",
     TRAIN: "Training",
     INFERENCE: "Classifying",
+    LIGHT: "Light work",
 }
 MOST_WAITING = 5
 # The share of memory or disk from which on it may soon not be enough.

@@ -23,6 +23,7 @@ class Decision:
 
     job: Job
     task: Task
+    kind: str = ""  # of the units
     units: tuple[str, ...] = ()
     error: str | None = None
 
@@ -49,7 +50,7 @@ def next_decisions(
             if units is None:
                 kept[need.kind].update(resources.candidates(need))
             else:
-                yield Decision(job, task, tuple(units))
+                yield Decision(job, task, need.kind, tuple(units))
 
 
 def _need(task: Task, resources: Resources) -> Need | str:

@@ -13,6 +13,8 @@ PARSE_FOLDER = "parse_folder"
 CREATE_DB = "create_db"
 TRAIN = "train"
 INFERENCE = "inference"
+# Work of a minute or so on the CPU, which a long training must not keep waiting.
+LIGHT = "light"
 GPU = "gpu"
 
 
@@ -53,6 +55,7 @@ class Resources:
         create_db_slots: int = 2,
         train_slots: int = 1,
         inference_slots: int = 1,
+        light_slots: int = 1,
         gpus: Sequence[str] = (),
     ) -> Resources:
         """The units of a server; training needs a GPU where there is one, else a training slot."""
@@ -61,6 +64,7 @@ class Resources:
             CREATE_DB: create_db_slots,
             TRAIN: train_slots,
             INFERENCE: inference_slots,
+            LIGHT: light_slots,
         }
         units = {kind: [Unit(str(n)) for n in range(count)] for kind, count in counts.items()}
         units[GPU] = [Unit(identifier) for identifier in gpus]

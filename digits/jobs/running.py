@@ -61,7 +61,7 @@ class RunningTasks:
     def start(self, decision: Decision) -> bool:
         """Start the task whose turn it is; False when its job cannot be saved, and it fails."""
         job, task = decision.job, decision.task
-        task.allocation = list(decision.units)
+        task.slot_kind, task.allocation = decision.kind, list(decision.units)
         task.attempts += 1
         task.pausing = False
         # On disk before the process is there: a later server looks for this attempt's process.
@@ -131,7 +131,9 @@ class RunningTasks:
         def on_end(task: Task, ending: Ending) -> bool:
             return self._ended(job, task, ending)
 
-        self._resources.take(task.need().kind, task.allocation, (job.id, task.id))
+        # Earlier versions did not write down what kind of unit a task holds.
+        kind = task.slot_kind or task.need().kind
+        self._resources.take(kind, task.allocation, (job.id, task.id))
         runner = TaskRunner(
             task,
             self._launcher,

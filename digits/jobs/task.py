@@ -38,9 +38,7 @@ LINES_IN_ERROR = 6
 LOG_WAIT_S = 2.0
 
 
-class TaskRecord(TypedDict):
-    """What job.json holds of every task."""
-
+class _AlwaysWritten(TypedDict):
     id: str
     depends_on: list[str]
     history: list[Any]
@@ -50,6 +48,12 @@ class TaskRecord(TypedDict):
     attempts: Annotated[int, Minimum(0)]
     pausing: bool
     settings: dict[str, Any]
+
+
+class TaskRecord(_AlwaysWritten, total=False):
+    """What job.json holds of every task; the kind of what it holds from its first start on."""
+
+    slot_kind: str
 
 
 class Task(HasStatus, ABC):
@@ -77,8 +81,9 @@ class Task(HasStatus, ABC):
         self.message: str | None = None  # what the user should know though it did not fail
         self.progress = 0.0  # 0.0 to 1.0
         self.eta_s: float | None = None  # seconds to go, when that can be told
-        # Resource identifiers held while it runs, such as ["0"] for GPU 0.
+        # Resource identifiers held while it runs, such as ["0"] for GPU 0, and their kind.
         self.allocation: list[str] = []
+        self.slot_kind = ""
         self.attempts = 0  # how often its process was started
         self.pausing = False  # whether the user asked this attempt to save its state and end
         self.job_id = job_dir.name
@@ -365,6 +370,7 @@ class Task(HasStatus, ABC):
             "error": self.error,
             "message": self.message,
             "allocation": self.allocation,
+            **({"slot_kind": self.slot_kind} if self.slot_kind else {}),
             "attempts": self.attempts,
             "pausing": self.pausing,
             "settings": self.settings(),
@@ -385,6 +391,7 @@ class Task(HasStatus, ABC):
         task.error = data["error"]
         task.message = data["message"]
         task.allocation = data["allocation"]
+        task.slot_kind = data.get("slot_kind", "")
         task.attempts = data["attempts"]
         task.pausing = data["pausing"]
         return task

@@ -191,6 +191,10 @@ class ModelJob(Job):
         given = self.settings.custom_network_snapshot
         return Path(given) if self.settings.method == "custom" and given else None
 
+    def is_light(self) -> bool:
+        """Whether its training takes a minute or so on the CPU, and needs no GPU therefore."""
+        return False
+
     def engine_flags(self) -> list[str]:
         """What only our engine is told: where it keeps features, how it changes pictures."""
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -284,3 +285,23 @@ def test_a_server_killed_again_and_again_loses_no_job_and_runs_none_twice(
         assert (server.jobs_dir / job_id / "runs").read_text() == "run\n", job
         assert server.lines(job_id) == ["started", "finished"]
     assert len(promised) >= KILLS / 2
+
+
+def test_a_task_holds_what_it_began_with_whatever_it_would_ask_for_now(
+    make_server: ServerMaker,
+) -> None:
+    server = make_server("--create-db-slots", "1")
+    first = server.add("first", UNTIL_GO)
+    server.wait_for_line(first, "started")
+    second = server.add("second", UNTIL_GO)
+    server.kill()
+    file = server.jobs_dir / first / "job.json"
+    record = json.loads(file.read_text())
+    assert record["tasks"][0]["slot_kind"] == "create_db"
+    record["tasks"][0]["settings"]["kind"] = "train"  # as when what it depends on has changed
+    file.write_text(json.dumps(record))
+    server.start()
+    assert server.ask("queue") == [second]
+    go(server, first, second)
+    for job_id in (first, second):
+        server.wait_for_status(job_id, "Done")

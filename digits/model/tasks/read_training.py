@@ -49,6 +49,9 @@ class Trainable(Protocol):
     def pretrained_weights(self) -> Path | None:
         """Weights to start from."""
 
+    def is_light(self) -> bool:
+        """Whether it takes a minute or so on the CPU."""
+
     def engine_flags(self) -> list[str]:
         """What only our engine is told: where it keeps features, how it changes pictures."""
 

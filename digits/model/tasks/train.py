@@ -16,7 +16,7 @@ from pathlib import Path
 
 from digits.base.job_files import open_to_append
 from digits.errors import JobRefused, TaskFailed
-from digits.jobs.resources import GPU, TRAIN, Need
+from digits.jobs.resources import GPU, LIGHT, TRAIN, Need
 from digits.jobs.status import Status
 from digits.model.network.hdf5 import MEAN_WEIGHTS_FILE
 from digits.model.tasks.read_training import ReadTraining
@@ -61,8 +61,10 @@ class TrainTask(ReadTraining):
     # Running ------------------------------------------------------------------------------------
 
     def need(self) -> Need:
-        """One or more GPUs where the server has some, else a training slot."""
+        """One or more GPUs where the server has some, else a slot; a light one for light work."""
         settings = self.job.settings
+        if self.job.is_light():
+            return Need(LIGHT)
         if not settings.use_gpu:
             return Need(TRAIN)
         if settings.select_gpus:
@@ -110,9 +112,14 @@ class TrainTask(ReadTraining):
             command.append(f"--snapshot={state.name}")
         elif given:
             command.append(f"--weights={','.join(given)}")
-        if self.job.settings.use_gpu:
+        if self.has_gpu:
             command.append(f"--gpu={','.join(self.allocation)}")
         return command
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether what it holds, or will hold, are GPUs."""
+        return (self.slot_kind or self.need().kind) == GPU
 
     def _weights_to_begin_with(self) -> list[str]:
         """Those of an earlier training, then the mean, which is in no other network."""

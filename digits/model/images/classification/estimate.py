@@ -21,6 +21,7 @@ from digits.jobs.resources import GPU, Need
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.creation import Prepared
+from digits.model.images.classification.light import is_light, keeps_features
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import (
     TrainingFiles,
@@ -28,7 +29,6 @@ from digits.model.images.classification.training_files import (
     make_files,
 )
 from digits.model.job import TRAIN_VAL_FILE
-from digits.model.network.fine_tune import HEAD
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import network_to_text
 
@@ -124,7 +124,7 @@ def estimate(
     times = timings.times(training, environment) if timed else timings.kept(training)
     if times is None:
         return replace(found, note=found.note or NO_TIME) if timed else found
-    if _runs_once(prepared.settings, dataset):
+    if keeps_features(prepared.settings, dataset):
         return _with_one_run(found, files, times, prepared.settings, dataset)
     return _with_times(found, files, times)
 
@@ -173,12 +173,6 @@ def _with_times(found: Estimate, files: TrainingFiles, times: Times) -> Estimate
     return replace(found, epoch_s=(train_s + val_s) / epochs, training_s=train_s + val_s)
 
 
-def _runs_once(settings: Settings, dataset: ImageClassificationDatasetJob) -> bool:
-    """Whether a training keeps the features of all but its last layer."""
-    is_ours = not settings.caffe_root and dataset.backend != BACKEND
-    return settings.what_learns == HEAD and is_ours
-
-
 def _with_one_run(
     found: Estimate,
     files: TrainingFiles,
@@ -202,7 +196,7 @@ def _training(
     scheduler: Scheduler,
 ) -> Training | None:
     """What is to be timed; None for what cannot be: another Caffe, several GPUs, none free."""
-    gpu = _device(settings, scheduler)
+    gpu = "" if is_light(settings, dataset) else _device(settings, scheduler)
     if settings.caffe_root or gpu is None:
         return None
     texts = {TRAIN_VAL_FILE: network_to_text(files.networks.train_val)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from digits.model.card import Card
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.images.classification.later_facts import later_facts
+from digits.model.images.classification.light import is_light
 from digits.model.images.classification.net_sources import source_to_draw
 from digits.model.images.classification.picture_facts import PictureFacts
 from digits.model.images.classification.settings import ImageClassificationModelSettings
@@ -85,6 +87,12 @@ class ImageClassificationModelJob(ModelJob):
                     f"The database {split}_db of {dataset.name} cannot be read: {error}."
                 ) from error
 
+    def is_light(self) -> bool:
+        dataset = self.dataset
+        return isinstance(dataset, ImageClassificationDatasetJob) and is_light(
+            self.settings, dataset
+        )
+
     def engine_flags(self) -> list[str]:
         changing = (
             [f"--augmentation={AUGMENTATION_FILE}"] if self.settings.augmentation.is_on else []
@@ -103,7 +111,10 @@ class ImageClassificationModelJob(ModelJob):
     def write_training_files(self) -> TrainingPlan:
         try:
             files = make_files(
-                parse_network(self.network_text()), self.image_dataset, self.dir, self.settings
+                parse_network(self.network_text()),
+                self.image_dataset,
+                self.dir,
+                replace(self.settings, use_gpu=self.train_task.has_gpu),
             )
         except (NetworkError, FormError, NotPossible) as error:
             raise TaskFailed(str(error)) from error

@@ -61,7 +61,7 @@ def settings_in_words(
         ("Augmentation", augmentation_in_words(settings.augmentation)),
         ("Whitening", whitening_in_words(settings)),
         ("Random seed", _number(settings.random_seed) or "drawn at random"),
-        ("Devices", _devices(settings)),
+        ("Devices", _devices(job)),
         ("Trained by", _program(settings)),
     ]
 
@@ -204,8 +204,9 @@ def mean_in_words(settings: Settings) -> str:
     return "image subtracted" if settings.use_mean else "not subtracted"
 
 
-def _devices(settings: Settings) -> str:
-    if not settings.use_gpu:
+def _devices(job: ImageClassificationModelJob) -> str:
+    settings = job.settings
+    if not settings.use_gpu or not job.train_task.has_gpu:
         return "CPU"
     if chosen := settings.select_gpus:
         return f"GPUs {', '.join(chosen)}"
