@@ -21,6 +21,7 @@ from digits.home.demo import sample_dataset
 from digits.home.first_steps import first_steps
 from digits.home.job_list import JobPage, list_query, listed, statuses
 from digits.home.machine_panel import machine_panel
+from digits.home.samples import DIGITS, SAMPLES, Sample
 from digits.jobs.job import LONGEST_NOTES, Job
 from digits.web.answers import created, scheduler, services, wants_json
 from digits.web.forms import DigitsForm, one_line_of, require_token
@@ -163,11 +164,24 @@ def _address(pages: Mapping[str, JobPage]) -> Callable[..., str]:
 @blueprint.post("/datasets/sample.json")
 @blueprint.post("/datasets/sample")
 def make_sample() -> ResponseReturnValue:
-    """Make the sample dataset, unless it is there; the home page then offers the next step."""
-    require_token("group_name")
+    """Make a sample dataset, unless it is there; the home page then offers the next step.
+
+    `sample` says which: digits, emoji [digits].
+    """
+    require_token("sample", "group_name")
     group = one_line_of("group_name")
-    job = sample_dataset(scheduler(), services().paths, owner_name(), group)
+    sample = _chosen_sample(one_line_of("sample"))
+    job = sample_dataset(scheduler(), services().paths, sample, owner_name(), group)
     return created(job, url_for("home.home"))
+
+
+def _chosen_sample(key: str) -> Sample:
+    """The sample that is called so; FormError when there is none."""
+    sample = SAMPLES.get(key or DIGITS.key)
+    if sample is None:
+        message = f"There is no sample {key[:60]!r}. Choose {' or '.join(SAMPLES)}."
+        raise FormError({"sample": [message]})
+    return sample
 
 
 @blueprint.get("/jobs/delete")

@@ -41,6 +41,8 @@ TEST_PROGRAMS = {
 }
 # A library that Playwright's own Node.js loads, and its package.
 TEST_LIBRARIES = {"libatomic.so.1": "libatomic1"}
+# A file that a test draws with, and its package.
+TEST_FILES = {"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf": "fonts-noto-color-emoji"}
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ def install_test_programs() -> None:
     """Install the programs that the tests drive, or say how."""
     packages = [package for name, package in TEST_PROGRAMS.items() if shutil.which(name) is None]
     packages += [package for name, package in TEST_LIBRARIES.items() if not loads(name)]
+    packages += [package for name, package in TEST_FILES.items() if not Path(name).is_file()]
     if not packages:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]

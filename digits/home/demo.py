@@ -1,7 +1,8 @@
-"""The sample: scikit-learn's handwritten digits as a dataset, and LeNet learning them.
+"""Make a sample: its pictures as a dataset, and a network learning them.
 
-`--demo` makes both, so that a newcomer sees a model learn; the home page's button makes the dataset
-and offers the model.  Whoever asks a second time gets the jobs that are there.
+`--demo` makes both of the digits, so that a newcomer sees a model learn; the home page's buttons
+make a dataset and offer the model.  Whoever asks a second time gets the jobs that are there.
+Elsewhere: which samples there are (`samples.py`).
 """
 
 from __future__ import annotations
@@ -14,30 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from digits.dataset.images.classification.creation import create_dataset
-from digits.dataset.images.classification.settings import ImageClassificationDatasetSettings
-from digits.errors import DigitsError, TaskFailed
+from digits.errors import DigitsError, FormError, TaskFailed
+from digits.home.samples import DIGITS, Sample
 from digits.jobs.job import Job
 from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.creation import create_model
-from digits.model.images.classification.settings import ImageClassificationModelSettings
-from digits.sources.paths import SAMPLE_FOLDER, PathPolicy
+from digits.sources.paths import PathPolicy
 from digits.web.answers import Services
 
 log = logging.getLogger(__name__)
-
-DATASET_NAME = "Handwritten digits (sample)"
-MODEL_NAME = "LeNet on handwritten digits (sample)"
-# Beside the jobs; hidden, so that it is not taken for one.
-PICTURES_FOLDER = SAMPLE_FOLDER
-
-DATASET = ImageClassificationDatasetSettings(
-    resize_channels="1", resize_width=28, resize_height=28, seed=1
-)
-# Of a dataset whose id is not known yet.
-MODEL = ImageClassificationModelSettings(
-    dataset="", standard_networks="lenet", train_epochs=15, random_seed=1
-)
 
 # Two who ask at the same time get one dataset.
 _making = threading.Lock()
@@ -54,60 +41,72 @@ def make_jobs(services: Services) -> None:
     """The sample dataset and the model on it, unless they are there already."""
     services.scheduler.wait_until_loaded()
     try:
-        dataset = sample_dataset(services.scheduler, services.paths)
+        dataset = sample_dataset(services.scheduler, services.paths, DIGITS)
     except DigitsError as error:
         log.error("the sample dataset could not be made: %s", error)
         return
     try:
-        sample_model(services, dataset)
+        sample_model(services, DIGITS, dataset)
     except DigitsError as error:
         log.error("the sample model could not be made: %s", error)
 
 
 def sample_dataset(
-    scheduler: Scheduler, paths: PathPolicy, owner: str = "", group: str = ""
+    scheduler: Scheduler, paths: PathPolicy, sample: Sample, owner: str = "", group: str = ""
 ) -> Job:
-    """The sample dataset, made now for the user `owner`, in `group`, when it is not there.
+    """A sample's dataset, made now for the user `owner`, in `group`, when it is not there.
 
     Takes a few seconds, in which a process writes the pictures.  Raises StorageError without room,
-    TaskFailed when the pictures cannot be written.
+    TaskFailed when the pictures cannot be written, FormError where something must be installed.
     """
     with _making:
-        if (job := _find_job(scheduler, DATASET_NAME)) is not None:
+        if (job := _find_job(scheduler, sample.dataset_name)) is not None:
             return job
+        _require_installed(sample)
         scheduler.store.require_room()
-        pictures = scheduler.store.jobs_dir / PICTURES_FOLDER
-        write_pictures(pictures)
-        settings = replace(DATASET, folder_train=str(pictures))
-        return create_dataset(scheduler, paths, DATASET_NAME, settings, owner=owner, group=group)
+        pictures = scheduler.store.jobs_dir / sample.folder
+        write_pictures(sample, pictures)
+        settings = replace(sample.dataset, folder_train=str(pictures))
+        return create_dataset(
+            scheduler, paths, sample.dataset_name, settings, owner=owner, group=group
+        )
 
 
-def sample_model(services: Services, dataset: Job) -> Job:
-    """LeNet on the sample dataset, made now when it is not there.
+def sample_model(services: Services, sample: Sample, dataset: Job) -> Job:
+    """The model of a sample on its dataset, made now when it is not there.
 
-    Raises StorageError without room, FormError or InferenceError when LeNet cannot be checked.
+    Raises StorageError without room, FormError or InferenceError when it cannot be checked.
     """
     scheduler, config = services.scheduler, services.config
-    if (job := _find_job(scheduler, MODEL_NAME)) is not None:
+    if (job := _find_job(scheduler, sample.model_name)) is not None:
         return job
     return create_model(
         scheduler,
         services.pool,
-        MODEL_NAME,
-        replace(MODEL, dataset=dataset.id),
+        sample.model_name,
+        replace(sample.model, dataset=dataset.id),
         "",
         config.caffe_root,
         python_layers=config.python_layers,
     )
 
 
-def write_pictures(folder: Path) -> None:
-    """scikit-learn's digits as class folders, written by a process of their own."""
-    command = [sys.executable, "-m", "digits.tools.download_data", "digits", str(folder)]
+def write_pictures(sample: Sample, folder: Path) -> None:
+    """A sample's pictures as class folders, written by a process of their own."""
+    command = [sys.executable, "-m", "digits.tools.download_data", sample.key, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         reason = done.stderr.strip().removeprefix("Error: ")[-500:]
         raise TaskFailed(f"The sample pictures could not be written: {reason}")
+
+
+def _require_installed(sample: Sample) -> None:
+    if command := sample.missing():
+        message = (
+            "Its pictures come from a font that is not installed. Whoever runs this machine can "
+            f"install it: {command}"
+        )
+        raise FormError({"sample": [message]})
 
 
 def _find_job(scheduler: Scheduler, name: str) -> Job | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from digits.home import demo
+from digits.home.samples import SAMPLES, Sample, sample_of
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.web.kind import JobKind, Kinds
@@ -38,9 +38,19 @@ class FirstSteps:
         """What the form of the model is filled in with: for the sample, all that makes it learn."""
         if self.dataset is None:
             return {}
-        is_sample = self.dataset.name == demo.DATASET_NAME
-        sample = {"model_name": demo.MODEL_NAME, **demo.MODEL.changed()} if is_sample else {}
-        return {**sample, "dataset": self.dataset.id}
+        sample = self.sample
+        values = {"model_name": sample.model_name, **sample.model.changed()} if sample else {}
+        return {**values, "dataset": self.dataset.id}
+
+    @property
+    def sample(self) -> Sample | None:
+        """Which one the dataset was made as."""
+        return sample_of(self.dataset)
+
+    @property
+    def samples(self) -> Sequence[Sample]:
+        """Which ones there are."""
+        return list(SAMPLES.values())
 
     @property
     def can_be_tried(self) -> bool:

@@ -16,8 +16,8 @@ from pathlib import Path
 from digits.errors import ToolError
 
 MOST_SUGGESTIONS = 50
-# Not hidden to users though its name begins with a dot: the pictures of `--demo`.
-SAMPLE_FOLDER = ".sample-digits"
+# Not hidden to users though their names begin with a dot: the pictures of the samples.
+SAMPLE_DIGITS, SAMPLE_EMOJI = ".sample-digits", ".sample-emoji"
 # What the kernel shows as files: no pictures, but the environment and memory of processes.
 KERNEL_FOLDERS = (Path("/proc"), Path("/sys"))
 # Of folders; a list of a million pictures lies in a few thousand at most.
@@ -149,7 +149,7 @@ class PathPolicy:
         if self.jobs_dir is None or not _is_inside(resolved, self.jobs_dir):
             return False
         parts = resolved.relative_to(self.jobs_dir).parts
-        if parts[:1] == (SAMPLE_FOLDER,):
+        if parts[:1] in ((SAMPLE_DIGITS,), (SAMPLE_EMOJI,)):
             parts = parts[1:]
         return any(part.startswith(".") for part in parts)
 

@@ -1,13 +1,15 @@
 """Get a sample data set as folders of pictures, one folder a category.
 
   digits     1,797 handwritten digits that scikit-learn carries, 28 x 28, grey; nothing is fetched
+  emoji      the emoji of the font Noto Color Emoji, which must be installed, by kinds of things,
+             128 x 128, colour; nothing is fetched
   mnist      70,000 handwritten digits, 28 x 28, grey
   cifar10    60,000 photographs of 10 kinds of things, 32 x 32, colour
   cifar100   60,000 photographs of 100 kinds of things, 32 x 32, colour
 
-`digits` writes DIR/0 to DIR/9; the others write DIR/train and DIR/test with the category folders in
-them.  What is downloaded is kept in DIR/downloads: a broken download goes on where it stopped, and
-a file whose checksum is right is not fetched again.
+`digits` writes DIR/0 to DIR/9, `emoji` DIR/animals to DIR/vehicles; the others write DIR/train and
+DIR/test with the category folders in them.  What is downloaded is kept in DIR/downloads: a broken
+download goes on where it stopped, and a file whose checksum is right is not fetched again.
 
   python -m digits.tools.download_data mnist data/mnist
 """
@@ -33,6 +35,8 @@ from digits.errors import ToolError
 from digits.images.encode import encode_png
 from digits.sources.downloads import USER_AGENT
 from digits.tools.building import building
+from digits.tools.emoji_font import FONT_FILE, INSTALL_COMMAND, find_font
+from digits.tools.emoji_pictures import KINDS, emoji_pictures
 from digits.tools.sample_formats import read_cifar, read_idx, read_names
 
 Pixels = NDArray[np.uint8]
@@ -127,13 +131,31 @@ def get_digits(folder: Path) -> str:
         (int(label), _enlarged(image))
         for label, image in zip(data.target, data.images, strict=True)
     )
-    names = [str(digit) for digit in range(10)]
-    count = 0
+    return _write_categories(
+        folder, [str(digit) for digit in range(10)], pictures, len(data.target)
+    )
+
+
+def get_emoji(folder: Path) -> str:
+    """The emoji of a font that is installed; ToolError when it is not."""
+    font = find_font()
+    if font is None:
+        raise ToolError(
+            f"The font {FONT_FILE} is not installed. Whoever runs this machine can install it: "
+            f"{INSTALL_COMMAND}"
+        )
+    return _write_categories(folder, list(KINDS), emoji_pictures(font))
+
+
+def _write_categories(
+    folder: Path, names: list[str], pictures: Labelled, total: int | None = None
+) -> str:
+    """Write pictures into folder/category, all of them or none."""
     for name in names:
         if (folder / name).exists():
             raise ToolError(f"{folder / name} is there already; give an empty folder.")
     with building(folder / "new") as new:
-        count = _write_pictures(new, names, pictures, len(data.target))
+        count = _write_pictures(new, names, pictures, total)
     for name in names:
         (folder / "new" / name).rename(folder / name)
     (folder / "new").rmdir()
@@ -215,7 +237,7 @@ def _read_checksums(path: Path) -> dict[str, str]:
 
 def _arguments() -> argparse.Namespace:
     parser = parser_for(__doc__, "download_data")
-    parser.add_argument("dataset", choices=("digits", "mnist", "cifar10", "cifar100"))
+    parser.add_argument("dataset", choices=("digits", "emoji", "mnist", "cifar10", "cifar100"))
     parser.add_argument("dir", metavar="DIR", type=Path, help="made if it does not exist")
     parser.add_argument("--base-url", help="another place that has the same files")
     parser.add_argument(
@@ -232,6 +254,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.dataset == "digits":
             return get_digits(folder)
+        if arguments.dataset == "emoji":
+            return get_emoji(folder)
         checksums = {**CHECKSUMS}
         if arguments.checksums:
             checksums.update(_read_checksums(arguments.checksums))

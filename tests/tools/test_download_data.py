@@ -10,10 +10,45 @@ import numpy as np
 import pytest
 
 from digits.images import read_image
+from digits.tools.emoji_pictures import KINDS
 from tests.tools.programs import run, succeed
 from tests.tools.web import send, serving
 
 RANDOM = np.random.default_rng(0)
+
+
+def test_emoji_are_drawn_from_the_font_that_is_installed(tmp_path) -> None:
+    finished = succeed("download_data", "emoji", tmp_path)
+    counts = {folder.name: len(list(folder.iterdir())) for folder in sorted(tmp_path.iterdir())}
+    assert list(counts) == list(KINDS)
+    # A font of later years has all of them.
+    assert counts == {name: len(characters) for name, characters in KINDS.items()}
+    assert f"{sum(counts.values())} pictures" in finished.log
+    picture = read_image(next((tmp_path / "faces").iterdir()))
+    assert picture.shape == (128, 128, 3)
+    assert picture[0, 0].tolist() == [255, 255, 255]
+    assert picture.std() > 10
+
+
+def test_without_the_font_the_message_says_how_to_install_it(tmp_path, monkeypatch) -> None:
+    for name in ("XDG_DATA_HOME", "XDG_DATA_DIRS"):
+        monkeypatch.setenv(name, str(tmp_path))
+    finished = run("download_data", "emoji", tmp_path / "out")
+    assert finished.status == 1
+    assert "sudo apt-get install fonts-noto-color-emoji" in finished.log
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_another_file_in_the_place_of_the_font_is_named(tmp_path, monkeypatch) -> None:
+    font = tmp_path / "fonts" / "NotoColorEmoji.ttf"
+    font.parent.mkdir()
+    font.write_bytes(b"no font")
+    monkeypatch.setenv("XDG_DATA_DIRS", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    finished = run("download_data", "emoji", tmp_path / "out")
+    assert finished.status == 1
+    assert "NotoColorEmoji.ttf cannot be used as a font" in finished.log
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def gzipped(data: bytes) -> bytes:
