@@ -17,6 +17,7 @@ from digits.dataset.job import DatasetJob
 from digits.errors import KindRefused
 from digits.model.images.classification.evaluation.kind import KIND as CLASSIFICATION_EVALUATION
 from digits.model.images.classification.export.kind import KIND as CLASSIFICATION_EXPORT
+from digits.model.images.classification.features.kind import KIND as CLASSIFICATION_FEATURES
 from digits.model.images.classification.kind import KIND as CLASSIFICATION_MODEL
 from digits.model.images.classification.pretrained.kind import KIND as PRETRAINED_MODEL
 from digits.model.images.classification.upload.kind import KIND as UPLOADED_CLASSIFICATION_MODEL
@@ -34,6 +35,7 @@ BUILT_IN = (
     PRETRAINED_MODEL,
     CLASSIFICATION_EVALUATION,
     CLASSIFICATION_EXPORT,
+    CLASSIFICATION_FEATURES,
 )
 # Their jobs' classes, for programs that need no others.
 JOB_TYPES = tuple(kind.job_type for kind in BUILT_IN)

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from digits.base.aside import Aside
 from digits.base.job_files import read_beginning, read_text
@@ -73,7 +73,7 @@ class ModelJob(Job):
 
     @property
     def train_task(self) -> TrainTask:
-        return cast(TrainTask, self.tasks[0])
+        return next(task for task in self.tasks if isinstance(task, TrainTask))
 
     @property
     def dataset_id(self) -> str:
@@ -86,13 +86,13 @@ class ModelJob(Job):
         dataset = jobs.get(self.dataset_id)
         self.dataset = dataset if isinstance(dataset, DatasetJob) else None
         for task in self.tasks:
-            cast(TrainTask, task).attach(self)
+            if isinstance(task, TrainTask):
+                task.attach(self)
 
     def check(self) -> None:
-        if len(self.tasks) != 1:
-            raise JobUnreadable(
-                f"a model has one task, its training; this one has {len(self.tasks)}"
-            )
+        trainings = sum(isinstance(task, TrainTask) for task in self.tasks)
+        if trainings != 1:
+            raise JobUnreadable(f"a model has one training; this one has {trainings}")
         super().check()
 
     def create_tasks(self) -> list[Task]:

@@ -25,7 +25,12 @@ from digits.model.forms import LearningRateForm
 from digits.model.job import LAST_SNAPSHOT, ModelJob
 from digits.model.network.errors import NetworkError
 from digits.model.network.parsing import message_with_line, parse_given
-from digits.model.network.text import STANDARD_NETWORKS, clean_text, standard_network_text
+from digits.model.network.text import (
+    STANDARD_NETWORKS,
+    clean_text,
+    is_pretrained,
+    standard_network_text,
+)
 from digits.model.tiles import tiles_of
 from digits.model.training.charts import preview_chart
 from digits.model.training.snapshot_choices import BEST, snapshot_choices
@@ -193,15 +198,17 @@ def _epochs_in_use(job: ModelJob) -> dict[float | int, str]:
 def customize() -> ResponseReturnValue:
     """The text of a network (`network`: a standard one's name, or a model's id) to change.
 
-    With the path of the weights of `snapshot_epoch`, when one is named that is not 0; of a
-    pretrained model always.
+    With the path of the weights of `snapshot_epoch`, when one is named that is not 0, of a
+    pretrained model always; with the name of a standard network that has weights, which a form
+    takes in place of a path.
     """
     require_fields("network", "snapshot_epoch")
     name = (request.args.get("network") or single_value("network")).strip()
     if name in STANDARD_NETWORKS:
-        return jsonify({"network": standard_network_text(name), "snapshot": None})
-    network, weights = find_model(name).customized(single_value("snapshot_epoch").strip())
-    return jsonify({"network": network, "snapshot": str(weights) if weights else None})
+        weights = name if is_pretrained(name) else None
+        return jsonify({"network": standard_network_text(name), "snapshot": weights})
+    network, path = find_model(name).customized(single_value("snapshot_epoch").strip())
+    return jsonify({"network": network, "snapshot": str(path) if path else None})
 
 
 # Somebody waits: a network of 150 layers takes two seconds.

@@ -61,21 +61,22 @@ def emoji_pictures(font_path: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         font = ImageFont.truetype(font_path, FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
     except OSError as error:
         raise ToolError(f"{font_path} cannot be used as a font: {error}.") from error
-    missing = _drawn(font, NOT_THERE)
+    missing = drawn(font, NOT_THERE)
     for label, characters in enumerate(KINDS.values()):
         for character in characters:
-            canvas = _drawn(font, character)
+            canvas = drawn(font, character)
             if canvas.getbbox() is not None and canvas.tobytes() != missing.tobytes():
-                yield label, _framed(canvas)
+                yield label, framed(canvas)
 
 
-def _drawn(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
+def drawn(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
+    """A character on a transparent canvas."""
     canvas = Image.new("RGBA", (CANVAS, CANVAS))
     ImageDraw.Draw(canvas).text((0, 0), character, font=font, embedded_color=True)
     return canvas
 
 
-def _framed(canvas: Image.Image) -> NDArray[np.uint8]:
+def framed(canvas: Image.Image) -> NDArray[np.uint8]:
     """An emoji in the middle of a white square."""
     emoji = canvas.crop(canvas.getbbox())
     scale = DRAWN / max(emoji.size)

@@ -117,6 +117,11 @@ class DataLayer(PrefetchingDataLayer):
         """How many records the database has."""
         return len(self._reader)
 
+    def labels(self) -> npt.NDArray[np.int64]:
+        """Of all records, from the first on; reads all of them."""
+        self._stop()
+        return self._datum_source().all_labels()
+
     def _datum_source(self) -> DatumSource:
         source = self._opened()
         if not isinstance(source, DatumSource):
@@ -204,6 +209,17 @@ class DatumSource(BatchSource):
                 yield self._batcher.data(self._decoded(parsed, wheres, number), number)
         finally:
             self._batcher.seed = seed
+
+    def all_labels(self) -> npt.NDArray[np.int64]:
+        """See `DataLayer.labels`."""
+        state, found = self.state(), np.empty(len(self._reader), np.int64)
+        self._reader.seek(b"", 0)
+        for number in range(len(found)):
+            key, value = self._reader.record()
+            found[number] = datum.parse(value, self._where(key)).label
+            self._reader.advance()
+        self.restore(state)
+        return found
 
     def identity(self, path: str) -> str:
         """See `DataLayer.identity`: a database that is written anew has another time or size."""

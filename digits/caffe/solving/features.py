@@ -52,12 +52,18 @@ class FeatureCache:
     autocast: Callable[[], AbstractContextManager[object]]
     is_stopping: Callable[[], bool]
 
+    def features_of(self, net: Net, what: str) -> tuple[FrozenPart, list[Array]]:
+        """What is frozen in a net, and its features; `what` names the net in the log.
+
+        Raises NothingFrozen, Interrupted, and OSError where they cannot be kept.
+        """
+        part = net.frozen_part()
+        return part, self._found_or_made(net, part, self._wanted(part), what)
+
     def use_for(self, net: Net, what: str) -> None:
         """Have a net read features; `what` names it in the log.  Raises Interrupted."""
         try:
-            part = net.frozen_part()
-            wanted = self._wanted(part)
-            features = self._found_or_made(net, part, wanted, what)
+            part, features = self.features_of(net, what)
         except NothingFrozen as error:
             _say("No features are kept for the %s: %s.", what, error)
             return

@@ -98,6 +98,12 @@ STANDARD_NETWORKS = {
 }
 
 
+def is_pretrained(name: str | None) -> bool:
+    """Whether it is the name of a standard network that DIGITS has weights for."""
+    network = STANDARD_NETWORKS.get(name or "")
+    return network is not None and network.is_pretrained
+
+
 def standard_network_text(name: str, image_side: int | None = None) -> str:
     """The prototxt of a standard network; NetworkError when there is none of this name.
 

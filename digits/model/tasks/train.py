@@ -107,7 +107,7 @@ class TrainTask(ReadTraining):
                 command.append(f"--test_items={self.plan.val_images}")
             command += self.job.engine_flags()
         state = snapshots.newest_state(self.job_dir)
-        given = self._weights_to_begin_with()
+        given = self.weights_to_begin_with()
         if state is not None:
             command.append(f"--snapshot={state.name}")
         elif given:
@@ -121,7 +121,7 @@ class TrainTask(ReadTraining):
         """Whether what it holds, or will hold, are GPUs."""
         return (self.slot_kind or self.need().kind) == GPU
 
-    def _weights_to_begin_with(self) -> list[str]:
+    def weights_to_begin_with(self) -> list[str]:
         """Those of an earlier training, then the mean, which is in no other network."""
         weights = self.job.pretrained_weights()
         mean = [MEAN_WEIGHTS_FILE] if self.path(MEAN_WEIGHTS_FILE).exists() else []

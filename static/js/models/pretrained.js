@@ -13,9 +13,9 @@ export function followPretrained(form) {
   const first = need("[data-what-learns-place=first]", form);
   const update = () => {
     const network = chosenNetwork(form);
-    const place = network && hasWeights(form, network) ? first : usual;
+    const place = (network && hasWeights(form, network)) || namesWeights(form) ? first : usual;
     if (choice.parentElement !== place) place.append(choice);
-    const isOwn = network?.hasAttribute("data-own-input") ?? false;
+    const isOwn = network?.hasAttribute("data-own-input") || namesWeights(form);
     for (const name of OWN_INPUT) {
       const field = form.elements.namedItem(name);
       if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) field.disabled = isOwn;
@@ -45,4 +45,16 @@ function hasWeights(form, network) {
   if (network.name === "pretrained_networks") return true;
   if (network.name === "standard_networks") return network.hasAttribute("data-own-input");
   return valueOf(form, `${network.value}-snapshot`) !== "0";
+}
+
+/**
+ * Whether a custom network begins with the weights of a standard one, by its name.
+ * @param {HTMLFormElement} form
+ */
+function namesWeights(form) {
+  if (valueOf(form, "method") !== "custom") return false;
+  const name = valueOf(form, "custom_network_snapshot").trim();
+  return all("input[name=standard_networks][data-own-input]", form).some(
+    (network) => /** @type {HTMLInputElement} */ (network).value === name,
+  );
 }

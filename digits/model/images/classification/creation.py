@@ -36,17 +36,20 @@ from digits.model.images.classification.fitting import (
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.pretrained.job import PretrainedModelJob
+from digits.model.images.classification.light import keeps_features
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
 from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.fit import MadeFor, Pictures
+from digits.model.network.hdf5 import BACKEND
 from digits.model.network.parsing import message_with_line, parse_given
 from digits.model.network.pretrained import pretrained_weights
 from digits.model.network.text import (
     STANDARD_NETWORKS,
     clean_text,
+    is_pretrained,
     network_to_text,
     standard_network_text,
 )
@@ -67,6 +70,11 @@ NOTHING_LOADED = (
     "None of the previous model's weights are used: all layers that have some start from scratch "
     "({}). To keep a trained classifier, choose a dataset with "
     "the same categories, in the same order."
+)
+
+NO_FEATURES_OF_HDF5 = (
+    "The dataset keeps its pictures in HDF5 files, of which no features can be kept: what does not "
+    "learn runs in every epoch, too. Make it with the database LMDB to have that run once."
 )
 
 
@@ -164,11 +172,13 @@ def prepare_model(
     )
     weights = kept_weights(original) if original else given_weights(scheduler, settings, uploaded)
     _require_weights(settings, weights)
+    _require_searchable(settings, dataset)
     # To make the weights of a standard network, the first time, is no part of the check.
     deadline = time.monotonic() + check_s
     is_kept = weights is not None and (
         weights == uploaded
         or settings.method in ("previous", "pretrained", "standard")
+        or is_pretrained(settings.custom_network_snapshot)
         or (original is not None and weights.parent == original.dir)
     )
     field = NETWORK_FIELDS[settings.method]
@@ -185,7 +195,7 @@ def prepare_model(
     if dataset.status is Status.DONE:
         left_s = max(min(check_s, SHORTEST_CHECK_S), deadline - time.monotonic())
         found = check_whole(pool, networks, dataset, settings, text, weights, left_s, size)
-    warnings = _warnings(size, found.report)
+    warnings = _warnings(size, found.report, _without_features(settings, dataset))
     settings = replace(settings, weights_report=found.report, warnings=warnings or None)
     return Prepared(settings, kept_text, net, weights, is_kept, found.parameters)
 
@@ -213,10 +223,12 @@ def given_weights(scheduler: Scheduler, settings: Settings, uploaded: Path | Non
         return _previous(scheduler, settings).weights_of(settings.previous_snapshot)
     if settings.method == "pretrained":
         return _pretrained(scheduler, settings).weights()
+    jobs_dir = scheduler.store.jobs_dir
     if settings.method == "custom" and settings.custom_network_snapshot:
-        return Path(settings.custom_network_snapshot)
+        named = pretrained_weights(settings.custom_network_snapshot, jobs_dir)
+        return named or Path(settings.custom_network_snapshot)
     if settings.method == "standard":
-        return pretrained_weights(settings.standard_networks, scheduler.store.jobs_dir)
+        return pretrained_weights(settings.standard_networks, jobs_dir)
     return None
 
 
@@ -267,6 +279,17 @@ def _require_weights(settings: Settings, weights: Path | None) -> None:
             "pretrained weights of a custom network."
         )
         raise FormError({"fine_tune": [message]})
+
+
+def _require_searchable(settings: Settings, dataset: ImageClassificationDatasetJob) -> None:
+    """FormError where the best settings were asked for and cannot be looked for."""
+    if not settings.find_settings or keeps_features(settings, dataset):
+        return
+    reason = "it takes the database LMDB, and DIGITS' own engine"
+    if settings.what_learns != HEAD:
+        reason = "only the last layer may learn (fine_tune=head); more would take hours"
+    message = f"The best settings cannot be looked for here: {reason}."
+    raise FormError({"find_settings": [message]})
 
 
 def _own_input(settings: Settings) -> dict[str, Any]:
@@ -326,9 +349,15 @@ def _size_check(
     return SizeCheck(pictures_of(dataset), settings.crop_size, made_for, seen)
 
 
-def _warnings(size: SizeCheck, report: Report | None) -> tuple[str, ...]:
+def _without_features(settings: Settings, dataset: ImageClassificationDatasetJob) -> str:
+    """Why what does not learn runs in every epoch, where one would expect that it runs once."""
+    would_keep = settings.what_learns in (HEAD, LAST_BLOCKS) and not settings.caffe_root
+    return NO_FEATURES_OF_HDF5 if would_keep and dataset.backend == BACKEND else ""
+
+
+def _warnings(size: SizeCheck, report: Report | None, features: str) -> tuple[str, ...]:
     """What is unusual about a training that can be made all the same."""
-    found = [size.warning()]
+    found = [size.warning(), features]
     if report and not report["loaded"]:
         found.append(NOTHING_LOADED.format(", ".join(_left_aside(report))))
     return tuple(filter(None, found))

@@ -28,7 +28,7 @@ from digits.model.images.classification.settings import ImageClassificationModel
 from digits.model.job import FIRST_WEIGHTS
 from digits.model.length_form import TrainingLengthForm
 from digits.model.network.fine_tune import TITLES as FINE_TUNE_TITLES
-from digits.model.network.text import STANDARD_NETWORKS
+from digits.model.network.text import STANDARD_NETWORKS, is_pretrained
 from digits.model.network.training import MAX_BATCH_SIZE
 from digits.model.solver_form import SolverForm
 from digits.web.forms import (
@@ -130,7 +130,8 @@ class ImageClassificationModelForm(
     )  # fmt: skip
     custom_network_snapshot = StringField(
         "Pretrained weights",
-        description="The path of a .caffemodel on the server to start from. Empty: random weights.",
+        description="The path of a .caffemodel on the server to start from, or efficientnet-lite0 "
+        "for the weights of that network. Empty: random weights.",
     )
     custom_network_weights = UploadField(
         "Upload pretrained weights",
@@ -156,6 +157,13 @@ class ImageClassificationModelForm(
         "Variants of each picture", low=1, high=MOST_VARIANTS, optional=True,
         description="What does not learn runs once for each picture. Where training crops or "
         "mirrors at random, that is done for so many variants of it. Empty: 4 then.",
+    )  # fmt: skip
+
+    find_settings = YesNoField(
+        "Find the best learning rate and decay first", default=Settings.find_settings,
+        description="Where only the last layer learns: some learning rates around the one below, "
+        "and weight decays, are tried on parts of the training pictures, and the training takes "
+        "the best pair. A minute for some hundred pictures. Off by default.",
     )  # fmt: skip
 
     random_seed = WholeNumberField(
@@ -220,7 +228,7 @@ class ImageClassificationModelForm(
     MORE = (
         *("crop_size", "use_mean", "mean_value", "scale", "mirror"),
         *("select_gpu", "select_gpus", "select_gpu_count"),
-        *("fine_tune", "head_lr_mult", "feature_variants"),
+        *("fine_tune", "head_lr_mult", "feature_variants", "find_settings"),
         *("batch_size", "random_seed"),
         *TrainingLengthForm.MORE,
         *SolverForm.MORE,
@@ -335,7 +343,7 @@ class ImageClassificationModelForm(
             self.add_error("custom_network", "Paste a network as prototxt text.")
         path = (self.custom_network_snapshot.data or "").strip()
         self.custom_network_snapshot.data = path
-        if path:
+        if path and not is_pretrained(path):
             try:
                 self.custom_network_snapshot.data = str(_weights_file(path))
             except ValidationError as error:
@@ -377,6 +385,9 @@ class ImageClassificationModelForm(
         if self.method.data == "standard":
             network = STANDARD_NETWORKS.get(self.standard_networks.data or "")
             return network.title if network and network.is_pretrained else ""
+        if self.method.data == "custom":
+            named = (self.custom_network_snapshot.data or "").strip()
+            return STANDARD_NETWORKS[named].title if is_pretrained(named) else ""
         if self.method.data == "previous":
             return self.own_input.get(self.previous_networks.data or "", "")
         if self.method.data == "pretrained":

@@ -24,12 +24,21 @@ from digits.dataset.job import DatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
 from digits.model.card import Card
+from digits.jobs.job import Job
+from digits.jobs.status import Status
+from digits.jobs.task import Task
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.images.classification.later_facts import later_facts
 from digits.model.images.classification.light import is_light
 from digits.model.images.classification.net_sources import source_to_draw
 from digits.model.images.classification.picture_facts import PictureFacts
+from digits.model.images.classification.search.outcome import (
+    SearchOutcome,
+    SearchRow,
+    read_outcome,
+)
+from digits.model.images.classification.search.tasks import SearchTask
 from digits.model.images.classification.settings import ImageClassificationModelSettings
 from digits.model.images.classification.settings_in_words import settings_in_words
 from digits.model.images.classification.training_files import TrainingFiles, hdf5_lists, make_files
@@ -45,6 +54,7 @@ from digits.model.network.errors import NetworkError
 from digits.model.network.fine_tune import HEAD, LAST_BLOCKS
 from digits.model.network.hdf5 import BACKEND
 from digits.model.network.text import net_in_file, network_to_text, parse_network
+from digits.model.tasks.train import TrainTask
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.solver import SOLVER_FILE
 
@@ -56,6 +66,7 @@ class ImageClassificationModelJob(ModelJob):
     title = "Image Classification Model"
     settings_type = ImageClassificationModelSettings
     settings: ImageClassificationModelSettings
+    task_types = (TrainTask, SearchTask)
 
     @property
     def image_dataset(self) -> ImageClassificationDatasetJob:
@@ -100,13 +111,53 @@ class ImageClassificationModelJob(ModelJob):
         return [*changing, *self._feature_flags()]
 
     def _feature_flags(self) -> list[str]:
-        dataset = self.image_dataset
         # Others may keep a layer, too, but did not ask for variants in place of fresh crops.
-        if dataset.backend == BACKEND or self.settings.what_learns not in (HEAD, LAST_BLOCKS):
+        is_lmdb = self.image_dataset.backend != BACKEND
+        if not is_lmdb or self.settings.what_learns not in (HEAD, LAST_BLOCKS):
             return []
-        folder = os.path.relpath(dataset.dir / FEATURES_FOLDER, self.dir)
-        variants = self.settings.feature_variants or 0
-        return [f"--feature_cache={folder}", f"--feature_variants={variants}"]
+        kept = self.feature_options()
+        return [f"--feature_cache={kept['folder']}", f"--feature_variants={kept['variants']}"]
+
+    def feature_options(self) -> dict[str, Any]:
+        """Where the features of its dataset are kept, and in how many variants; 0: as usual."""
+        folder = os.path.relpath(self.image_dataset.dir / FEATURES_FOLDER, self.dir)
+        return {"folder": folder, "variants": self.settings.feature_variants or 0}
+
+    def create_tasks(self) -> list[Task]:
+        training = super().create_tasks()
+        if not self.settings.find_settings:
+            return training
+        search = SearchTask(self.dir, "search_settings")
+        search.attach(self)
+        for task in training:
+            task.depends_on = [search.id]
+        return [search, *training]
+
+    def link(self, jobs: Mapping[str, Job]) -> None:
+        super().link(jobs)
+        if (task := self.search_task) is not None:
+            task.attach(self)
+
+    @property
+    def search_task(self) -> SearchTask | None:
+        """The search for its settings; None where none was asked for."""
+        return next((task for task in self.tasks if isinstance(task, SearchTask)), None)
+
+    @property
+    def search_outcome(self) -> SearchOutcome | None:
+        """What the search has come to; None where there was none, or it is not over."""
+        task = self.search_task
+        is_over = task is not None and task.status is Status.DONE
+        return read_outcome(self.dir) if is_over else None
+
+    def first_weights(self) -> list[str]:
+        return self.train_task.weights_to_begin_with()
+
+    def take_settings(self, best: SearchRow) -> None:
+        """Train with the pair that did best."""
+        self.settings = replace(
+            self.settings, learning_rate=best.learning_rate, weight_decay=best.weight_decay
+        )
 
     def write_training_files(self) -> TrainingPlan:
         try:
@@ -163,6 +214,7 @@ class ImageClassificationModelJob(ModelJob):
         snapshots = list(self.snapshots().values())
         return {
             **super().facts(),
+            "search": search.to_json() if (search := self.search_outcome) else None,
             "output": named if output.name else None,
             **({"card": card.to_json()} if (card := self.card) else {}),
             **later_facts(self, snapshots[-1] if snapshots else None),

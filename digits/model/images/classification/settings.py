@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from digits.caffe.data.augmentation import Augmentation, AugmentationFields
 from digits.jobs.settings import optional
 from digits.model.network.fine_tune import HEAD, HEAD_LR_MULT
-from digits.model.network.text import STANDARD_NETWORKS
+from digits.model.network.text import is_pretrained
 from digits.model.settings import ModelSettings
 
 PIXEL_MEAN: Final = "pixel"
@@ -41,6 +41,8 @@ class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
     head_lr_mult: float = HEAD_LR_MULT
     # How often each picture's features are kept where it is cropped or mirrored; None: as usual.
     feature_variants: int | None = None
+    # Look for the best learning rate and weight decay first; they become the settings then.
+    find_settings: bool = False
     # Each picture to mean 0 and standard deviation 1, by a layer of the network itself.
     aug_whitening: bool = False
 
@@ -60,8 +62,9 @@ class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
         """Whether it begins with weights that need the network's own mean and scale."""
         if self.method == "pretrained":
             return self.has_own_input is True
-        network = STANDARD_NETWORKS.get(self.standard_networks)
-        return self.method == "standard" and network is not None and network.is_pretrained
+        if self.method == "custom":
+            return is_pretrained(self.custom_network_snapshot)
+        return self.method == "standard" and is_pretrained(self.standard_networks)
 
     @property
     def what_learns(self) -> str:

@@ -19,7 +19,7 @@ from digits.model.images.classification.augmentation_words import (
 from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
-from digits.model.network.text import STANDARD_NETWORKS
+from digits.model.network.text import STANDARD_NETWORKS, is_pretrained
 from digits.model.training.solver import POLICY_TITLES, SOLVER_FIELDS, SOLVER_TITLES
 
 if TYPE_CHECKING:
@@ -163,6 +163,8 @@ def _weights(job: ImageClassificationModelJob, settings: Settings) -> str:
     if settings.method == "standard":
         return "weights that learned from ImageNet"
     given = settings.custom_network_snapshot
+    if given and is_pretrained(given):
+        return f"weights of {STANDARD_NETWORKS[given].title}, which learned from ImageNet"
     return Path(given).name if given else "uploaded weights"
 
 

@@ -133,3 +133,20 @@ def test_what_hdf5_layers_cannot_do_is_refused(
 ) -> None:
     form = {"method": "custom", "custom_network": NETWORK, **fields}
     assert words in errors(create(client, hdf5.id, **form))[field]
+
+
+@pytest.mark.usefixtures("would_start")
+def test_a_head_on_hdf5_files_says_that_no_features_are_kept(
+    client: FlaskClient,
+    hdf5: ImageClassificationDatasetJob,
+    dataset: ImageClassificationDatasetJob,
+    trained: ImageClassificationModelJob,
+) -> None:
+    form = {"method": "previous", "previous_networks": trained.id, f"{trained.id}-snapshot": "4"}
+    answer = create(client, hdf5.id, **form, fine_tune="head", batch_size="9")
+    [warning] = answer.json["warnings"]
+    assert "HDF5 files, of which no features can be kept" in warning
+    assert "warnings" not in create(client, dataset.id, **form, fine_tune="head").json
+    assert "warnings" not in create(client, hdf5.id, **form, fine_tune="all").json
+    refused = create(client, hdf5.id, **form, fine_tune="head", find_settings="y")
+    assert "database LMDB" in errors(refused)["find_settings"]

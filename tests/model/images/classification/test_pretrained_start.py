@@ -62,6 +62,28 @@ def begun(
     return job, would_start[-1]
 
 
+def test_a_customized_network_begins_with_the_weights_that_it_names(
+    client: FlaskClient,
+    models: Scheduler,
+    colors: ImageClassificationDatasetJob,
+    would_start: list[list[str]],
+) -> None:
+    answer = create(
+        client,
+        colors.id,
+        method="custom",
+        custom_network=standard_network_text(LITE0, 128),
+        custom_network_snapshot=LITE0,
+    )
+    job, command = begun(models, answer, would_start)
+    assert "--weights=pretrained.caffemodel" in command
+    assert (job.dir / "pretrained.caffemodel").is_file()
+    assert job.settings.use_mean is False
+    words = dict(job.settings_in_words({}))
+    assert words["Starts from"] == "weights of EfficientNet-Lite0, which learned from ImageNet"
+    assert words["Mean"] == "that of the network"
+
+
 def test_its_training_begins_with_the_weights_in_its_own_folder(
     client: FlaskClient,
     models: Scheduler,

@@ -46,7 +46,7 @@ _LINES_BETWEEN_PAUSES = 1000
 FIELDS = (
     "job_id", "snapshot_epoch", "show_visualizations", "image_file", "image_url", "image_path",
     "image_list", "image_folder", "num_test_images", "database", "top_n", "as_job", "group_name",
-    "picture", "layer", "tops", "params", "class_index", "check",
+    "picture", "layer", "tops", "params", "class_index", "check", "blob",
     "picture_set", "picture_number", "image_names", "answers", "source_name",
 )  # fmt: skip
 # The picture's address or path: ours, and what DIGITS 3 to 6 call it.
@@ -210,6 +210,14 @@ def _database(job: ImageClassificationModelJob, split: str, field: str) -> Datab
     if not count:
         raise FormError({field: [f"The dataset {dataset.name} has no {split} database."]})
     return DatabaseSource(split, dataset.database_path(split), dataset.backend, count)
+
+
+def chosen_database(chosen: Chosen) -> DatabaseSource:
+    """The set of the model's dataset that the field `database` names."""
+    split = text_of("database")
+    if not split:
+        raise FormError({"database": [f"Choose a set of the dataset: {', '.join(SPLITS)}."]})
+    return _database(chosen.job, split, "database")
 
 
 def _image_folder() -> str:
