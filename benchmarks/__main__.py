@@ -27,7 +27,7 @@ OPTIONS: dict[str, list[str]] = {
     "pages": ["--repeats", "3"],
     "long_logs": ["--megabytes", "100"],
     "drawing": ["--repeats", "2"],
-    "transfer": [],
+    "transfer": ["--splits", "2", "--amounts", "10", "30"],
     "augmentation": ["--rounds", "2", "--seeds", "1"],
     "first_prediction": [],
     "explore": ["--pictures", "200000"],

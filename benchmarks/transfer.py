@@ -1,9 +1,11 @@
 """Transfer learning with EfficientNet-Lite0, beside hand-written PyTorch and scikit-learn.
 
-    python -m benchmarks.transfer [--pictures 500] [--sides 128 224]
+    python -m benchmarks.transfer [--pictures 500] [--sides 128 224] [--splits 5]
 
 Whole: seconds from *Create dataset* to a trained head over HTTP, with all defaults; then the same
-for a second model on the dataset, which finds its features kept.
+for a second model on the dataset, which finds its features kept; and beside it the same done by
+hand-written PyTorch (folded) and scikit-learn's LogisticRegression in one process.
+Quality: the table of `benchmarks.transfer_quality`.
 Features: pictures a second of the frozen layers, folded, against the same network written in
 PyTorch with its normalisations folded by hand, on the same pictures in memory.
 """
@@ -19,67 +21,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
-from torch.nn import functional
+from sklearn.linear_model import LogisticRegression
 
-from digits.caffe.data import datum, db
-from digits.caffe.layers.base import LayerContext, Phase
-from digits.caffe.machine.randomness import Randomness
+from benchmarks.lite0 import BATCH, CATEGORIES, NETWORK, HandWritten, frozen_net
+from benchmarks.transfer_quality import SETS, measure_quality
 from digits.caffe.net import Net
-from digits.model.network.text import parse_network, standard_network_text
-from digits.model.network.training import DatasetFacts, NetworkOptions, make_networks
 from digits.tools import efficientnet_lite0 as lite0
-from digits.tools.pretrained_weights import Tensors, installed_file, read_tensors, write_weights
+from digits.tools.pretrained_weights import installed_file, read_tensors, write_weights
 from tests.server_process import ServerProcess
 
-NETWORK = "efficientnet-lite0"
 PICTURE_SIZE = (500, 375)
-CATEGORIES = 5
-BATCH = 32
+WHOLE_SIDE = 128
 PATIENCE_S = 1800.0
-
-
-class Folded(nn.Module):
-    """A convolution with its normalisation in its weights, padded as in training."""
-
-    def __init__(self, spec: lite0.ConvolutionSpec, tensors: Tensors) -> None:
-        super().__init__()
-        mean, variance, factor, bias = (
-            tensors[f"{spec.norm_key}.{name}"]
-            for name in ("running_mean", "running_var", "weight", "bias")
-        )
-        factor = factor / torch.sqrt(variance + 0.001)
-        weight = tensors[f"{spec.key}.weight"] * factor.reshape(-1, 1, 1, 1)
-        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
-        self.bias = nn.Parameter(bias - mean * factor)
-        self.spec = spec
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spec, pad = self.spec, self.spec.kernel // 2
-        if spec.stride == 2:
-            x, pad = functional.pad(x, (pad - 1, pad, pad - 1, pad)), 0
-        x = functional.conv2d(x, self.weight, self.bias, spec.stride, pad, groups=spec.group)
-        return functional.relu6(x, inplace=True) if spec.is_clipped else x
-
-
-class HandWritten(nn.Module):
-    """The features of R,G,B pictures."""
-
-    def __init__(self, tensors: Tensors) -> None:
-        super().__init__()
-        self.stem = Folded(lite0.stem(), tensors)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(*(Folded(spec, tensors) for spec in block.convolutions))
-            for block in lite0.blocks()
-        )
-        self.adds = [block.adds_bottom for block in lite0.blocks()]
-        self.head = Folded(lite0.head(), tensors)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.stem(x)
-        for block, adds in zip(self.blocks, self.adds, strict=True):
-            x = x + block(x) if adds else block(x)
-        return self.head(x).mean((2, 3))
 
 
 def main() -> None:
@@ -87,15 +40,21 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=500)
     parser.add_argument("--sides", type=int, nargs="+", default=[128, 224])
     parser.add_argument("--rounds", type=int, default=3, help="of the features [%(default)s]")
+    parser.add_argument("--amounts", type=int, nargs="+", default=[10, 30, 100])
+    parser.add_argument("--splits", type=int, default=5, help="0: no table of quality [5]")
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     options = parser.parse_args()
     print(f"{torch.get_num_threads()} threads; {options.pictures} pictures")
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
         make_photographs(top / "photographs", options.pictures)
         measure_whole(top)
+        measure_by_hand(top / "photographs")
         write_weights(top / "lite0.caffemodel")
         for side in options.sides:
             measure_features(top, side, options.rounds)
+    if options.splits:
+        measure_quality(options.sets, options.amounts, options.splits)
 
 
 def make_photographs(folder: Path, count: int) -> None:
@@ -123,8 +82,8 @@ def measure_whole(top: Path) -> None:
             "/datasets/images/classification.json",
             dataset_name="Photographs",
             folder_train=str(top / "photographs"),
-            resize_width="128",
-            resize_height="128",
+            resize_width=str(WHOLE_SIDE),
+            resize_height=str(WHOLE_SIDE),
         )
         first = trained(server, dataset, "First")
         first_s = time.perf_counter() - start
@@ -136,6 +95,29 @@ def measure_whole(top: Path) -> None:
         server.stop()
     print(f"from Create dataset to a trained head at 128: {first_s:.1f} s ({accuracy})")
     print(f"a second model on the dataset: {second_s:.1f} s")
+
+
+def measure_by_hand(photographs: Path) -> None:
+    """Print the seconds that the same takes without DIGITS: read, features, regression."""
+    start = time.perf_counter()
+    files = sorted(photographs.glob("*/*.jpg"))
+    size = (WHOLE_SIDE, WHOLE_SIDE)
+    pictures = []
+    for file in files:
+        with Image.open(file) as image:
+            pictures.append(np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC)))
+    read_s = time.perf_counter() - start
+    module = HandWritten(read_tensors(installed_file())).eval()
+    with torch.inference_mode():
+        features, _ = by_hand(module, np.stack(pictures)[:, :, :, ::-1])
+    labels = [file.parent.name for file in files]
+    features_s = time.perf_counter() - start - read_s
+    LogisticRegression(max_iter=2000).fit(features.numpy(), labels)
+    whole_s = time.perf_counter() - start
+    print(
+        f"the same by hand-written PyTorch and scikit-learn: {whole_s:.1f} s (reading "
+        f"{read_s:.1f}, features {features_s:.1f}, regression {whole_s - read_s - features_s:.1f})"
+    )
 
 
 def trained(server: ServerProcess, dataset: str, name: str) -> str:
@@ -163,7 +145,7 @@ def made(server: ServerProcess, route: str, **form: str) -> str:
 def measure_features(top: Path, side: int, rounds: int) -> None:
     """Print pictures a second of both, each the best of several rounds that take turns."""
     pictures = np.random.default_rng(1).integers(0, 256, (4 * BATCH, side, side, 3), np.uint8)
-    net = frozen_net(top, pictures)
+    net = frozen_net(top, pictures, top / "lite0.caffemodel")
     module = HandWritten(read_tensors(installed_file())).eval()
     ours, theirs = [], []
     with torch.inference_mode():
@@ -180,23 +162,6 @@ def measure_features(top: Path, side: int, rounds: int) -> None:
         f"features at {side}: {a:.1f}/s, hand-written {b:.1f}/s, ratio {a / b:.2f}; "
         f"largest difference {difference:.1e} of the largest value"
     )
-
-
-def frozen_net(top: Path, pictures: np.ndarray) -> Net:
-    """The network as a training has it whose head alone learns."""
-    side, source = pictures.shape[1], str(top / f"db_{pictures.shape[1]}")
-    with db.Writer(source) as writer:
-        for number, picture in enumerate(pictures):
-            writer.put(f"{number:08d}".encode(), datum.raw(picture, 0).SerializeToString())
-    made = make_networks(
-        parse_network(standard_network_text(NETWORK, side)),
-        DatasetFacts(CATEGORIES, 3, side, side, source, None, None),
-        NetworkOptions(use_mean=False, fine_tune="head"),
-    )
-    context = LayerContext(channels_last=True, random=Randomness())
-    net = Net(made.train_val, Phase.TRAIN, context=context, keep_blobs=False)
-    net.copy_from(top / "lite0.caffemodel")
-    return net
 
 
 def by_ours(net: Net) -> tuple[torch.Tensor, float]:

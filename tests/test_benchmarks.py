@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, transfer_quality
 from benchmarks.handwritten import NETWORKS, TRAINED
 from benchmarks.networks import CLASSES, INPUTS, train_net
 from digits.caffe.layers.base import LayerContext, Phase
@@ -79,3 +80,23 @@ def test_a_line_of_the_table_stands_below_its_head() -> None:
 
 def test_every_measured_network_has_a_batch_and_a_module() -> None:
     assert set(gpu.BATCHES) == set(TRAINED) == set(INPUTS) == set(CLASSES)
+
+
+def test_emoji_go_by_the_groups_of_unicode_and_sequences_are_left_out() -> None:
+    groups = transfer_quality.emoji_groups(
+        "# group: Smileys & Emotion\n"
+        "1F600 ; fully-qualified # 😀 E1.0 grinning face\n"
+        "2639 FE0F ; fully-qualified # ☹️ E0.7 frowning face\n"
+        "2639 ; unqualified # ☹ E0.7 frowning face\n"
+        "# group: Flags\n"
+        "1F1E6 1F1E8 ; fully-qualified # 🇦🇨 E2.0 flag: Ascension Island\n"
+    )
+    assert groups == {"Smileys & Emotion": ["\U0001f600", "\u2639"], "Flags": []}
+
+
+def test_what_is_measured_on_was_not_learned_from() -> None:
+    labels = np.repeat([0, 1, 2], [200, 40, 5])
+    learned, measured = transfer_quality.split(labels, np.array([0, 1]), 10, seed=3)
+    assert np.bincount(labels[learned]).tolist() == [10, 10]
+    assert np.bincount(labels[measured]).tolist() == [100, 30]
+    assert not set(learned) & set(measured)

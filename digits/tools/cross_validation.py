@@ -28,7 +28,7 @@ Integers = npt.NDArray[np.int64]
 # What the rate that was asked for is multiplied by, and decays beside the one asked for.
 RATE_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0)
 DECAYS = (0.0, 0.0005, 0.005, 0.05)
-FEW_RECORDS, PARTS_OF_FEW, PARTS = 1000, 5, 3
+FEW_RECORDS, PARTS_OF_FEW, PARTS = 200, 5, 3
 # Chance is the same for all pairs, so that they can be compared.
 SEED = 1
 

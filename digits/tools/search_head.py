@@ -43,7 +43,11 @@ def search(given: argparse.Namespace, folder: Path) -> str:
 
     Raises ToolError, CaffeError.
     """
+    import torch  # noqa: PLC0415
+
     validation, about = _prepared(given)
+    # A head is so small that threads would only wait for each other.
+    torch.set_num_threads(1)
     # What the engine says of each of a hundred trainings is of no use.
     logging.getLogger("digits.caffe").setLevel(logging.ERROR)
     places = validation.places()

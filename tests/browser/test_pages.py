@@ -44,6 +44,7 @@ PAGES = {
     "picture of an evaluation": (
         "/models/images/classification/evaluations/{evaluation}/pictures/3?outcome=right"
     ),
+    "features": "/models/images/classification/features/{features}",
     "two evaluations": "/models/images/classification/evaluations/{evaluation}/compare/{earlier}",
     "top N of an evaluation": "/models/images/classification/evaluations/{evaluation}/top_n",
     "compare": "/models/compare?ids={model}&ids={uploaded}",
@@ -83,7 +84,10 @@ def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
         f"/models/images/classification/classify_many.json?job_id={model}",
         data={"database": "val", "snapshot_epoch": "1"},
     ).json()["id"]
-    for each in (evaluation, earlier):
+    features = server.post(
+        f"/models/images/classification/features.json?job_id={model}", data={"database": "val"}
+    ).json()["id"]
+    for each in (evaluation, earlier, features):
         server.wait_for_status(each, "Done")
     archive = server.get(f"/models/{model}/download.zip").content
     uploaded = server.post(
@@ -97,6 +101,7 @@ def jobs(server: ServerProcess, digits: Path) -> dict[str, str]:
         "model": model,
         "evaluation": evaluation,
         "earlier": earlier,
+        "features": features,
         "uploaded": uploaded,
     }
 

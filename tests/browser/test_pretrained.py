@@ -48,6 +48,21 @@ def test_few_pictures_get_a_network_with_weights_unless_another_one_is_chosen(
     expect(page.get_by_label("AlexNet", exact=True)).to_be_checked()
 
 
+def test_customize_takes_the_weights_along(
+    server: ServerProcess, page: Page, colors_id: str
+) -> None:
+    page.goto(f"{server.url}{NEW_MODEL}?dataset={colors_id}")
+    expect(page.get_by_label("EfficientNet-Lite0", exact=True)).to_be_checked()
+    page.get_by_role("button", name="Customize EfficientNet-Lite0").click()
+    weights = page.get_by_role("combobox", name="Pretrained weights")
+    expect(weights).to_have_value("efficientnet-lite0")
+    expect(page.locator("#use_mean")).to_be_disabled()
+    expect(page.get_by_label("What learns", exact=True)).to_be_visible()
+    weights.fill("")
+    weights.dispatch_event("change")
+    expect(page.locator("#use_mean")).to_be_enabled()
+
+
 def test_a_link_that_names_a_network_is_followed(
     server: ServerProcess, page: Page, colors_id: str
 ) -> None:
@@ -63,10 +78,15 @@ def test_it_is_created_by_accepting_what_is_there(
     page.goto(f"{server.url}{NEW_MODEL}?dataset={colors_id}")
     expect(page.get_by_label("EfficientNet-Lite0", exact=True)).to_be_checked()
     page.get_by_label("Model name", exact=True).fill("Three colors")
+    page.get_by_role("checkbox", name="Find the best learning rate").check()
     page.get_by_role("button", name="Create model").click()
     expect(page.get_by_role("heading", name="Three colors")).to_be_visible()
     job_id = page.url.rsplit("/", 1)[-1].split("?")[0]
     server.wait_for_status(job_id, "Done", timeout_s=240)
+    page.reload()
+    table = page.get_by_role("region", name="Table of the search").get_by_role("row")
+    expect(table.nth(1)).to_contain_text("taken")
+    check_by_axe(page)
     page.goto(f"{server.url}/datasets/{colors_id}")
     expect(page.get_by_text("2 sets")).to_be_visible()
     page.locator("[data-delete-features]").click()

@@ -20,7 +20,7 @@ from digits.jobs.scheduler import Scheduler
 from digits.jobs.status import Status
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.search.outcome import read_outcome
-from digits.tools.cross_validation import candidates, stratified
+from digits.tools.cross_validation import Measured, candidates, ranked, stratified
 from tests.conftest import wait_for_status
 from tests.model.requests import TINY, create, errors
 
@@ -188,3 +188,18 @@ def test_each_part_has_its_share_of_each_category() -> None:
     assert counts[1] == [2] * 5
     assert sorted(counts[2]) == [0, 0, 1, 1, 1]
     assert sorted(np.bincount(parts).tolist()) == [12, 12, 13, 13, 13]
+
+
+def test_the_most_accurate_pair_is_first_then_the_lowest_loss_and_what_diverged_is_last() -> None:
+    measured = [
+        Measured(0.1, 0.0, 0, 1.0, 0.1),
+        Measured(0.1, 0.0, 1, None, None),
+        Measured(0.01, 0.0, 0, 0.5, 0.9),
+        Measured(0.01, 0.0, 1, 0.9, 0.9),
+        Measured(0.01, 0.5, 0, 0.7, 0.4),
+        Measured(0.01, 0.5, 1, 0.7, 0.2),
+    ]
+    first, second, last = ranked(measured)
+    assert (first.weight_decay, first.accuracy, first.deviation) == (0.5, 0.7, 0.0)
+    assert second.deviation == pytest.approx(0.2)
+    assert (last.learning_rate, last.accuracy, last.loss) == (0.1, None, None)
