@@ -17,6 +17,7 @@ Prints a table of the docs: accuracies in percent, means over the splits.
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,7 @@ def main() -> None:
 
 def measure_quality(sets: Sequence[str], amounts: Sequence[int], splits: int) -> None:
     """Print the table."""
+    logging.getLogger("digits.caffe").setLevel(logging.ERROR)
     print("| pictures | a category | categories | from nothing | head | searched | sklearn |")
     print("| --- | --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory() as folder:

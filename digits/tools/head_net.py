@@ -7,12 +7,13 @@ Elsewhere: what is frozen, its features (the engine's `nets/frozen.py`, `solving
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from digits.caffe.blob import Blob
 from digits.caffe.errors import NetError
 from digits.caffe.layers.base import LayerContext
 from digits.caffe.nets.frozen import FrozenPart
@@ -116,11 +117,11 @@ class HeadNet:
         layer.input_param.shape.add(dim=[self.batch_size])
         return layer
 
-    def _feed(self, blobs: dict[str, object], features: list[Floats], labels: Integers) -> None:
+    def _feed(self, blobs: Mapping[str, Blob], features: list[Floats], labels: Integers) -> None:
         for name, values in zip((*self._names, self._label), (*features, labels), strict=True):
             blob = blobs[name]
-            blob.reshape(*values.shape)  # type: ignore[attr-defined]
-            blob.data[...] = values  # type: ignore[attr-defined]
+            blob.reshape(*values.shape)
+            blob.data[...] = values
 
 
 class _Batches:

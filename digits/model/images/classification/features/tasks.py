@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from digits.dataset.tasks.program_task import ProgramTask
 from digits.inference.feature_file import PART_FILE, PROGRAM
@@ -18,9 +21,14 @@ class WriteFeaturesTask(ProgramTask):
 
     type_name = "write-features"
 
-    def __init__(self, *arguments: object, pictures: int = 0, **options: object) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self, job_dir: Path, task_id: str, depends_on: Sequence[str] = (), *, pictures: int = 0
+    ) -> None:
+        super().__init__(job_dir, task_id, depends_on)
         self.pictures = pictures
+
+    def settings(self) -> dict[str, Any]:
+        return {"pictures": self.pictures}
 
     @property
     def name(self) -> str:

@@ -150,7 +150,11 @@ def test_what_is_not_there_is_refused_at_its_field(
 
 def test_few_pictures_take_a_light_slot_and_many_do_not_keep_it(tmp_path: Path) -> None:
     assert WriteFeaturesTask(tmp_path, "t", pictures=20_000).need().kind == LIGHT
-    assert WriteFeaturesTask(tmp_path, "t", pictures=20_001).need().kind == INFERENCE
+    many = WriteFeaturesTask(tmp_path, "t", pictures=20_001)
+    assert many.need().kind == INFERENCE
+    # Also for a server that was started again.
+    again = WriteFeaturesTask.from_json(tmp_path, many.to_json())
+    assert again.need().kind == INFERENCE
 
 
 def run_again(made: ImageClassificationFeaturesJob, folder: Path, **changes: Any) -> str:
