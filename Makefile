@@ -56,6 +56,7 @@ benchmarks:     ## Measure what the documentation states
 
 screenshots:    ## Take the documentation's pictures from the running program
 	$(PYTHON) -m scripts.screenshots docs/images
+	$(PYTHON) -m scripts.transfer_screenshots docs/images
 
 rest-api:       ## Write docs/RestApi.md, the list of all routes
 	$(PYTHON) -m scripts.rest_api
