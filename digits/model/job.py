@@ -10,10 +10,10 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from digits.base.aside import Aside
 from digits.base.job_files import read_beginning, read_text
@@ -62,7 +62,7 @@ class ModelJob(Job):
     settings_type = ModelSettings
     settings: ModelSettings
     results_type = ModelResults
-    task_types = (TrainTask,)
+    task_types: ClassVar[Sequence[type[Task]]] = (TrainTask,)
 
     def __init__(self, job_dir: Path, name: str, settings: JobSettings) -> None:
         super().__init__(job_dir, name, settings)

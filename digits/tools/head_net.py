@@ -99,7 +99,9 @@ class HeadNet:
         param.test_interval, param.test_initialization = NEVER, False
         return param
 
-    def _in_phase(self, net: NetParameter, phase: int, gone: Collection[str]) -> NetParameter:
+    def _in_phase(
+        self, net: NetParameter, phase: caffe_pb2.Phase, gone: Collection[str]
+    ) -> NetParameter:
         state = caffe_pb2.NetState()
         state.CopyFrom(net.state)
         state.phase = phase
@@ -118,10 +120,14 @@ class HeadNet:
         return layer
 
     def _feed(self, blobs: Mapping[str, Blob], features: list[Floats], labels: Integers) -> None:
-        for name, values in zip((*self._names, self._label), (*features, labels), strict=True):
-            blob = blobs[name]
-            blob.reshape(*values.shape)
-            blob.data[...] = values
+        for name, values in zip(self._names, features, strict=True):
+            _fill(blobs[name], values)
+        _fill(blobs[self._label], labels)
+
+
+def _fill(blob: Blob, values: Floats | Integers) -> None:
+    blob.reshape(*values.shape)
+    blob.data[...] = values
 
 
 class _Batches:
