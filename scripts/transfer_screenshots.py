@@ -49,6 +49,7 @@ def main() -> int:
 def take_pictures(page: Page, server: ServerProcess, folder: Path) -> None:
     """From the empty home page to the table of the search, and the file of features."""
     expect.set_options(timeout=TIMEOUT_MS)
+    page.set_default_timeout(TIMEOUT_MS)  # the estimate of the form times some iterations
     page.goto(server.url)
     page.get_by_role("button", name="Make one in color").click()
     page.get_by_role("link", name="Train EfficientNet-Lite0 on it").click()
