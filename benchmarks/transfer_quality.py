@@ -53,6 +53,8 @@ from digits.tools.sample_formats import read_idx
 EMOJI_TEST = Path("/usr/share/unicode/emoji/emoji-test.txt")
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 SIDE, SMALL_SIDE = 128, 28
+# As its Data layer has it.
+LENET_SCALE = 0.00390625
 # Measured on so many of a category at most, so that all categories count alike.
 MEASURED = 100
 # A category with fewer pictures beside the learned ones is left out of that row.
@@ -232,7 +234,8 @@ def _small(pixels: Pixels) -> npt.NDArray[np.float32]:
             for each in pixels
         ]
     ).astype(np.float32)
-    return np.ascontiguousarray((small - small.mean(axis=0)).transpose(0, 3, 1, 2))
+    scaled = LENET_SCALE * (small - small.mean(axis=0))
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
 # Sets of pictures -------------------------------------------------------------------------------

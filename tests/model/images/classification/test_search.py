@@ -98,6 +98,7 @@ def test_it_is_light_and_comes_before_the_training(found: ImageClassificationMod
     assert found.train_task is training
 
 
+@pytest.mark.slow
 def test_a_search_that_was_cut_off_goes_on_with_what_was_measured(
     found: ImageClassificationModelJob,
     dataset: ImageClassificationDatasetJob,
