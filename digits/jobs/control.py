@@ -86,8 +86,8 @@ class RunControl:
                 raise JobRefused(f"{runner.task.activity} cannot be {done_to}, only aborted.")
         return runners
 
-    def go_on(self, job_id: str, prepare: Callable[[], None]) -> None:
-        """Put the resumable tasks of a job that is Done back into the queue: there is more to do.
+    def go_on(self, job_id: str, task_id: str, prepare: Callable[[], None]) -> None:
+        """Put a task of a job that is Done back into the queue: there is more to do.
 
         `prepare` changes what they do, when nothing else can be done with the job.  Raises what
         that raises, JobNotFound, StorageError, or JobRefused when it is not Done.
@@ -95,14 +95,13 @@ class RunControl:
         self._store.require_room()
         with self._lock:
             job = self._jobs[job_id]
-            tasks = [task for task in job.tasks if task.resumable]
-            if job.status is not Status.DONE or not tasks:
+            task = job.task(task_id)
+            if job.status is not Status.DONE:
                 raise JobRefused(f"Only what is Done can be gone on with: the job is {job.status}.")
             prepare()
             job.place = self._jobs.next_place
-            for task in tasks:
-                task.message = None
-            self._journal.change(job, [(task, Status.WAITING) for task in tasks])
+            task.message = None
+            self._journal.change(job, [(task, Status.WAITING)])
             self._wake()
 
     def resume(self, job_id: str) -> None:

@@ -323,9 +323,9 @@ class Scheduler:
         """Let a job save its state and be Done (`RunControl.stop_and_keep`)."""
         self._control.stop_and_keep(job_id)
 
-    def continue_job(self, job_id: str, prepare: Callable[[], None]) -> None:
-        """Let a job that is Done go on, once `prepare` has changed it (`RunControl.go_on`)."""
-        self._control.go_on(job_id, prepare)
+    def continue_job(self, job_id: str, task_id: str, prepare: Callable[[], None]) -> None:
+        """Let a task of a Done job go on, once `prepare` has changed it (`RunControl.go_on`)."""
+        self._control.go_on(job_id, task_id, prepare)
 
     def resume_job(self, job_id: str) -> None:
         """Put what a job has not done back into the queue (`RunControl.resume`)."""

@@ -55,7 +55,8 @@ def train_longer(job_id: str) -> ResponseReturnValue:
             raise FormError(form.all_errors)
         return _page(job, form), 400
     epochs, rate = int(form.train_epochs.data or USUAL_EPOCHS), form.learning_rate.data
-    scheduler().continue_job(job.id, lambda: job.train_task.train_longer(epochs, rate))
+    task = job.train_task
+    scheduler().continue_job(job.id, task.id, lambda: task.train_longer(epochs, rate))
     return created(job, url_for("models.show", job_id=job.id))
 
 

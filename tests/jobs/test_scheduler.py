@@ -384,10 +384,10 @@ def test_a_program_ended_before_it_could_save_is_judged_by_what_is_there(
 def test_what_is_done_goes_on_when_there_is_more_to_do(scheduler: Scheduler) -> None:
     job = scheduler.add_job(ProgramJob, "one", program("echo more >> done"))
     with pytest.raises(JobNotFound):
-        scheduler.continue_job("20150421-140640-000000", lambda: None)
+        scheduler.continue_job("20150421-140640-000000", "main", lambda: None)
     wait_for_status(scheduler, job.id, Status.DONE)
     seen = []
-    scheduler.continue_job(job.id, lambda: seen.append(job.status))
+    scheduler.continue_job(job.id, "main", lambda: seen.append(job.status))
     wait_for_status(scheduler, job.id, Status.DONE)
     assert (job.dir / "done").read_text() == "more\nmore\n"
     assert seen == [Status.DONE]
@@ -397,7 +397,7 @@ def test_what_is_not_done_or_cannot_be_prepared_does_not_go_on(scheduler: Schedu
     job = scheduler.add_job(ProgramJob, "one", program("exit 1"))
     wait_for_status(scheduler, job.id, Status.ERROR)
     with pytest.raises(JobRefused, match="Only what is Done"):
-        scheduler.continue_job(job.id, lambda: None)
+        scheduler.continue_job(job.id, "main", lambda: None)
     done = scheduler.add_job(ProgramJob, "two", program("true"))
     wait_for_status(scheduler, done.id, Status.DONE)
 
@@ -405,7 +405,7 @@ def test_what_is_not_done_or_cannot_be_prepared_does_not_go_on(scheduler: Schedu
         raise JobRefused("not now")
 
     with pytest.raises(JobRefused, match="not now"):
-        scheduler.continue_job(done.id, prepare)
+        scheduler.continue_job(done.id, "main", prepare)
     assert done.status is Status.DONE
 
 

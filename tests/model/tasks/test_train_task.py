@@ -360,7 +360,7 @@ def test_a_training_goes_on_for_longer_in_the_same_job(
     (job.dir / "solver.prototxt").write_text("base_lr: 0.01 lr_policy: 'fixed' max_iter: 100")
     task = job.train_task
     assert task.can_go_on
-    scheduler.continue_job(job.id, lambda: task.train_longer(2, None))
+    scheduler.continue_job(job.id, task.id, lambda: task.train_longer(2, None))
     wait_until(lambda: task.attempts == 2)
     wait_for_status(scheduler, job.id, Status.DONE)
     assert (job.dir / "arguments").read_text().splitlines()[1] == (

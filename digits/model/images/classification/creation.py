@@ -35,8 +35,8 @@ from digits.model.images.classification.fitting import (
     seen_by,
 )
 from digits.model.images.classification.job import ImageClassificationModelJob
-from digits.model.images.classification.pretrained.job import PretrainedModelJob
 from digits.model.images.classification.light import keeps_features
+from digits.model.images.classification.pretrained.job import PretrainedModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE

@@ -23,10 +23,10 @@ from digits.dataset.images.classification.job import ImageClassificationDatasetJ
 from digits.dataset.job import DatasetJob
 from digits.errors import FormError, NotPossible, TaskFailed
 from digits.inference import NetSource
-from digits.model.card import Card
 from digits.jobs.job import Job
 from digits.jobs.status import Status
 from digits.jobs.task import Task
+from digits.model.card import Card
 from digits.model.download.archives import Member
 from digits.model.images.classification.download import archive_members, model_info
 from digits.model.images.classification.later_facts import later_facts
