@@ -209,12 +209,9 @@ class WarmStarts:
             path = self._path()
         deadline = time.monotonic() + READY_S
         while True:
-            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             try:
-                connection.connect(str(path))
-                return connection
+                return _connection_to(path)
             except OSError:
-                connection.close()
                 if time.monotonic() > deadline or not self._is_up():
                     raise
             time.sleep(0.02)
@@ -262,6 +259,21 @@ class WarmStarts:
 
     def _suits(self, environment: Mapping[str, str]) -> bool:
         return _loading(environment) == _loading(os.environ)
+
+
+def _connection_to(path: Path) -> socket.socket:
+    """A connection to a socket, however long its path is; an address has room for a hundred
+    characters."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+        return connection
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
 
 
 def _loading(environment: Mapping[str, str]) -> dict[str, str]:

@@ -90,7 +90,8 @@ def _serve(path: Path, idle_s: float, *, lives_alone: bool) -> Order | None:
 def _listening(path: Path) -> socket.socket:
     """The socket, which nobody finds before it listens."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    os.chdir(path.parent)  # an address has room for a hundred characters
+    new = Path(f"{path.name}.{os.getpid()}")
     listener.bind(str(new))
     listener.listen(128)
     new.rename(path)

@@ -261,9 +261,18 @@ def test_it_ends_with_its_server_and_leaves_no_folder(tmp_path: Path) -> None:
     ) as starter:
         assert starter.stdout is not None
         path = Path(starter.stdout.readline().strip())
-        wait_until(path.exists)
-        starter.kill()
+        try:
+            wait_until(path.exists)
+        finally:
+            starter.kill()
     wait_until(lambda: list(tmp_path.iterdir()) == [])
+
+
+def test_a_long_path_is_no_trouble(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with WarmStarts([SAYING], shared=folder) as warm:
+        start(warm).input.close()
 
 
 def test_servers_with_one_folder_share_the_process(tmp_path: Path) -> None:
