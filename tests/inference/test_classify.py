@@ -378,6 +378,9 @@ def test_a_network_whose_files_do_not_fit_is_refused(shared_pool: Pool, tmp_path
     assert_refused(
         "none.caffemodel cannot be read: No such file", weights=tmp_path / "none.caffemodel"
     )
+    damaged = tmp_path / "damaged.caffemodel"
+    damaged.write_bytes(b"no weights")
+    assert_refused(r"^damaged\.caffemodel: [^/]+$", weights=damaged)
     (tmp_path / "cut.caffemodel").write_bytes(network.weights.read_bytes()[:40])
     assert_refused("cut", weights=tmp_path / "cut.caffemodel")
     wrong.write_text(DEPLOY.replace("num_output: 3", "num_output: 4"))

@@ -47,6 +47,9 @@ MODULES = (
 )
 # A fork server that is not ready by then is given up.
 READY_S = 60.0
+# Its libraries may not be there, or another one may have taken its socket.
+MOST_LAUNCHES = 3
+LOOK_S = 0.02
 # After that many failures in a row nobody is asked any more.
 MOST_FAILURES = 3
 # The killed one's status, which nobody could tell.
@@ -178,11 +181,16 @@ class WarmStarts:
         return process
 
     def close(self) -> None:
-        """End the process with the libraries; what it has started goes on."""
+        """End the process with the libraries, unless others share it.
+
+        What it has started goes on.
+        """
         with self._lock:
             self._closed = True
+            if self._shared is not None:
+                return
             self._close_server()
-            if self._folder is not None and self._folder != self._shared:
+            if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def _ask(self, order: Order, descriptors: list[int]) -> WarmProcess:
@@ -203,18 +211,22 @@ class WarmStarts:
 
     def _connected(self) -> socket.socket:
         """A connection to the fork server, which is started when there is none."""
-        with self._lock:
-            if not self._is_up():
-                self._launch()
-            path = self._path()
-        deadline = time.monotonic() + READY_S
+        path = self._path()
+        deadline, launched = time.monotonic() + READY_S, 0
         while True:
             try:
                 return _connection_to(path)
-            except OSError:
-                if time.monotonic() > deadline or not self._is_up():
+            except OSError as error:
+                # A socket that refuses belongs to one that was killed.
+                if isinstance(error, ConnectionRefusedError):
+                    path.unlink(missing_ok=True)
+                if time.monotonic() > deadline or launched == MOST_LAUNCHES:
                     raise
-            time.sleep(0.02)
+            with self._lock:
+                if not self._is_up():
+                    self._launch()
+                    launched += 1
+            time.sleep(LOOK_S)
 
     def _is_up(self) -> bool:
         """Whether a fork server listens, or will."""
@@ -264,8 +276,8 @@ class WarmStarts:
 def _connection_to(path: Path) -> socket.socket:
     """A connection to a socket, however long its path is; an address has room for a hundred
     characters."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.connect(f"/proc/self/fd/{folder}/{path.name}")
         return connection

@@ -57,7 +57,7 @@ class LoadedNetwork:
                 keep_blobs=False,
             )
         except CaffeError as error:
-            raise BadNetwork(f"{network.weights.name}: {error}") from error
+            raise BadNetwork(_about(network.weights, str(error))) from error
         self.input_name, self.input_shape = _picture_input(self.net)
         self.preparer = Preparer(network, self.input_shape)
         self.output_name = self._find_output(network.output)
@@ -172,6 +172,11 @@ def _picture_input(net: Net) -> tuple[str, tuple[int, int, int]]:
             f"It is {shape}."
         )
     return net.inputs[0], (shape[1], shape[2], shape[3])
+
+
+def _about(path: Path, message: str) -> str:
+    """A message about a file, which it names once, and not by its place on the server."""
+    return f"{path.name}: {message.replace(str(path), path.name).removeprefix(f'{path.name}: ')}"
 
 
 def _labels(path: Path | None, classes: int) -> Sequence[str]:

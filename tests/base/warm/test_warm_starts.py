@@ -282,6 +282,24 @@ def test_servers_with_one_folder_share_the_process(tmp_path: Path) -> None:
         assert two._server is None
         server = one._server
         assert server is not None
+    assert server.poll() is None  # others may still use it
+    with WarmStarts([SAYING], shared=tmp_path) as three:
+        start(three).input.close()
+        assert three._server is None
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    server.wait(60)
+
+
+def test_a_killed_one_is_followed_by_another_for_all_that_share_it(tmp_path: Path) -> None:
+    with WarmStarts([SAYING], shared=tmp_path) as one, WarmStarts([SAYING], shared=tmp_path) as two:
+        start(one).input.close()
+        assert one._server is not None
+        one._server.kill()
+        one._server.wait()
+        start(two).input.close()
+        start(one).input.close()
         (path,) = tmp_path.iterdir()
         path.unlink()
-        server.wait(60)
+        assert two._server is not None
+        two._server.wait(60)
