@@ -32,6 +32,7 @@ import requests
 
 from benchmarks.inference import bare_loop, best_seconds, make_pictures, median_seconds
 from benchmarks.networks import INPUTS
+from digits.base.priority import lower_priority
 from digits.inference import Network
 from digits.inference.evaluate import NICENESS
 from digits.inference.operations.messages import from_json
@@ -134,7 +135,7 @@ def bare_in_a_process(request: Path, folder: Path) -> float:
 
 def bare_pictures_per_s(request: Path, folder: Path) -> float:
     """The better of two runs over the pictures below `folder`."""
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     loaded = LoadedNetwork(network_of(request))
     pictures = sorted(folder.rglob("*.jpg"))
     found = []

@@ -29,6 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from digits.base.priority import lower_priority
 from digits.base.program import run_program
 from digits.base.progress import SECONDS_BETWEEN_LINES, ProgressMeter, log, log_skipped
 from digits.errors import ToolError
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("request", type=Path, metavar="REQUEST")
     options = parser.parse_args()
     # The worker inherits it.
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     run_program(lambda: evaluate(json.loads(options.request.read_text()), Path.cwd()))
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from digits.base.atomic import write_text
 from digits.base.formatting import file_size
+from digits.base.priority import lower_priority
 from digits.base.program import limit_memory, run_program
 from digits.base.progress import ProgressMeter, log
 from digits.errors import ToolError
@@ -58,7 +59,7 @@ def main() -> None:
     )
     parser.add_argument("request", type=Path, metavar="REQUEST")
     options = parser.parse_args()
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     run_program(lambda: _within_its_memory(_request(options.request), Path.cwd()))
 
 

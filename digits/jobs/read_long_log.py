@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits.base.priority import lower_priority
 from digits.jobs.log_digest import digest_up_to, make_digest
 
 NICENESS = 10
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kind_name, log_path, *most = sys.argv[1:] if arguments is None else arguments
     module, _, name = kind_name.partition(":")
     with contextlib.suppress(OSError):
-        os.nice(NICENESS)
+        lower_priority(NICENESS)
     gc.disable()  # lines leave no circles behind
     kind = getattr(importlib.import_module(module), name)
     path = Path(log_path)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from digits.base.priority import lower_priority
 from digits.base.program import run_program
 from digits.base.progress import ProgressMeter, log, log_skipped
 from digits.caffe.data.datum import Sample
@@ -60,7 +60,7 @@ def main() -> None:
     )
     parser.add_argument("request", type=Path, metavar="REQUEST")
     options = parser.parse_args()
-    os.nice(NICENESS)
+    lower_priority(NICENESS)
     run_program(lambda: write_features(json.loads(options.request.read_text()), Path.cwd()))
 
 

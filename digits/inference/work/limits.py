@@ -20,11 +20,6 @@ class MemoryExhausted(Exception):
     """The worker has reached its memory limit; the message is fit for the user's eyes."""
 
 
-def lower_priority(niceness: int) -> None:
-    """Leave the cores to whoever else wants them."""
-    os.nice(niceness)
-
-
 def limit_memory(memory_mb: int) -> None:
     """Make allocations beyond `memory_mb` fail in this process.
 

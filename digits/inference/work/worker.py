@@ -22,11 +22,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
+from digits.base.priority import lower_priority
 from digits.caffe.machine.process import settle_threads
 from digits.errors import DigitsError, ImageError
 from digits.inference import protocol
 from digits.inference.errors import BY_NAME, BadPicture, BadRequest, WorkerDied
-from digits.inference.work.limits import MemoryExhausted, limit_memory, lower_priority
+from digits.inference.work.limits import MemoryExhausted, limit_memory
 
 log = logging.getLogger(__name__)
 
