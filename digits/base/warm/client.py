@@ -252,6 +252,9 @@ class WarmStarts:
             cwd="/",  # it keeps no disk busy
             env=environment,
             stdin=subprocess.DEVNULL if alone else subprocess.PIPE,
+            # Whoever reads what this server prints must not wait for one that outlives it.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if alone else None,
             start_new_session=True,
         )
 

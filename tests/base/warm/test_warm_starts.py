@@ -291,6 +291,22 @@ def test_servers_with_one_folder_share_the_process(tmp_path: Path) -> None:
     server.wait(60)
 
 
+def test_a_shared_one_keeps_nobody_waiting_for_the_output_of_its_starter(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from digits.base.warm.client import WarmStarts\n"
+        "warm = WarmStarts(['json'], shared=sys.argv[1])\n"
+        "warm.prepare()\n"
+        "print(warm._path(), flush=True)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    # Returns at the end of the pipes.
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    path = Path(done.stdout.strip())
+    wait_until(path.exists)
+    path.unlink()
+
+
 def test_a_killed_one_is_followed_by_another_for_all_that_share_it(tmp_path: Path) -> None:
     with WarmStarts([SAYING], shared=tmp_path) as one, WarmStarts([SAYING], shared=tmp_path) as two:
         start(one).input.close()
