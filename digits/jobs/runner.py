@@ -246,7 +246,11 @@ class TaskRunner:
         if paused:
             message = "Paused. Resume continues from the last snapshot."
             return Ending(Status.ABORTED, message=message, is_pause=True)
-        if exit_status == 0 or (self._keep and exit_status == ENDED_BY_SIGINT):
+        ended_by_keep = self._keep and exit_status == ENDED_BY_SIGINT
+        if ended_by_keep and not task.has_kept_something:
+            message = "Stopped before there was anything to keep. Resume begins it again."
+            return Ending(Status.ABORTED, message=message)
+        if exit_status == 0 or ended_by_keep:
             # Also when an abort came too late: the work is there.
             task.finish()
             return Ending(Status.DONE, message=task.describe_end())

@@ -170,6 +170,11 @@ class Task(HasStatus, ABC):
     # State --------------------------------------------------------------------------------------
 
     @property
+    def has_kept_something(self) -> bool:
+        """Whether there is something to be Done with, of a program that was asked to end early."""
+        return True
+
+    @property
     def is_paused(self) -> bool:
         """Whether it saved its state and ended, as the user asked."""
         return self.status is Status.ABORTED and self.pausing

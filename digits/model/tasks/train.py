@@ -141,6 +141,10 @@ class TrainTask(ReadTraining):
             )
         snapshots.remove_old_states(self.job_dir)
 
+    @property
+    def has_kept_something(self) -> bool:
+        return bool(snapshots.snapshot_weights(self.job_dir))
+
     def has_done_enough(self) -> bool:
         with self._curves_lock:
             length = len(self.curves.val.iterations)

@@ -340,6 +340,19 @@ def test_a_training_with_more_patience_goes_on(scheduler: Scheduler, tmp_path: P
     assert job.train_task.message == message
 
 
+def test_a_training_that_is_stopped_before_it_can_save_anything_is_no_failure(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    job = add(scheduler, caffe_that(tmp_path, "echo starting >&2; sleep 600"))
+    log = job.train_task.log_path
+    wait_until(lambda: log.is_file() and "starting" in log.read_text())
+    scheduler.stop_and_keep_job(job.id)
+    wait_for_status(scheduler, job.id, Status.ABORTED)
+    assert job.train_task.error is None
+    message = "Stopped before there was anything to keep. Resume begins it again."
+    assert job.train_task.message == message
+
+
 def test_only_the_best_and_the_last_snapshots_stay(scheduler: Scheduler, tmp_path: Path) -> None:
     caffe = caffe_that(tmp_path, f"LATER=100\n{STALLING}")
     job = add(scheduler, caffe, snapshots_kept=1)
