@@ -24,7 +24,6 @@ from digits.inference.operations.exports import (
     ONNX,
     PAGE,
     QUANTIZED,
-    Format,
 )
 from digits.jobs.status import Status
 from digits.model.images.classification.export.settings import ExportSettings
@@ -49,11 +48,14 @@ class Asked:
     settings: ExportSettings
 
 
-def asked_export(job_id: str, default_format: Format = ONNX) -> Asked:
-    """What the request asks for; JobNotFound, NotPossible, FormError also for unknown fields."""
+def asked_export(job_id: str, *also: str) -> Asked:
+    """What the request asks for, which may have the fields `also` besides.
+
+    JobNotFound, NotPossible, FormError also for unknown fields.
+    """
     is_sent = request.method == "POST"
     values: MultiDict[str, Any] = submitted_values() if is_sent else request.args
-    require_known(values, FIELDS)
+    require_known(values, (*FIELDS, *also))
     job = find_exportable(job_id)
     # Accuracy and loss of the snapshot stand in the file.
     job.read_logs(whole=True)
@@ -62,7 +64,7 @@ def asked_export(job_id: str, default_format: Format = ONNX) -> Asked:
         model=job.id,
         model_name=job.name,
         epoch=epoch,
-        format=_one_of(values, "format", FORMATS, default_format),
+        format=_one_of(values, "format", FORMATS, ONNX),
         preprocess=required_yes_or_no("preprocess", _text(values, "preprocess", "y")),
         quantize=_one_of(values, "quantize", QUANTIZED, AS_LEARNED),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable
 
 from digits.inference.exporting.memory import memory_needed
@@ -22,6 +23,8 @@ from digits.model.images.classification.try_out.asking import network_of
 
 # Weights of so many bytes become a file while somebody waits: a second or two.
 MADE_AT_ONCE_BYTES = 32 << 20
+# Two who ask for the same at the same time get one job.
+_making = threading.Lock()
 
 
 def create_export(scheduler: Scheduler, asked: Asked, owner: str, group: str = "") -> Job:
@@ -29,18 +32,19 @@ def create_export(scheduler: Scheduler, asked: Asked, owner: str, group: str = "
 
     Raises StorageError, TaskFailed.
     """
-    found = same_export(scheduler.parts(asked.job.id), asked.settings)
-    if found is not None:
-        return found
-    asked_for = json.dumps(to_json(_request(scheduler, asked)), indent=1)
-    return scheduler.add_job(
-        ImageClassificationExportJob,
-        f"{asked.job.name}: {asked.settings.words}",
-        asked.settings,
-        lambda job: job.write_text(REQUEST_FILE, asked_for),
-        owner=owner,
-        group=group,
-    )
+    with _making:
+        found = same_export(scheduler.parts(asked.job.id), asked.settings)
+        if found is not None:
+            return found
+        asked_for = json.dumps(to_json(_request(scheduler, asked)), indent=1)
+        return scheduler.add_job(
+            ImageClassificationExportJob,
+            f"{asked.job.name}: {asked.settings.words}",
+            asked.settings,
+            lambda job: job.write_text(REQUEST_FILE, asked_for),
+            owner=owner,
+            group=group,
+        )
 
 
 def same_export(

@@ -29,6 +29,7 @@ from digits.model.images.classification.export.job import ImageClassificationExp
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.training.snapshot_choices import snapshot_choices
 from digits.web.answers import answer, created, job_summary, scheduler, services, wants_json
+from digits.web.forms import one_line_of
 from digits.web.logins import owner_name
 
 FOLDER = "models/images/classification/export"
@@ -72,11 +73,12 @@ def create(job_id: str) -> ResponseReturnValue:
     """Make a file of a snapshot, as a job; the one that is the same, if there is one.
 
     `format` [onnx] or page; `epoch` [the last one], a number, "best" or -1; `preprocess` [y]: the
-    file takes pictures of any size, or n: what the network itself takes; `quantize` [none] or int8.
+    file takes pictures of any size, or n: what the network itself takes; `quantize` [none] or int8;
+    `group_name`: the group that a new job belongs to.
     """
-    asked = asked_export(job_id)
+    asked = asked_export(job_id, "group_name")
     require_possible(asked)
-    job = create_export(scheduler(), asked, owner_name())
+    job = create_export(scheduler(), asked, owner_name(), one_line_of("group_name"))
     return created(job, url_for("exports.show", job_id=job.id))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,32 @@ def test_one_that_is_made_or_on_its_way_is_not_made_again(
     models.abort_job(first)
     third = client.post(f"/models/{trained.id}/exports.json", data=form).json["id"]
     assert third != first
+
+
+def test_those_who_ask_for_the_same_at_the_same_time_get_one_job(
+    app: Flask, trained: ImageClassificationModelJob, would_start: list[list[str]]
+) -> None:
+    def ask(_: int) -> str:
+        form = {"epoch": "2", "preprocess": "n"}
+        answer = app.test_client().post(f"/models/{trained.id}/exports.json", data=form)
+        return str(answer.json["id"])
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ask, range(8)))) == 1
+
+
+def test_an_export_can_be_put_into_a_group(
+    client: FlaskClient,
+    models: Scheduler,
+    trained: ImageClassificationModelJob,
+    would_start: list[list[str]],
+) -> None:
+    form = {"epoch": "1", "quantize": "int8", "group_name": "for phones"}
+    answer = client.post(f"/models/{trained.id}/exports.json", data=form)
+    assert models.job(answer.json["id"]).group == "for phones"
+    address, as_script = f"/models/{trained.id}/download.onnx", {"Accept": "application/json"}
+    refused = client.get(address, query_string=form, headers=as_script)
+    assert refused.status_code == 400  # it makes no job
 
 
 @pytest.mark.parametrize(
