@@ -13,11 +13,12 @@ import pytest
 from digits.caffe.formats.prototxt import parse_text
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
-from digits.errors import DigitsError
+from digits.errors import DigitsError, ToolError
 from digits.inference.export import export
 from digits.inference.exporting.figures import read_figures
 from digits.inference.exporting.memory import memory_limit, memory_needed
 from digits.inference.exporting.page import RUNTIME_FILES, page_facts, write_page
+from digits.inference.exporting.quantizing import quantize
 from digits.inference.exporting.request import FIGURES_FILE, MODEL_FILE, ExportRequest
 from digits.inference.operations import Network
 from tests.disks import Disk
@@ -93,6 +94,15 @@ def test_a_full_disk_leaves_nothing(network: Network, small_disk: Disk) -> None:
         export(asked(network), small_disk.path)
     assert not list(small_disk.path.glob("*.onnx"))
     assert not list(small_disk.path.glob(".making-*"))
+
+
+def test_int8_says_that_the_disk_is_too_full_for_its_copies(small_disk: Disk) -> None:
+    model = small_disk.path / MODEL_FILE
+    with model.open("wb") as file:
+        file.truncate(5 << 20)  # more than half of the disk, were it not sparse
+    small_disk.fill()
+    with pytest.raises(ToolError, match=r"No space left on device: making int8 takes 10.*0 bytes"):
+        quantize(model, small_disk.path / "int8.onnx", iter(()))
 
 
 def test_a_page_without_what_runs_it_is_refused(network: Network, tmp_path: Path) -> None:

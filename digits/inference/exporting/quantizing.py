@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+from digits.base.formatting import file_size
 from digits.errors import ToolError
 from digits.inference.exporting.pictures import Feeds
 
@@ -30,6 +32,8 @@ _LAYERS = ["Conv", "Gemm", "MatMul"]
 _BETWEEN = ["Relu", "MaxPool", "Add", "Concat"]
 # Nodes that prepare the picture, and that sum up the scores.
 _KEPT = ("prepare/", "scores/")
+# Room for their copies of the model: that with outputs to look at, and what is made of it.
+_COPIES = 2
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -43,7 +47,11 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def quantize(model: Path, target: Path, feeds: Iterator[Feeds]) -> None:
-    """Write the file `target`; ToolError where the network has nothing to make smaller."""
+    """Write the file `target`.
+
+    Raises ToolError where the network has nothing to make smaller, or the disk no room.
+    """
+    _require_room(model)
     nodes = onnx.load(str(model), load_external_data=False).graph.node
     if not any(node.op_type in _LAYERS and not _is_kept(node.name) for node in nodes):
         raise ToolError(
@@ -69,6 +77,17 @@ def quantize(model: Path, target: Path, feeds: Iterator[Feeds]) -> None:
             )
     finally:
         logging.getLogger().setLevel(logging.INFO)
+
+
+def _require_room(model: Path) -> None:
+    """ToolError without room: what the tools could not write whole, they would read all the same,
+    and then speak of a damaged model."""
+    needed, free = _COPIES * model.stat().st_size, shutil.disk_usage(model.parent).free
+    if needed > free:
+        raise ToolError(
+            f"No space left on device: making int8 takes {file_size(needed)}, and "
+            f"{file_size(free)} are free. Delete jobs or snapshots, then resume the export."
+        )
 
 
 def _is_kept(name: str) -> bool:
