@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
+from digits.caffe.export.net import export_net
+from digits.caffe.export.saving import save
 from digits.caffe.formats.prototxt import parse_text
 from digits.caffe.net import Net
 from digits.caffe.proto import caffe_pb2
@@ -103,6 +106,33 @@ def test_int8_says_that_the_disk_is_too_full_for_its_copies(small_disk: Disk) ->
     small_disk.fill()
     with pytest.raises(ToolError, match=r"No space left on device: making int8 takes 10.*0 bytes"):
         quantize(model, small_disk.path / "int8.onnx", iter(()))
+
+
+SUM = """
+layer { name: "data" type: "Input" top: "data"
+  input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "sum" type: "Convolution" bottom: "data" top: "sum"
+  convolution_param { num_output: 2 kernel_size: 8 weight_filler { type: "constant" value: 0.1 } } }
+"""
+
+
+def test_int8_cuts_no_sum_off_also_where_processors_add_in_16_bits(tmp_path: Path) -> None:
+    learned, smaller = tmp_path / "learned.onnx", tmp_path / "smaller.onnx"
+    save(export_net(parse_text(SUM, caffe_pb2.NetParameter()), None), learned)
+    levels = [0, 120, 250]
+    feeds = [{"data": np.full((1, 3, 8, 8), level, np.float32)} for level in levels]
+    quantize(learned, smaller, iter(feeds))
+    (weights,) = (
+        onnx.numpy_helper.to_array(each)
+        for each in onnx.load(smaller).graph.initializer
+        if len(each.dims) == 4
+    )
+    assert (weights.dtype, abs(weights).max()) == (np.int8, 64)
+    session = onnxruntime.InferenceSession(str(smaller))
+    for level, given in zip(levels, feeds, strict=True):
+        (found,) = session.run(None, given)
+        expected = 0.1 * 3 * 8 * 8 * level
+        assert found.ravel() == pytest.approx([expected] * 2, rel=0.01, abs=10)  # one of 256 levels
 
 
 def test_a_page_without_what_runs_it_is_refused(network: Network, tmp_path: Path) -> None:
