@@ -116,6 +116,12 @@ def offline(playwright: Playwright, offline_file: Path) -> Iterator[Page]:
     assert complaints == []
 
 
+def reloaded(page: Page) -> None:
+    """The page as it was at first."""
+    page.reload()
+    expect(page.get_by_role("status")).to_contain_text("Ready.")
+
+
 def answers_of(page: Page, paths: list[Path]) -> dict[str, Answer]:
     """What the page says of pictures that are chosen, by their names."""
     page.get_by_label("Choose pictures").set_input_files(paths)
@@ -232,6 +238,27 @@ def test_the_camera_is_classified_as_it_runs(offline: Page) -> None:
     assert 0 < sum(float(row.get_attribute("data-score") or 0) for row in rows.all()) <= 1.001
     offline.get_by_role("button", name="Stop the camera").click()
     expect(offline.locator("#live")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_a_camera_that_fails_lets_pictures_have_their_turn(
+    offline: Page, pictures: list[Path]
+) -> None:
+    reloaded(offline)
+    offline.evaluate(
+        """() => {
+          const draw = CanvasRenderingContext2D.prototype.drawImage;
+          CanvasRenderingContext2D.prototype.drawImage = function (source, ...rest) {
+            if (source instanceof HTMLVideoElement) throw new Error("no memory");
+            return draw.call(this, source, ...rest);
+          };
+        }"""
+    )
+    offline.get_by_role("button", name="Use the camera").click()
+    expect(offline.locator("#status")).to_contain_text("cannot be classified (no memory)")
+    expect(offline.get_by_role("button", name="Use the camera")).to_be_enabled()
+    assert answers_of(offline, pictures[:1])
+    reloaded(offline)
 
 
 @pytest.mark.slow

@@ -160,6 +160,8 @@
   }
 
   async function startCamera() {
+    // While the browser asks, a second click would start a camera that nothing stops.
+    element("camera").disabled = true;
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia({
         video: { facingMode: { ideal: "environment" } },
@@ -167,6 +169,8 @@
     } catch (error) {
       say(`The camera cannot be used (${error.name}). Allow it in the browser's settings of this page.`, true);
       return;
+    } finally {
+      element("camera").disabled = false;
     }
     element("live").hidden = false;
     element("camera").textContent = "Stop the camera";
@@ -178,7 +182,13 @@
     if (!video.srcObject) return;
     queue = queue.then(async () => {
       if (!video.srcObject || !video.videoWidth) return;
-      showPredictions(element("live-predictions"), await classified(video, video.videoWidth, video.videoHeight));
+      try {
+        showPredictions(element("live-predictions"), await classified(video, video.videoWidth, video.videoHeight));
+      } catch (error) {
+        // What is chosen after this still has its turn.
+        stopCamera();
+        say(`The camera's picture cannot be classified (${error.message || error}).`, true);
+      }
     });
     queue.then(() => requestAnimationFrame(watch));
   }
