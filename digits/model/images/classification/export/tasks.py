@@ -16,7 +16,7 @@ class ExportTask(ProgramTask):
     """Runs the program on the request in the job's folder; it does not wait for trainings."""
 
     type_name = "export"
-    less_memory = "an export without int8"
+    less_memory = "fewer tasks at a time, or no int8"
 
     @property
     def name(self) -> str:
