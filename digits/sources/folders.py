@@ -77,14 +77,17 @@ def find_categories(folder: Path, search: Search) -> list[Category]:
     """
     categories = []
     for category, pictures in folders_of_categories(folder, search):
-        category.pictures.extend(pictures)
+        category.pictures.extend(picture for picture in pictures if picture is not None)
         categories.append(category)
     return checked(categories)
 
 
-def folders_of_categories(folder: Path, search: Search) -> Iterator[tuple[Category, Iterator[str]]]:
+def folders_of_categories(
+    folder: Path, search: Search
+) -> Iterator[tuple[Category, Iterator[str | None]]]:
     """Each category of `folder` by its folder's name, still empty, and what finds its pictures.
 
+    None stands for what is no picture, so that the caller can stop among a million of those, too.
     Raises ToolError as `find_categories`.
     """
     root = Path(os.path.abspath(folder))
@@ -96,7 +99,7 @@ def folders_of_categories(folder: Path, search: Search) -> Iterator[tuple[Catego
         if problem := cannot_be_listed(entry.name):
             raise ToolError(f"Category folder {printable(entry.path)}: {problem}.")
         category = Category(label_of(entry.name), entry.path)
-        yield category, _pictures_below(entry.path, str(root), search)
+        yield category, _entries_below(entry.path, str(root), search)
 
 
 def unwrapped(folder: Path) -> Path:
@@ -172,11 +175,11 @@ def is_ignored(name: str) -> bool:
 def pictures_below(folder: Path, search: Search) -> Iterator[str]:
     """All pictures in `folder` and its sub-folders, each folder's own first, by name."""
     root = os.path.abspath(folder)
-    yield from _pictures_below(root, root, search)
+    return (picture for picture in _entries_below(root, root, search) if picture is not None)
 
 
-def _pictures_below(folder: str, root: str, search: Search) -> Iterator[str]:
-    """The pictures in `folder` and its sub-folders, in order of their paths."""
+def _entries_below(folder: str, root: str, search: Search) -> Iterator[str | None]:
+    """The pictures in `folder` and its sub-folders, in order of their paths; None for all else."""
     # `root` counts as seen: a link back to it would bring in all the other categories.
     seen = {_identity(root), _identity(folder)}
     waiting = [folder]
@@ -184,14 +187,16 @@ def _pictures_below(folder: str, root: str, search: Search) -> Iterator[str]:
         current = waiting.pop()
         sub_folders = []
         for entry in _sorted_entries(current, search):
+            picture = None
             if is_ignored(entry.name) or _leads_out(entry, search):
-                continue
-            if _is_folder(entry):
+                pass
+            elif _is_folder(entry):
                 if _is_new(entry.path, seen, search):
                     sub_folders.append(entry.path)
             elif _is_listed_picture(entry, search):
                 search.meter.add()
-                yield entry.path
+                picture = entry.path
+            yield picture
         waiting.extend(reversed(sub_folders))
 
 

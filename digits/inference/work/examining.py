@@ -148,10 +148,11 @@ class Examination:
         yield from self._pass_over_loose(top)
         for category, pictures in folders_of_categories(top, self._search):
             self._found.append(category)
-            for picture in pictures:
-                category.pictures.append(picture)
-                self._counted += 1
-                if self._counted % _STEP == 0:
+            for number, picture in enumerate(pictures, 1):
+                if picture is not None:
+                    category.pictures.append(picture)
+                    self._counted += 1
+                if number % _STEP == 0:
                     yield
                     if self._is_over():
                         return

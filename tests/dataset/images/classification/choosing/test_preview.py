@@ -144,6 +144,20 @@ def test_a_huge_folder_is_counted_as_far_as_agreed(
     assert (report.pictures, report.is_cut) == (1000, True)
 
 
+def test_a_folder_of_other_files_is_searched_a_moment_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "SLICE_S", 0.0)
+    (tmp_path / "code" / "deep").mkdir(parents=True)
+    for number in range(1000):
+        (tmp_path / "code" / "deep" / f"{number}.txt").touch()
+    state, seen = State(), [0]
+    while not (report := examining.examine_folder(state, ExamineFolder(tmp_path))).finished:
+        seen.append(report.left_out_count)
+    assert seen[-1] == 1000
+    assert max(b - a for a, b in zip(seen, seen[1:], strict=False)) <= 200
+
+
 def test_links_lead_nowhere_else(tmp_path: Path) -> None:
     folder = make_class_folders(tmp_path / "open")
     secret = make_class_folders(tmp_path / "secret")
