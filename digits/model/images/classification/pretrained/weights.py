@@ -23,6 +23,7 @@ from digits.jobs.store import JobStore
 from digits.model.images.classification.pretrained.forms import CAFFE, PYTORCH, STATE_DICTS
 from digits.model.images.classification.upload.contents import FOREIGN
 from digits.tools.torchvision_networks import NETWORKS, TorchvisionNetwork
+from digits.web.answers import in_thread
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A zip, and a pickle of the protocol that PyTorch has.
@@ -81,7 +82,7 @@ def caffe_weights(
     _require_caffe(beginning, name, field)
     target = folder / (HDF5_NAME if beginning.startswith(HDF5_SIGNATURE) else BINARY_NAME)
     with store.writing():
-        _take(source, target, is_ours=source.is_relative_to(store.jobs_dir))
+        in_thread(_take, source, target, is_ours=source.is_relative_to(store.jobs_dir))
     return Weights(target, field)
 
 
