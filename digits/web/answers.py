@@ -71,7 +71,23 @@ def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
     if not gevent.monkey.is_module_patched("threading"):
         return work(*args, **kwargs)
-    return cast(T, gevent.get_hub().threadpool.apply(work, args, kwargs))
+    result, error = gevent.get_hub().threadpool.apply(_outcome, (work, args, kwargs))
+    if error is not None:
+        raise error
+    return cast(T, result)
+
+
+def _outcome(
+    work: Callable[..., T], args: Iterable[Any], kwargs: Mapping[str, Any]
+) -> tuple[T | None, Exception | None]:
+    """What `work` answers, or what it raises.
+
+    gevent would print each exception with its traceback, and wait for ever for a very deep one.
+    """
+    try:
+        return work(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001  # whatever it is, `in_thread` raises it
+        return None, error
 
 
 def wants_json() -> bool:

@@ -86,6 +86,30 @@ with running_app(Path(sys.argv[1]) / "jobs") as app:
 assert served == ["another", 200], served
 """
 
+# In the threads of the event loop, as on a server.
+FAILING = """
+from gevent import monkey; monkey.patch_all()
+import os
+from digits.web.answers import in_thread
+
+def deep(level):
+    return deep(level + 1)
+
+for work, argument, error in ((os.stat, "/no/such", FileNotFoundError), (deep, 0, RecursionError)):
+    try:
+        in_thread(work, argument)
+    except error:
+        print(error.__name__)
+"""
+
+
+def test_what_fails_in_a_thread_fails_for_its_request_alone() -> None:
+    """Nothing is printed, and nobody waits, however deep it failed."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout.split(), done.stderr) == (["FileNotFoundError", "RecursionError"], "")
+
 
 @pytest.mark.slow
 def test_others_are_served_while_an_upload_is_copied(tmp_path: Path) -> None:
