@@ -8,6 +8,7 @@ from pathlib import Path
 
 from digits.sources.folders import has_picture_extension, is_ignored
 from digits.sources.paths import PathPolicy
+from digits.sources.picture_list import cannot_be_listed
 
 # More is not looked at: a folder of a million files is answered in the same time.
 MOST_ENTRIES = 20_000
@@ -24,9 +25,12 @@ class FolderList:
 
 
 def list_folder(folder: str, paths: PathPolicy) -> FolderList:
-    """What `paths` allows to be seen of a folder; nothing of one that cannot be read."""
+    """What `paths` allows to be seen of a folder; nothing of one that cannot be read.
+
+    Folders that no dataset can be made of, because of their names, are not named.
+    """
     folders: list[str] = []
-    pictures = looked_at = 0
+    pictures = looked_at = unnamed = 0
     try:
         with os.scandir(folder) as entries:
             for looked_at, entry in enumerate(entries, 1):
@@ -35,13 +39,16 @@ def list_folder(folder: str, paths: PathPolicy) -> FolderList:
                 if is_ignored(entry.name) or not _is_allowed(entry, paths):
                     continue
                 if _is_folder(entry):
-                    folders.append(entry.name)
+                    if cannot_be_listed(entry.name):
+                        unnamed += 1
+                    else:
+                        folders.append(entry.name)
                 else:
                     pictures += has_picture_extension(entry.name)
     except OSError:
         pass  # what was seen of it
     folders.sort(key=lambda name: (name.casefold(), name))
-    is_cut = looked_at > MOST_ENTRIES or len(folders) > MOST_FOLDERS
+    is_cut = looked_at > MOST_ENTRIES or len(folders) > MOST_FOLDERS or unnamed > 0
     return FolderList(folders[:MOST_FOLDERS], pictures, is_cut)
 
 

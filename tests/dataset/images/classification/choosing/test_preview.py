@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,16 @@ def test_a_folder_is_listed(client: FlaskClient, tmp_path: Path) -> None:
         "pictures": 1,
         "is_cut": False,
     }
+
+
+@pytest.mark.parametrize("name", [b"no\xfftext", b"line\nbreak"])
+def test_a_folder_that_cannot_be_asked_for_is_not_named(
+    client: FlaskClient, tmp_path: Path, name: bytes
+) -> None:
+    folder = make_class_folders(tmp_path / "all")
+    os.mkdir(os.path.join(os.fsencode(folder), name))
+    listed = client.get(FOLDERS, query_string={"path": str(folder)}).json
+    assert (listed["folders"], listed["is_cut"]) == (["class_0", "class_1"], True)
 
 
 @pytest.mark.parametrize("path", ["relative", "/no/such", "/etc/passwd", "/proc/1", "http://x/y"])
