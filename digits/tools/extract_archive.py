@@ -18,6 +18,7 @@ from pathlib import Path
 
 from digits.base.program import limit_memory, parser_for, run_program
 from digits.base.progress import ProgressMeter, log, log_skipped
+from digits.base.relative_paths import problem_of
 from digits.errors import ToolError
 from digits.sources.archives import Budget, Member, archive_errors, members
 from digits.sources.folders import has_picture_extension, is_ignored, starts_like_a_picture
@@ -64,7 +65,7 @@ def _extract_member(member: Member, folder: Path, budget: Budget) -> bool:
         first = member.file.read(16)
         if name.suffix or not starts_like_a_picture(first):
             return False
-    if problem := cannot_be_listed(str(name)):
+    if problem := cannot_be_listed(str(name)) or problem_of(str(name)):
         log_skipped(str(name), problem)
         return False
     budget.add(name)

@@ -210,6 +210,16 @@ def test_a_second_file_of_the_same_name_is_skipped(tmp_path):
     assert [event.path for event in finished.events(Skipped)] == ["cat/x.png", "cat/x.png/y.png"]
 
 
+@pytest.mark.parametrize("name", [f"cat/{'x' * 252}.png", "a/" * 1400 + "a.png"])
+def test_a_file_whose_path_no_disk_takes_is_skipped(photos, tmp_path, name):
+    archive = as_zip(photos, tmp_path / "a.zip")
+    with zipfile.ZipFile(archive, "a") as added:
+        added.writestr(name, (photos / "cat" / "000.png").read_bytes())
+    finished = succeed("extract_archive", archive, tmp_path / "out")
+    assert files(tmp_path / "out") == PHOTOS
+    assert [event.path for event in finished.events(Skipped)] == [name]
+
+
 def test_a_class_folder_may_have_the_name_of_its_wrapper(tmp_path):
     source = make_classes(tmp_path / "pets", {"pets": 1, "wild": 1})
     succeed("extract_archive", as_tar(source, tmp_path / "a.tgz"), tmp_path / "out")
