@@ -11,7 +11,7 @@ import os
 import time
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from digits.base.formatting import count as count_words
@@ -105,7 +105,7 @@ class Examination:
         except StopIteration:
             self.finished = True
         except ToolError as error:
-            self._problem, self.finished = str(error), True
+            self._problem, self.finished = self._in_own_words(str(error)), True
         except OSError as error:
             self._problem, self.finished = f"It cannot be read: {error.strerror}.", True
         self._spent_s += time.monotonic() - began_s
@@ -181,17 +181,28 @@ class Examination:
         own = split_categories(self._found) if self._as_sets else {}
         if own:
             self._sets = [(name, category) for name, each in own.items() for category in each]
+            self._pass_over_others()
         else:
             self._sets = [("", category) for category in self._found]
         training = [category for name, category in self._sets if name in ("", "train")]
         if sum(bool(category.pictures) for category in training) < 2:
-            self._problem = _too_few(self._folder, training)
+            where = "this folder" if self._unwraps else printable(self._folder.name)
+            self._problem = _too_few(where, training)
         self._warnings += _alike([category.label for category in training])
+        if not self._is_cut:  # else nobody knows what is behind what was counted
+            self._warnings += [*_single(training), *_strange(own)]
         if words := words_of_unequal({each.label: len(each.pictures) for each in training}):
             self._warnings.append(words)
-        if empty := [repr(each.label) for each in training if not each.pictures]:
-            more = f" and {len(empty) - 10} more" if len(empty) > 10 else ""
-            self._warnings.append(f"Without a picture: {', '.join(empty[:10])}{more}.")
+        if empty := [each.label for each in training if not each.pictures]:
+            self._warnings.append(f"Without a picture: {_listed(empty)}.")
+
+    def _pass_over_others(self) -> None:
+        """Pictures beside the sets, or in a set but in no category of it, become part of none."""
+        used = {picture for _, category in self._sets for picture in category.pictures}
+        for category in self._found:
+            for picture in category.pictures:
+                if picture not in used:
+                    self._skip(picture, "it lies in no category folder of these sets")
 
     def _show(self) -> Iterator[None]:
         """Small pictures of the first categories."""
@@ -274,17 +285,47 @@ class Examination:
     def _pass_over(self, path: str) -> None:
         self._skip(path, "not a picture")
 
+    def _in_own_words(self, message: str) -> str:
+        """A message without the place of an upload, which only the server knows."""
+        return message.replace(f"{self._folder}/", "") if self._unwraps else message
+
     def _below(self, path: str) -> str:
         return printable(os.path.relpath(path, self._folder))
 
 
-def _too_few(folder: Path, training: Sequence[Category]) -> str:
+def _too_few(where: str, training: Sequence[Category]) -> str:
     found = [category.label for category in training if category.pictures]
     there = f"Only {printable(found[0])!r} has pictures" if found else "There are no pictures"
     return (
-        f"{there} in sub-folders of {printable(folder.name)}. Make a sub-folder for each category, "
-        "two at least, and put its pictures there."
+        f"{there} in sub-folders of {where}. Make a sub-folder for each category, two at least, "
+        "and put its pictures there."
     )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - 10} more" if len(labels) > 10 else ""
+    return f"{', '.join(map(repr, labels[:10]))}{more}"
+
+
+def _single(training: Sequence[Category]) -> Iterator[str]:
+    """Categories that the usual minimum leaves out."""
+    single = [each.label for each in training if len(each.pictures) == 1]
+    if not single:
+        return
+    rest = sum(len(each.pictures) > 1 for each in training)
+    few = " That leaves fewer than two categories." if rest < 2 else ""
+    yield (
+        f"With one picture alone: {_listed(single)}. A category of fewer than two is left out, "
+        f"unless you lower the minimum per category.{few}"
+    )
+
+
+def _strange(sets: Mapping[str, Sequence[Category]]) -> Iterator[str]:
+    """Categories of the other sets that there is nothing to train with of."""
+    known = {each.label for each in sets.get("train", ())}
+    for name, categories in sets.items():
+        if strange := [each.label for each in categories if each.label not in known]:
+            yield f"Left out of {name}, because train has no such category: {_listed(strange)}."
 
 
 def _alike(labels: Sequence[str]) -> Iterator[str]:

@@ -125,6 +125,40 @@ def test_what_can_be_no_dataset_is_said(tmp_path: Path) -> None:
     assert "There is no folder" in examined(tmp_path / "missing").problem
 
 
+def test_what_the_dataset_will_leave_out_is_told_before(tmp_path: Path) -> None:
+    make_class_folders(tmp_path / "train", pictures=2)
+    make_class_folders(tmp_path / "val", classes=3, pictures=2)
+    for place in ("train/one", "train", "others"):
+        (tmp_path / place).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / place / "x.png")
+    report = examined(tmp_path)
+    assert {odd.path: odd.reason for odd in report.left_out} == {
+        "others/x.png": "it lies in no category folder of these sets",
+        "train/x.png": "it lies in no category folder of these sets",
+    }
+    assert report.left_out_count == 2
+    warnings = "\n".join(report.warnings)
+    assert "With one picture alone: 'one'. A category of fewer than two is left out" in warnings
+    assert "Left out of val, because train has no such category: 'class 2'." in warnings
+    assert "fewer than two categories" not in warnings
+    (tmp_path / "train" / "class_1" / "0.png").unlink()
+    shutil.rmtree(tmp_path / "others")
+    (last,) = [text for text in examined(tmp_path).warnings if "alone" in text]
+    assert "'class 1', 'one'" in last
+    assert last.endswith("That leaves fewer than two categories.")
+
+
+def test_what_is_wrong_with_an_upload_is_said_without_its_place(tmp_path: Path) -> None:
+    for label in ("a_b", "a b"):
+        (tmp_path / "files" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "files" / label / "1.png")
+    files = tmp_path / "files"
+    clash = examined(files, unwrap=True).problem
+    assert clash.startswith("a b and a_b would both be the category 'a b'")
+    shutil.rmtree(files / "a_b")
+    assert "in sub-folders of this folder" in examined(files, unwrap=True).problem
+
+
 def test_a_huge_folder_is_counted_as_far_as_agreed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
