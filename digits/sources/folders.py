@@ -187,7 +187,7 @@ def _entries_below(folder: str, root: str, search: Search) -> Iterator[str | Non
         current = waiting.pop()
         sub_folders = []
         for entry in _sorted_entries(current, search):
-            picture = None
+            picture: str | None = None
             if is_ignored(entry.name) or _leads_out(entry, search):
                 pass
             elif _is_folder(entry):

@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify, render_template, request
 from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, RequestEntityTooLarge
 
 from digits import errors
 from digits.web.answers import form_errors, wants_json
@@ -85,6 +85,10 @@ PAGES: dict[int, ErrorPage] = {
         "or ask whoever runs the server. Waiting jobs then continue.",
     ),
 }
+TOO_LARGE = (
+    "The request has more bytes than this address takes at once, or more than 1,000 fields and "
+    "files. Send less at a time."
+)
 OTHER = ErrorPage("Something went wrong", "Go back, load the page again, and try once more.")
 
 
@@ -145,6 +149,8 @@ def add_error_handlers(app: Flask) -> None:
         if code < 400:
             return error.get_response()
         message, trace = error.description or error.name, ""
+        if message == RequestEntityTooLarge.description:
+            message = TOO_LARGE
         if isinstance(error, InternalServerError):
             cause = error.original_exception
             message = f"{request.method} {request.path} failed at {time.strftime('%H:%M:%S')}."

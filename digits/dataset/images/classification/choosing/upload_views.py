@@ -90,7 +90,7 @@ def files(upload_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/images/classification/uploads/<upload_id>/files.json")
 def add(upload_id: str) -> ResponseReturnValue:
-    """Take some files, `file` each, at most 1,000 at a time.
+    """Take some files, `file` each, at most 999 at a time.
 
     `paths` is a JSON list of their paths from the chosen folder, in the same order; without it,
     the files' names are the paths.  A file that is sent again takes the place of the first one.

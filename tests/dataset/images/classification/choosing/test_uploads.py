@@ -243,6 +243,16 @@ def test_odd_names_that_can_be_are_kept_as_they_are(
     assert sorted(files_of(files)) == sorted(names)
 
 
+def test_so_many_files_come_at_a_time_and_no_more(client: FlaskClient) -> None:
+    upload_id = begin(client)
+    files = {f"a/{number}.png": PNG for number in range(1000)}
+    refused = send(client, upload_id, files)
+    assert refused.status_code == 413
+    assert "more than 1,000 fields" in refused.json["error"]["message"]
+    del files["a/0.png"]
+    assert send(client, upload_id, files).json["files"] == 999
+
+
 def test_what_is_no_picture_is_left_out_whatever_it_is_called(client: FlaskClient) -> None:
     upload_id = begin(client)
     files = {"a/1.png": b"<html>", "a/2.jpg": b"", "a/noname": PNG, "a/text": b"hello"}
