@@ -137,6 +137,33 @@ def test_a_lost_connection_is_waited_for(
     assert lost["count"] == 3
 
 
+def test_the_folder_that_was_chosen_last_is_used(
+    server: ServerProcess, page: Page, tmp_path: Path
+) -> None:
+    open_form(server, page)
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        is_first = route.request.method == "POST" and not held
+        held.append(route) if is_first else route.continue_()
+
+    page.route(re.compile(r"/uploads\.json$"), hold_first)
+    with page.expect_request(lambda request: request.method == "POST"):
+        choose(page, make_class_folders(tmp_path / "first", pictures=2))
+    choose(page, make_class_folders(tmp_path / "second", pictures=3))
+    expect(progress(page)).to_contain_text("All has arrived: 6 pictures")
+    with page.expect_response(re.compile("/files\\.json$")):
+        held[0].continue_()
+    expect(progress(page)).to_contain_text("All has arrived: 6 pictures")
+    ids = {each["name"]: each["id"] for each in waiting(server)}
+    expect(page.locator("[name='upload']")).to_have_value(ids["second"])
+    chosen = page.locator("#upload-folder")
+    with page.expect_file_chooser():
+        chosen.click()
+    # So that the same folder can be chosen again.
+    assert chosen.evaluate("input => input.files.length") == 0
+
+
 def test_what_was_uploaded_is_used_or_removed_later(
     server: ServerProcess, page: Page, tmp_path: Path
 ) -> None:

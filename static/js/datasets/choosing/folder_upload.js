@@ -40,6 +40,8 @@ export class FolderUpload {
   }
 
   listen() {
+    // A browser says nothing when what was chosen before is chosen again, which is how one goes on.
+    this.input.addEventListener("click", () => (this.input.value = ""));
     this.input.addEventListener("change", () => {
       if (this.input.files?.length) this.take(chosenFolder(this.input.files));
     });
@@ -92,9 +94,10 @@ export class FolderUpload {
     try {
       const upload = await this.begin(folder);
       const held = await this.json(this.address(upload.id, "/files"));
-      await this.run(folder, upload, held);
+      if (this.folder === folder) await this.run(folder, upload, held);
     } catch (error) {
       if (!(error instanceof RequestFailed)) throw error;
+      if (this.folder !== folder) return; // another one was chosen meanwhile
       showErrors(this.form, { upload: messagesOf(error) });
       this.words.textContent = "Not all of it has arrived. Choose the folder again to go on.";
     }
@@ -135,6 +138,7 @@ export class FolderUpload {
         this.stopButton.hidden = true;
       }
     }
+    if (this.folder !== folder) return; // another one was chosen meanwhile
     if (!sending.stopped.signal.aborted) clearErrors(this.form);
     this.words.textContent = endWords(sending);
     this.shown = "";
