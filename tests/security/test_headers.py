@@ -219,6 +219,7 @@ def test_what_takes_files_reads_large_ones(app: Flask) -> None:
         "classification_datasets.create",
         "classification_models.create",
         "classification_models.keep_answers",
+        "dataset_uploads.add",
         "pretrained_models.create",
         "pretrained_models.upload_archive",
         "uploaded_models.create",
