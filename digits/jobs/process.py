@@ -247,16 +247,19 @@ def _started_warm(
     log: int,
     environment: Mapping[str, str],
 ) -> WarmProcess | None:
-    with open(os.devnull, "rb") as nothing:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    try:
         return warm.start(
             command[2],
             command[3:],
             folder=job_dir,
             environment=environment,
-            descriptors={0: nothing.fileno(), 1: log, 2: log},
+            descriptors={0: nothing, 1: log, 2: log},
             mark=MARK,
             record=f"{RUN_FOLDER}/{run}",
         )
+    finally:
+        os.close(nothing)
 
 
 def _mark(job_dir: Path, run: str) -> str:

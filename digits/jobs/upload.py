@@ -20,6 +20,7 @@ from pathlib import Path
 
 from digits.base.aside import Aside, here
 from digits.base.atomic import write_text
+from digits.base.job_files import read_bytes
 from digits.base.relative_paths import problem_of
 from digits.jobs import disk
 from digits.jobs.record import read_record, require_arguments
@@ -178,7 +179,7 @@ def _arrived(folder: Path) -> dict[str, int]:
 def _left_out(folder: Path, arrived: Mapping[str, int]) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
-        lines = (folder / LEFT_OUT_FILE).read_text("utf-8", "replace").splitlines()
+        lines = read_bytes(folder / LEFT_OUT_FILE).decode("utf-8", "replace").splitlines()
     except OSError:
         return found
     for line in lines[:MOST_LEFT_OUT]:

@@ -3,7 +3,7 @@
 In: the pictures of train, val and test, as a program is about to list them.  Out: lines of the log,
 which the dataset's page shows.  The very same file counts as the same picture, whatever it is
 called; pictures at addresses are not fetched for that.
-Elsewhere: the same of a folder before a dataset is made of it (`sources/examining.py`).
+Elsewhere: the same of a folder before a dataset is made of it (`inference/work/examining.py`).
 """
 
 from __future__ import annotations

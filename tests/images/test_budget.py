@@ -149,7 +149,7 @@ def test_a_small_file_of_very_many_pixels_is_refused_by_a_small_budget(tmp_path:
         input=one_colour_webp(16383, 16383),
         capture_output=True,
     )
-    assert b"ImageError: decoding it takes 4,351 MB of memory" in result.stderr
+    assert b"ImageError: decoding it takes 4,863 MB of memory" in result.stderr
 
 
 def test_a_workers_own_memory_has_a_limit(tmp_path: Path) -> None:

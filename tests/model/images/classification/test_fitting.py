@@ -172,7 +172,7 @@ def test_a_custom_network_that_needs_larger_pictures_says_so_once(
 def test_what_is_wrong_with_a_layer_is_said_once_and_not_for_each_phase(
     client: FlaskClient, dataset: ImageClassificationDatasetJob
 ) -> None:
-    text = TINY.replace("kernel_size: 4", "kernel_size: 17")
+    text = TINY.replace("kernel_size: 4", "kernel_size: 20")
     answer = create(client, dataset.id, method="custom", custom_network=text)
     [message] = answer.json["errors"]["custom_network"]
     assert message.startswith("Line 2: ")

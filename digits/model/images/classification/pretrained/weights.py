@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from digits.base.job_files import open_file, read_text
 from digits.errors import FormError
 from digits.jobs.store import JobStore
 from digits.model.images.classification.pretrained.forms import CAFFE, PYTORCH, STATE_DICTS
@@ -95,13 +96,13 @@ def _of_torchvision(
         store.require_room()
         raise FormError({field: [reason.replace(str(out), name)]})
     told = Path(f"{out}.json")
-    found = json.loads(told.read_text("utf-8"))
+    found = json.loads(read_text(told))
     told.unlink()
     return Weights(out, field, NETWORKS[found["network"]], found["classes"])
 
 
 def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return file.read(16)
 
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from digits.base.job_files import read_text
+
 SEARCH_FILE = "search.json"
 LARGEST_BYTES = 1 << 20
 
@@ -48,7 +50,7 @@ def read_outcome(folder: Path) -> SearchOutcome | None:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             return None
-        told = json.loads(path.read_text("utf-8"))
+        told = json.loads(read_text(path))
         rows = tuple(_row(row) for row in told["rows"])
         found = SearchOutcome(rows, int(told["pictures"]), int(told["parts"]))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):

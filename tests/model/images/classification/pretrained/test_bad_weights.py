@@ -61,7 +61,7 @@ def refused(client: FlaskClient, fields: dict[str, Any]) -> dict[str, str]:
         ({"image_type": "3"}, "weights_file", "Layers that fit"),
         ({"resize_mode": "stretch"}, "resize_mode", "is not a choice"),
         ({"width": "0"}, "width", "too small"),
-        ({"width": "2"}, "model_def_file", "."),
+        ({"width": "2"}, "weights_file", "do not fit"),
         ({"card_limits": "x" * 4001}, "card_limits", "more than 4,000 characters"),
         ({"card_source": "a\x00b"}, "card_source", "NUL character"),
         ({"labels": "no field"}, "labels", "Did you mean labels_file"),
