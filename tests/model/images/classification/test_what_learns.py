@@ -38,7 +38,8 @@ def tuned(
     dataset: ImageClassificationDatasetJob,
     trained: ImageClassificationModelJob,
 ) -> ImageClassificationModelJob:
-    """A model of which only the last layer has learned."""
+    """A model of which only the last layer has learned, and no features were kept before."""
+    app.test_client().delete(f"/datasets/{dataset.id}/features")
     answer = create(app.test_client(), dataset.id, **form_of(trained, fine_tune="head"))
     assert answer.status_code == 200, answer.text
     wait_for_status(models, answer.json["id"], Status.DONE)
