@@ -243,6 +243,8 @@ def test_odd_names_that_can_be_are_kept_as_they_are(
     assert sorted(files_of(files)) == sorted(names)
 
 
+# A thousand parts of a form, which the client leaves open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_so_many_files_come_at_a_time_and_no_more(client: FlaskClient) -> None:
     upload_id = begin(client)
     files = {f"a/{number}.png": PNG for number in range(1000)}
