@@ -85,10 +85,8 @@ class WorkerProcess:
         whole = {**_environment(), **environment}
         errors = self._stderr.fileno()
         if warm is not None:
-            with open(os.devnull, "rb") as nothing:
-                files = {0: nothing.fileno(), 1: errors, 2: errors}
-                files[theirs.fileno()] = theirs.fileno()
-                process = warm.start(_MODULE, arguments, environment=whole, descriptors=files)
+            files = {1: errors, 2: errors, theirs.fileno(): theirs.fileno()}
+            process = warm.start(_MODULE, arguments, environment=whole, descriptors=files)
             if process is not None:
                 return process
         return subprocess.Popen(

@@ -95,7 +95,15 @@ class TaskProcess:
         whole = {**environment, MARK: _mark(job_dir, run)}
         with open_to_append(log_path) as log:
             if warm is not None and _is_module(command):
-                program = _started_warm(warm, command, job_dir, run, log.fileno(), whole)
+                program = warm.start(
+                    command[2],
+                    command[3:],
+                    folder=job_dir,
+                    environment=whole,
+                    descriptors={1: log.fileno(), 2: log.fileno()},
+                    mark=MARK,
+                    record=f"{RUN_FOLDER}/{run}",
+                )
                 if program is not None:
                     return cls(job_dir, run, program.keeper, program)
             child = subprocess.Popen(
@@ -237,29 +245,6 @@ def what_to_try(status: int | None, less_memory: str = "fewer tasks at a time") 
 def _is_module(command: Sequence[str]) -> bool:
     """Whether it is `python -m MODULE`, by the Python that runs this."""
     return list(command[:2]) == [sys.executable, "-m"] and len(command) > 2
-
-
-def _started_warm(
-    warm: WarmStarts,
-    command: Sequence[str],
-    job_dir: Path,
-    run: str,
-    log: int,
-    environment: Mapping[str, str],
-) -> WarmProcess | None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    try:
-        return warm.start(
-            command[2],
-            command[3:],
-            folder=job_dir,
-            environment=environment,
-            descriptors={0: nothing, 1: log, 2: log},
-            mark=MARK,
-            record=f"{RUN_FOLDER}/{run}",
-        )
-    finally:
-        os.close(nothing)
 
 
 def _mark(job_dir: Path, run: str) -> str:

@@ -156,23 +156,26 @@ class WarmStarts:
     ) -> WarmProcess | None:
         """Start `python -m module arguments...`; None when it is to be started cold.
 
-        `descriptors`: the number that the program finds each under, and what it is here.
+        `descriptors`: the number that the program finds each under, and what it is here; where
+        it names no standard input, there is nothing to read.
         `environment` is the whole one.  `mark` and `record`: as in `Order`.
         """
         if not self.is_on or not self._suits(environment):
             return None
-        order = Order(
-            module=module,
-            arguments=list(arguments),
-            folder=str(folder or os.getcwd()),
-            environment=dict(environment),
-            descriptors=list(descriptors),
-            umask=_umask(),
-            mark=mark,
-            record=record,
-        )
         try:
-            process = self._ask(order, list(descriptors.values()))
+            with open(os.devnull, "rb") as nothing:
+                given = {0: nothing.fileno(), **descriptors}
+                order = Order(
+                    module=module,
+                    arguments=list(arguments),
+                    folder=str(folder or os.getcwd()),
+                    environment=dict(environment),
+                    descriptors=list(given),
+                    umask=_umask(),
+                    mark=mark,
+                    record=record,
+                )
+                process = self._ask(order, list(given.values()))
         except (OSError, ValueError, LookupError) as error:
             self._failures += 1
             log.warning("%s is started without a warm start: %s", module, error)
