@@ -143,17 +143,23 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process and what it has started, at once.  May be called twice."""
         if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._kill_group()
             self._process.wait()
         self._socket.close()
         self._stderr.close()
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def _died(self, error: Exception, begun: bool) -> WorkerDied:
         """What is known of a process that stopped answering; it is ended for good."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
         status = self._process.poll()
+        if begun and status is not None:
+            # It ended just now, so the number is still its group's: what it had started goes on.
+            self._kill_group()
         tail = self._stderr_tail()
         self.kill()
         return WorkerDied(

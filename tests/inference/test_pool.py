@@ -29,8 +29,8 @@ NET = NetSource('layer { name: "r" type: "ReLU" bottom: "x" top: "y" }')
 ENDLESS = NetSource(
     "".join(
         f'layer {{ name: "l{i}" type: "Eltwise" bottom: "b{i // 2}" bottom: "b{i // 3}" '
-        f'bottom: "b{i * 7 % 600}" top: "b{i}" }}'
-        for i in range(1, 1200)
+        f'bottom: "b{i * 7 % 1200}" top: "b{i}" }}'
+        for i in range(1, 2400)
     )
 )
 
@@ -118,6 +118,22 @@ def test_a_worker_killed_in_a_request_fails_that_request_alone(pool: Pool) -> No
     # What it had started is gone as well.
     wait_until(lambda: not graphviz.is_running())
     assert b"<svg" in draw(pool)
+
+
+def test_what_a_killed_worker_had_started_ends_when_it_had_all_its_input_as_well(
+    pool: Pool,
+) -> None:
+    draw(pool)
+    pid = pid_of(pool)
+    thread, outcome = in_thread(lambda: draw(pool, ENDLESS))
+    wait_until(lambda: graphviz_of(pid))
+    (graphviz,) = graphviz_of(pid)
+    # It has read the graph by then, and would not notice before it has a picture to write.
+    wait_until(lambda: graphviz.cpu_times().user > 1)
+    os.kill(pid, signal.SIGKILL)
+    thread.join(60)
+    assert isinstance(outcome[0], WorkerDied)
+    wait_until(lambda: not graphviz.is_running())
 
 
 def test_a_stuck_worker_is_ended_in_time(pool: Pool) -> None:
