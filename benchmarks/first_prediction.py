@@ -8,14 +8,14 @@ Drives a real Chromium over the sample dataset and LeNet, without a pause betwee
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 import time
 from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_FLAGS, PATIENCE_MS
+from tests.browser.chromium import launch
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.first_prediction import clicks_to_a_prediction
 from tests.server_process import ServerProcess
 
@@ -27,9 +27,7 @@ def main() -> None:
         server = ServerProcess(Path(folder) / "jobs").start()
         try:
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
-                )
+                browser = launch(playwright)
                 page = browser.new_page()
                 began_s = time.perf_counter()
                 clicks = clicks_to_a_prediction(page, server.url)

@@ -11,14 +11,13 @@ the scripts and styles compressed. The figures to stay below are 300 ms and 250 
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.browser.chromium import launch
 from tests.browser.weight import transferred
 from tests.model.requests import TINY, dataset_form
 from tests.pictures import make_class_folders
@@ -56,9 +55,7 @@ def main() -> None:
 def measure(server: ServerProcess, jobs: dict[str, str], repeats: int) -> None:
     """Print a line a page."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
-        )
+        browser = launch(playwright)
         for name, path in PAGES.items():
             page = browser.new_page()
             address = server.url + path.format(**jobs)

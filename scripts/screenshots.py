@@ -18,7 +18,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.browser.chromium import launch
 from tests.server_process import ServerProcess
 
 DESK: ViewportSize = {"width": 1280, "height": 860}
@@ -48,9 +48,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
     """Walk through the program as a newcomer does."""
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS
-        )
+        browser = launch(playwright)
         page = opened(browser, DESK, "light")
         page.goto(server.url)
         take(page, folder / "home-empty.png")
@@ -113,7 +111,8 @@ def train_model(page: Page, server: ServerProcess, folder: Path) -> None:
     take(page, folder / "model-new.png")
     page.get_by_role("button", name="Create model").click()
     # Half-way: the curves have a shape, the bar has somewhere to go.
-    snapshots = page.get_by_label("Snapshot", exact=True).locator("option")
+    try_it = page.get_by_role("region", name="Try it")
+    snapshots = try_it.get_by_label("Snapshot", exact=True).locator("option")
     expect(snapshots.nth(7)).to_be_attached()
     take(page, folder / "model-training.png")
     page.get_by_role("link", name="Log", exact=True).click()

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # program: the Debian package that brings it. The tests drive them for real.
 TEST_PROGRAMS = {
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "nginx": "nginx-light",
     "dot": "graphviz",
     "openssl": "openssl",

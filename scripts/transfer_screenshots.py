@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.browser.chromium import launch
 from tests.server_process import ServerProcess
 
 DESK: ViewportSize = {"width": 1280, "height": 860}
@@ -33,9 +33,7 @@ def main() -> int:
         server = ServerProcess(Path(temporary) / "jobs").start()
         try:
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(
-                    executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS
-                )
+                browser = launch(playwright)
                 page = browser.new_page(
                     viewport=DESK, color_scheme="light", reduced_motion="reduce"
                 )

@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from tests.browser import chromium
 from tests.server_process import ServerProcess
 
-# In a container there is neither a sandbox nor a GPU, and nothing outside is asked for.
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Ample for a loaded machine: nothing takes this long unless it is broken.
 PATIENCE_MS = 60_000
 PICTURES_PER_CLASS = 40
@@ -52,9 +44,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
     """How pytest-playwright starts the browser."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "The browser tests need the program chromium; see ./digits-test."
-    return {"executable_path": chromium, "args": CHROMIUM_FLAGS}
+    return {"executable_path": chromium.PROGRAM, "args": chromium.FLAGS}
 
 
 @pytest.fixture(scope="module")

@@ -105,8 +105,9 @@ def test_a_model_learns_while_its_graph_grows(server: ServerProcess, page: Page)
     assert [value for value in seen["bars"] if 0 < value < 1]
     assert [title for title in seen["titles"] if re.match(r"[1-9]\d?% ", title)]
     expect(page).to_have_title(f"{MODEL_NAME} · DIGITS")
-    expect(page.get_by_label("Snapshot", exact=True)).to_have_value(str(EPOCHS))
-    snapshots = page.get_by_label("Snapshot", exact=True).locator("option")
+    snapshot = page.get_by_role("region", name="Try it").get_by_label("Snapshot", exact=True)
+    expect(snapshot).to_have_value(str(EPOCHS))
+    snapshots = snapshot.locator("option")
     each = [re.compile(rf"^Epoch #{epoch} · \d+\.\d\d%") for epoch in range(EPOCHS, 0, -1)]
     expect(snapshots).to_have_text([re.compile(r"^Best: epoch \d, \d+\.\d\d%$"), *each])
     expect(snapshots.nth(1)).to_contain_text("last")

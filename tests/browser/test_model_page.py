@@ -169,14 +169,15 @@ def test_axe_finds_nothing_in_any_tab(
 
 
 def test_the_choice_of_a_snapshot_says_its_accuracy_and_offers_the_best(opened: Page) -> None:
-    options = opened.get_by_label("Snapshot", exact=True).locator("option")
+    snapshot = opened.get_by_role("region", name="Try it").get_by_label("Snapshot", exact=True)
+    options = snapshot.locator("option")
     expect(options.first).to_have_text(re.compile(r"^Best: epoch [1-4], \d+\.\d\d%$"))
     expect(options.nth(1)).to_have_text(re.compile(r"^Epoch #4 · \d+\.\d\d%.* · last$"))
     expect(options.filter(has_text=re.compile("· best"))).to_have_count(1)
-    expect(opened.get_by_label("Snapshot", exact=True)).to_have_value("4")
+    expect(snapshot).to_have_value("4")
     best = re.search(r"epoch (\d)", options.first.inner_text())
     assert best
-    opened.get_by_label("Snapshot", exact=True).select_option("best")
+    snapshot.select_option("best")
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Download model").click()
     assert download.value.suggested_filename.endswith(f"_epoch_{best[1]}.tar.gz")

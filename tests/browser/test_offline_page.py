@@ -19,7 +19,8 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Page, Playwright, expect
 
 from digits import caffe
-from tests.browser.conftest import CHROMIUM_FLAGS, PATIENCE_MS
+from tests.browser.chromium import launch
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.jobs import AXE, small_digits, trained_lenet
 from tests.browser.test_pages import DESK, PHONE, check_by_axe
 from tests.server_process import ServerProcess
@@ -96,11 +97,7 @@ def offline_file(
 @pytest.fixture(scope="module")
 def offline(playwright: Playwright, offline_file: Path) -> Iterator[Page]:
     """The page as a double click opens it, in a browser that says all that it complains of."""
-    import shutil  # noqa: PLC0415
-
-    browser = playwright.chromium.launch(
-        executable_path=shutil.which("chromium"), args=[*CHROMIUM_FLAGS, *CAMERA_FLAGS]
-    )
+    browser = launch(playwright, *CAMERA_FLAGS)
     context = browser.new_context()
     context.set_offline(True)
     page = context.new_page()
@@ -210,7 +207,7 @@ def test_a_picture_has_the_same_answer_wherever_it_is_asked(
 ) -> None:
     archive = server.get(f"/models/{model_id}/download.tar.gz").content
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(tmp_path, filter="data")
+        tar.extractall(tmp_path)
     of_onnx = by_onnx(server.get(f"/models/{model_id}/download.onnx").content)
     content, told = exported(server, model_id, quantize="int8")
     of_int8, bound = by_onnx(content), told["figures"]["largest_difference"]
@@ -298,11 +295,7 @@ def test_everybody_can_use_the_exported_page(offline: Page, pictures: list[Path]
 def test_a_model_is_exported_without_scripts_and_deleted(
     server: ServerProcess, model_id: str, playwright: Playwright
 ) -> None:
-    import shutil  # noqa: PLC0415
-
-    browser = playwright.chromium.launch(
-        executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
-    )
+    browser = launch(playwright)
     page = browser.new_context(java_script_enabled=False).new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{server.url}/models/{model_id}")

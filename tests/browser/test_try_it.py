@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Playwright, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS, PATIENCE_MS
+from tests.browser.chromium import launch
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.jobs import small_digits, trained_lenet
 from tests.browser.test_pages import PHONE, check_by_axe
 from tests.server_process import ServerProcess
@@ -73,7 +74,8 @@ def test_a_validation_picture_is_classified_at_a_click_and_others_come_at_anothe
 
 
 def test_the_pictures_are_one_stop_for_the_keyboard_and_arrows_go_on(opened: Page) -> None:
-    opened.get_by_label("Snapshot", exact=True).focus()
+    try_it = opened.get_by_role("region", name="Try it")
+    try_it.get_by_label("Snapshot", exact=True).focus()
     opened.keyboard.press("Tab")
     expect(opened.locator(".to-try-picture").first).to_be_focused()
     opened.keyboard.press("ArrowRight")
@@ -188,8 +190,8 @@ def with_camera(
     server: ServerProcess, playwright: Playwright, model_id: str
 ) -> Iterator[tuple[Page, list[str]]]:
     """The model's page in a browser with a camera, and what its console complains about."""
-    flags = [*CHROMIUM_FLAGS, *CAMERA_FLAGS, f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"]
-    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+    resolver = f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"
+    browser = launch(playwright, *CAMERA_FLAGS, resolver)
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     complaints: list[str] = []

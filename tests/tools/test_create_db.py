@@ -330,7 +330,7 @@ def test_a_list_of_a_million_lines_is_worked_on_in_little_memory(pictures, tmp_p
             log += process.stderr.readline()
         proportional_kb = sum(map(memory_kb, {process.pid} | children_of(process.pid)))
         process.terminate()
-    assert "1000000 pictures of 3 categories." in log
+    assert "1,000,000 pictures of 3 categories." in log
     assert proportional_kb < 500_000
 
 

@@ -83,7 +83,8 @@ def _check_snapshots_can_be_written(param: SolverParameter) -> None:
     """Find out now, not after hours of training."""
     if not param.HasField("snapshot_prefix"):
         raise SolverError("In solver params, snapshot is specified but snapshot_prefix is not")
-    probe = f"{param.snapshot_prefix}_iter_0.tempfile"
+    # Of this process alone: all processes of a team look, and each removes its own.
+    probe = f"{param.snapshot_prefix}_iter_0.{os.getpid()}.tempfile"
     try:
         with open(probe, "wb"):
             pass

@@ -2,10 +2,7 @@
 
 import { afterQuiet, all, element } from "../web/dom.js";
 import { RequestFailed, request } from "../web/http.js";
-
-let pointerIsDown = false;
-document.addEventListener("pointerdown", () => (pointerIsDown = true), true);
-for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (pointerIsDown = false), true);
+import { afterPress } from "../web/pointer.js";
 
 /** @param {ParentNode} root */
 export function completePaths(root) {
@@ -34,9 +31,7 @@ class PathField {
     input.addEventListener("focus", () => input.setAttribute("autocomplete", "off"));
     input.addEventListener("blur", () => {
       input.removeAttribute("autocomplete");
-      // What is pressed moves when the list goes: only after the click.
-      if (pointerIsDown) document.addEventListener("click", () => this.close(), { once: true });
-      else this.close();
+      afterPress(() => this.close());
     });
     // Not on click: that comes after the blur that closes the list.
     this.list.addEventListener("pointerdown", (event) => {

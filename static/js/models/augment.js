@@ -5,6 +5,7 @@ import { messagesOf, RequestFailed, send } from "../web/http.js";
 
 const SENT = /^(aug_\w+|dataset|crop_size|mirror)$/;
 const QUIET_MS = 150;
+const WAITING_MS = 2000;
 
 /** @param {HTMLFormElement} form */
 export function showAugmentation(form) {
@@ -65,6 +66,7 @@ function followSliders(form) {
 function showPictures(form) {
   const place = need("[data-augment-example]", form);
   const message = need("[data-augment-message]", form);
+  const waiting = need("[data-augment-waiting]", form);
   const others = need("[data-augment-others]", form);
   let turn = 0;
   let asked = "";
@@ -80,15 +82,23 @@ function showPictures(form) {
     asking?.abort();
     asking = new AbortController();
     try {
-      show(place, (await (await send(place.dataset.augmentExample ?? "", body, "POST", asking.signal)).json()).pictures);
+      const found = await (await send(place.dataset.augmentExample ?? "", body, "POST", asking.signal)).json();
+      show(place, found.pictures);
       message.textContent = "";
-      others.hidden = false;
+      waiting.textContent = found.waiting ?? "";
+      others.hidden = Boolean(found.waiting);
+      if (found.waiting) setTimeout(askAgain, WAITING_MS);
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return; // asked anew
       if (!(error instanceof RequestFailed)) throw error;
+      waiting.textContent = "";
       message.textContent = messagesOf(error).join(" ");
     }
   }, QUIET_MS);
+  const askAgain = () => {
+    asked = "";
+    update();
+  };
   others.addEventListener("click", () => {
     turn += 1;
     update();

@@ -68,7 +68,7 @@ layer { name: "size" type: "Pooling" bottom: "conv" top: "size"
 layer { name: "cut" type: "Crop" bottom: "max" bottom: "size" top: "cut" }
 """
 SOLVER = """\
-net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.001
+net: "net.prototxt" base_lr: 0.05 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.001
 max_iter: 12 test_iter: 4 test_interval: 4 display: 1 snapshot: 6 snapshot_prefix: "snap"
 random_seed: 3
 """

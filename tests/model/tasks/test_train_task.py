@@ -156,7 +156,7 @@ def test_an_interrupted_training_goes_on_from_its_newest_state(
     caffe = caffe_that(tmp_path, f"{half}\nsleep 600")
     job = add(scheduler, caffe)
     wait_until(lambda: job.train_task.progress >= 0.6)
-    assert job.train_task.update_data("snapshots") == [[2, "Epoch #2"]]
+    wait_until(lambda: job.train_task.update_data("snapshots") == [[2, "Epoch #2"]])
     scheduler.abort_job(job.id)
     assert job.status is Status.ABORTED
     caffe_that(tmp_path, f'{SNAPSHOTS} sed -n "496,\\$p" "$LOGS/train_ok.log" >&2')

@@ -29,8 +29,8 @@ from digits.web.forms import WholeNumberField
 
 PICTURES = 9
 MOST_TURNS = 1_000_000
-# Somebody moves a slider meanwhile.
-ANSWER_S = 10.0
+# The worker that checks networks as well makes them, one after the other.
+ANSWER_S = 30.0
 
 blueprint = Blueprint("augmentation", __name__)
 
@@ -62,8 +62,9 @@ def augment_example() -> ResponseReturnValue:
 
     Takes the `aug_` fields of a model's form, its `crop_size` and `mirror`, and `turn` [0]: another
     one takes other pictures, the same one the same.  A crop that the network alone asks for is not
-    shown.  `{"pictures": [{"number", "label", "name", "image", "error"}]}`, `image` being a `data:`
-    address; as a page the `<img>`s.
+    shown.  `{"pictures": [{"number", "label", "name", "image", "error"}], "waiting"}`, `image`
+    being a `data:` address; as a page the `<img>`s.  While the dataset is being made there are no
+    pictures, and `waiting` says so; otherwise it is null.
     """
     form = AugmentExampleForm.submitted(also_known=_fields_of_models())
     if not form.validate():
@@ -73,13 +74,16 @@ def augment_example() -> ResponseReturnValue:
     dataset = find_dataset(form.dataset.data.strip())
     treatment = form.treatment()
     check_augmentation(treatment.augmentation, services().config.caffe_root, dataset)
+    template = "models/images/classification/augment_example.html"
+    if dataset.status.is_active:
+        waiting = "The pictures are shown when the dataset is complete."
+        return answer(template, {"pictures": [], "waiting": waiting}, pictures=[], waiting=waiting)
     database = database_of(dataset, require_split(dataset, "train"))
     request = AugmentRecords(database, treatment, PICTURES, form.turn.data or 0)
     found = services().pool.ask(request, timeout_s=ANSWER_S).pictures
     labels = dataset.labels()
     shown = [_described(picture, labels) for picture in found]
-    template = "models/images/classification/augment_example.html"
-    return answer(template, {"pictures": shown}, pictures=shown)
+    return answer(template, {"pictures": shown, "waiting": None}, pictures=shown, waiting=None)
 
 
 def _described(picture: Thumbnail, labels: Sequence[str]) -> dict[str, Any]:

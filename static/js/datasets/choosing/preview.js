@@ -5,6 +5,7 @@
 import { element, need } from "../../web/dom.js";
 import { RequestFailed, messagesOf, request } from "../../web/http.js";
 import { valueOf } from "../../forms/fields.js";
+import { noPress } from "../../web/pointer.js";
 
 /** @typedef {{path: string, reason: string}} Odd */
 
@@ -36,6 +37,8 @@ export class Preview {
   async show(url, unsent = [], unsentCount = 0) {
     this.running?.abort();
     const stop = (this.running = new AbortController());
+    await noPress();
+    if (stop.signal.aborted) return;
     this.body.replaceChildren();
     this.words.textContent = "Looking at the folder…";
     this.place.hidden = false;
@@ -48,6 +51,8 @@ export class Preview {
         const address = `${url}${url.includes("?") ? "&" : "?"}${query}`;
         const options = { headers: { Accept: "application/json" }, signal: stop.signal };
         const report = await (await request(address, options)).json();
+        await noPress();
+        if (stop.signal.aborted) return;
         samples.push(...report.samples);
         report.left_out = [...unsent, ...report.left_out];
         report.left_out_count += unsentCount;

@@ -355,6 +355,17 @@ def test_an_example_that_cannot_be_is_refused(
     assert name in errors(answer)
 
 
+def test_a_dataset_in_the_making_has_no_example_yet_and_says_so(
+    client: FlaskClient, pictures: Path, would_start: list[list[str]]
+) -> None:
+    form = dataset_form(pictures, dataset_name="In the making")
+    fields = {"dataset": client.post("/datasets/images/classification.json", data=form).json["id"]}
+    answer = client.post(f"{EXAMPLE}.json", data=fields)
+    assert (answer.status_code, answer.json["pictures"]) == (200, [])
+    assert "when the dataset is complete" in answer.json["waiting"]
+    assert answer.json["waiting"] in client.post(EXAMPLE, data=fields).text
+
+
 def test_an_example_of_what_is_no_dataset_is_not_found(
     client: FlaskClient, trained: ImageClassificationModelJob
 ) -> None:
