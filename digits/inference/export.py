@@ -181,7 +181,7 @@ class _Export:
         most = measuring.MOST_PICTURES
         total = min(most, self._pictures_there())
         if not total:
-            return measuring.measure_time(running, feeder.feeds(feeder.blank()))
+            return measuring.measure_time(running, feeder.blank(), feeder.feeds)
         meter = ProgressMeter("images", total)
         measured = measuring.measure(running, self._examples(most), feeder.feeds, meter.add)
         meter.finish()

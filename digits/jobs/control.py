@@ -89,15 +89,15 @@ class RunControl:
     def go_on(self, job_id: str, task_id: str, prepare: Callable[[], None]) -> None:
         """Put a task of a job that is Done back into the queue: there is more to do.
 
-        `prepare` changes what they do, when nothing else can be done with the job.  Raises what
-        that raises, JobNotFound, StorageError, or JobRefused when it is not Done.
+        `prepare` changes what the task does, while nobody else can do anything with the job.
+        Raises what `prepare` raises, JobNotFound, StorageError, or JobRefused when it is not Done.
         """
         self._store.require_room()
         with self._lock:
             job = self._jobs[job_id]
             task = job.task(task_id)
             if job.status is not Status.DONE:
-                raise JobRefused(f"Only what is Done can be gone on with: the job is {job.status}.")
+                raise JobRefused(f"Only a job that is Done can go on: it is {job.status}.")
             prepare()
             job.place = self._jobs.next_place
             task.message = None

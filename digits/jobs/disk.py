@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 from pathlib import Path
 
@@ -64,8 +65,7 @@ def is_short(folder: Path) -> bool:
         state = os.statvfs(folder)
     except OSError:
         return False
-    total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
-    return free < min(SHORT_BYTES, SHORT_SHARE * total)
+    return _spare_bytes(state) < 0
 
 
 def free_bytes(folder: Path) -> int | None:
@@ -74,8 +74,13 @@ def free_bytes(folder: Path) -> int | None:
         state = os.statvfs(folder)
     except OSError:
         return None
+    return max(0, _spare_bytes(state))
+
+
+def _spare_bytes(state: os.statvfs_result) -> int:
+    """What is left beyond what counts as short; less than nothing where the disk is short."""
     total, free = state.f_blocks * state.f_frsize, state.f_bavail * state.f_frsize
-    return max(0, int(free - min(SHORT_BYTES, SHORT_SHARE * total)))
+    return math.floor(free - min(SHORT_BYTES, SHORT_SHARE * total))
 
 
 def is_full(folder: Path) -> bool:

@@ -38,7 +38,7 @@ class TrainLongerForm(DigitsForm):
 
 @blueprint.get("/<job_id>/train_longer")
 def form(job_id: str) -> ResponseReturnValue:
-    """The form (`models/train_longer.html`); it gets `job`, `form`, and `epochs` so far."""
+    """The form (`models/train_longer.html`); it gets `job`, `form`, and `outcome` so far."""
     job = _ended(job_id)
     rate = end_of(job.dir).learning_rate
     return _page(job, TrainLongerForm(data={"learning_rate": rate}))

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from digits.caffe.data.datum import Sample
 from digits.errors import ToolError
 from digits.inference.exporting.figures import ModelFigures
 from digits.inference.exporting.pictures import Example, Feeds
@@ -76,7 +76,7 @@ class Measured:
 def measure(
     running: Running,
     examples: Iterable[Example],
-    feeds: Callable[[Any], Feeds],
+    feeds: Callable[[Sample], Feeds],
     note: Callable[[], None],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Measured:
@@ -100,10 +100,10 @@ def measure(
     return measured
 
 
-def measure_time(running: Running, given: Feeds) -> Measured:
-    """The time alone, where there are no pictures."""
-    blank = Example(None, -1)  # type: ignore[arg-type]
-    return measure(running, itertools.repeat(blank, _TIMED_ALONE), lambda _: given, lambda: None)
+def measure_time(running: Running, blank: Sample, feeds: Callable[[Sample], Feeds]) -> Measured:
+    """The time alone, on a `blank` picture, where there are no others."""
+    examples = itertools.repeat(Example(blank, -1), _TIMED_ALONE)
+    return measure(running, examples, feeds, lambda: None)
 
 
 def largest_difference(first: Measured, second: Measured) -> float:

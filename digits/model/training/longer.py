@@ -4,7 +4,7 @@ In: a job's folder with a solver state.  Out: its solver and its plan, rewritten
 training.  The learning rate stays where it is told from then on: a policy that was spread over the
 old length would jump on the new one.
 
-Elsewhere: putting the task back into the queue (`jobs/scheduler.py`), the form
+Elsewhere: putting the task back into the queue (`jobs/control.py`), the form
 (`model/longer_views.py`).
 """
 

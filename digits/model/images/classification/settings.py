@@ -46,16 +46,16 @@ class ImageClassificationModelSettings(AugmentationFields, ModelSettings):
     # Each picture to mean 0 and standard deviation 1, by a layer of the network itself.
     aug_whitening: bool = False
 
-    @property
-    def augmentation(self) -> Augmentation:
-        """How training changes its pictures."""
-        return Augmentation.of(self)
-
     # A pretrained model, by its id (`method` pretrained); whether its network has a mean and a
     # scale of its own; and the card of the one that the weights come from, however long ago.
     pretrained_networks: str | None = optional()
     has_own_input: bool | None = optional()
     card: dict[str, Any] | None = optional()
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training changes its pictures."""
+        return Augmentation.of(self)
 
     @property
     def begins_pretrained(self) -> bool:

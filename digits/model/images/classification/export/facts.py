@@ -14,6 +14,7 @@ from typing import Any
 import digits
 from digits.model.images.classification.export.settings import ExportSettings
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.training.snapshot_table import SnapshotFacts
 
 # Where models and their archives say under which terms they may be used.
 _LICENCE_KEYS = ("licence", "license", "card")
@@ -28,11 +29,13 @@ def metadata_of(
     """The metadata; `names` are those of all jobs by id.  Raises TaskFailed."""
     info = job.archive_info(settings.epoch, weights)
     licence = licence_of(info)
+    table = job.train_task.snapshot_table()
+    snapshot = next((row for row in table if row.epoch == settings.epoch), None)
     facts: dict[str, Any] = {
         "info": info,
-        "training": training_of(job, settings.epoch, names),
+        "training": training_of(job, snapshot, names),
         "numbers": settings.quantize,
-        "about": about(job, settings.epoch, licence),
+        "about": about(job, settings.epoch, snapshot, licence),
         "made_by": f"DIGITS {digits.__version__}",
     }
     if licence:
@@ -41,14 +44,13 @@ def metadata_of(
 
 
 def training_of(
-    job: ImageClassificationModelJob, epoch: float, names: Mapping[str, str]
+    job: ImageClassificationModelJob, snapshot: SnapshotFacts | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
     """The training's summary: what was asked for, in words, and what the snapshot came to."""
-    row = next((row for row in job.train_task.snapshot_table() if row.epoch == epoch), None)
     return {
         "settings": dict(job.settings_in_words(names)),
-        "accuracy": row.accuracy if row else None,
-        "loss": row.loss if row else None,
+        "accuracy": snapshot.accuracy if snapshot else None,
+        "loss": snapshot.loss if snapshot else None,
     }
 
 
@@ -57,15 +59,16 @@ def licence_of(info: Mapping[str, Any]) -> Any:
     return next((info[key] for key in _LICENCE_KEYS if info.get(key)), None)
 
 
-def about(job: ImageClassificationModelJob, epoch: float, licence: Any) -> dict[str, str]:
+def about(
+    job: ImageClassificationModelJob, epoch: float, snapshot: SnapshotFacts | None, licence: Any
+) -> dict[str, str]:
     """The model in a few lines for people."""
-    row = next((row for row in job.train_task.snapshot_table() if row.epoch == epoch), None)
     pictures = job.pictures
     lines = {
         "Model": job.name,
         "Epoch": f"{epoch:g}",
-        "Accuracy": f"{100 * row.accuracy:.2f} % of the validation pictures"
-        if row and row.accuracy is not None
+        "Accuracy": f"{100 * snapshot.accuracy:.2f} % of the validation pictures"
+        if snapshot and snapshot.accuracy is not None
         else "",
         "Dataset": job.dataset.name if job.dataset else "",
         "Categories": str(len(pictures.labels())),

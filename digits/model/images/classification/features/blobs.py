@@ -8,12 +8,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from digits.base.job_files import read_bytes
 from digits.caffe.errors import CaffeError
-from digits.caffe.formats import upgrade
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.model.job import DEPLOY_FILE, ModelJob
 from digits.model.network import graph
+from digits.model.network.text import net_in_file
 
 
 def feature_blobs(net: NetParameter) -> list[str]:
@@ -47,6 +46,5 @@ def blobs_of(job: ModelJob) -> tuple[tuple[str, ...], str]:
 @lru_cache(maxsize=64)
 def _blobs(path: Path, changed_ns: int) -> tuple[tuple[str, ...], str]:
     """Of the network in a file as it was at a moment."""
-    read_bytes(path)  # refuses what has no end
-    net = upgrade.read_net(path)
+    net = net_in_file(path)
     return tuple(feature_blobs(net)), usual_blob(net)
