@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -256,6 +257,30 @@ def test_a_camera_that_fails_lets_pictures_have_their_turn(
     expect(offline.get_by_role("button", name="Use the camera")).to_be_enabled()
     assert answers_of(offline, pictures[:1])
     reloaded(offline)
+
+
+# A drop as soon as the page listens, when its model cannot be there yet.
+DROP_EARLY = """addEventListener("DOMContentLoaded", () => {
+  const bytes = Uint8Array.from(atob("PICTURE"), (letter) => letter.charCodeAt(0));
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([bytes], "early.png", { type: "image/png" }));
+  document.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+});"""
+
+
+@pytest.mark.slow
+def test_a_picture_that_is_dropped_before_the_model_is_there_waits_for_it(
+    offline: Page, offline_file: Path, pictures: list[Path]
+) -> None:
+    """What used to happen: it was ignored without a word."""
+    page = offline.context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    encoded = base64.b64encode(pictures[0].read_bytes()).decode()
+    page.add_init_script(DROP_EARLY.replace("PICTURE", encoded))
+    page.goto(offline_file.as_uri())
+    answer = page.locator('.answer[data-name="early.png"]')
+    expect(answer.locator(".predictions li")).to_have_count(5)
+    page.close()
 
 
 @pytest.mark.slow

@@ -11,7 +11,11 @@
   const element = (id) => document.getElementById(id);
   const status = element("status");
   let session = null;
-  let queue = Promise.resolve();
+  // Each waits for the one before it, and the first for the model.  The browser shows the page
+  // before it is busy with that.
+  let queue = new Promise((resolve) => setTimeout(resolve, 0))
+    .then(load)
+    .catch((error) => say(`The model cannot be loaded: ${error.message || error}.`, true));
 
   function say(text, isError = false) {
     status.textContent = text;
@@ -144,8 +148,7 @@
   }
 
   function classifyFiles(files) {
-    if (!session) return;
-    for (const file of files) queue = queue.then(() => answerFor(file));
+    for (const file of files) queue = queue.then(() => session && answerFor(file));
   }
 
   // The camera ----------------------------------------------------------------------------------
@@ -222,8 +225,4 @@
     words.textContent = value;
     element("facts").append(term, words);
   }
-  // The browser shows the page before it is busy with the model.
-  setTimeout(() => {
-    load().catch((error) => say(`The model cannot be loaded: ${error.message || error}.`, true));
-  }, 0);
 })();

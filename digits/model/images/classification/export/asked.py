@@ -30,7 +30,7 @@ from digits.model.images.classification.export.settings import ExportSettings
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.job import ModelJob
 from digits.web.answers import scheduler
-from digits.web.field_names import require_known
+from digits.web.field_names import problems, unknown_ones
 from digits.web.submitted import ONE_VALUE, lists_in_json, submitted_values
 from digits.web.words import required_yes_or_no, shown
 
@@ -55,7 +55,7 @@ def asked_export(job_id: str, *also: str) -> Asked:
     """
     is_sent = request.method == "POST"
     values: MultiDict[str, Any] = submitted_values() if is_sent else request.args
-    require_known(values, (*FIELDS, *also))
+    _require_known(values, (*FIELDS, *also))
     job = find_exportable(job_id)
     # Accuracy and loss of the snapshot stand in the file.
     job.read_logs(whole=True)
@@ -69,6 +69,18 @@ def asked_export(job_id: str, *also: str) -> Asked:
         quantize=_one_of(values, "quantize", QUANTIZED, AS_LEARNED),
     )
     return Asked(job, weights, settings)
+
+
+def _require_known(values: MultiDict[str, Any], names: Sequence[str]) -> None:
+    """FormError for other fields, and for a field that comes twice and says two things."""
+    # No form sends a query: whoever writes an address means every word of it.
+    found = (problems if request.method == "POST" else unknown_ones)(values, names)
+    for name in names:
+        if len(texts := set(values.getlist(name))) > 1:
+            received = ", ".join(shown(str(text)) for text in sorted(texts, key=str))
+            found[name] = [f"This takes one value. Received: {received}."]
+    if found:
+        raise FormError(found)
 
 
 def find_exportable(job_id: str) -> ImageClassificationModelJob:

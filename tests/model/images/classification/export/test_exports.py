@@ -271,6 +271,22 @@ def test_what_cannot_be_asked_is_refused(
     assert as_json.status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("query", "field", "words"),
+    [
+        ("quantise=int8", "quantise", "Did you mean quantize?"),
+        ("quantize=none&quantize=int8", "quantize", "one value. Received: 'int8', 'none'."),
+        ("epoch=1&epoch=2", "epoch", "one value"),
+    ],
+)
+def test_an_address_means_every_word_of_it(
+    client: FlaskClient, trained: ImageClassificationModelJob, query: str, field: str, words: str
+) -> None:
+    address = f"/models/{trained.id}/download.onnx?{query}"
+    assert client.get(address).status_code == 400
+    assert words in errors(client.get(address, headers={"Accept": "application/json"}))[field]
+
+
 def test_a_box_in_json_says_no(
     client: FlaskClient, trained: ImageClassificationModelJob, would_start: list[list[str]]
 ) -> None:
