@@ -73,7 +73,12 @@ class RunControl:
         nothing of what is half done.
         """
         with self._lock:
-            for runner in self._saving_runners(self._jobs[job_id], "stopped and kept"):
+            job = self._jobs[job_id]
+            runners = self._saving_runners(job, "stopped and kept")
+            for runner in runners:
+                runner.task.keeping = True
+            self._journal.save(job)  # as above
+            for runner in runners:
                 runner.keep()
 
     def _saving_runners(self, job: Job, done_to: str) -> list[TaskRunner]:
@@ -101,6 +106,7 @@ class RunControl:
             prepare()
             job.place = self._jobs.next_place
             task.message = None
+            task.keeping = False
             self._journal.change(job, [(task, Status.WAITING)])
             self._wake()
 
@@ -118,6 +124,6 @@ class RunControl:
             job.place = self._jobs.next_place
             for task in unfinished:
                 task.error = task.message = None
-                task.pausing = False
+                task.pausing = task.keeping = False
             self._journal.change(job, [(task, Status.WAITING) for task in unfinished])
             self._wake()

@@ -82,8 +82,8 @@ class TaskRunner:
         self._wake = threading.Event()
         self._stop_with: Status | None = None
         self._detached = False
-        self._pause = False
-        self._keep = False
+        # An earlier server may have been asked, and have ended before it told the process.
+        self._pause, self._keep = task.pausing, task.keeping
         self._thread = threading.Thread(
             target=self._run, name=f"task {task.job_id}/{task.id}", daemon=True
         )

@@ -63,7 +63,7 @@ class RunningTasks:
         job, task = decision.job, decision.task
         task.slot_kind, task.allocation = decision.kind, list(decision.units)
         task.attempts += 1
-        task.pausing = False
+        task.pausing = task.keeping = False
         # On disk before the process is there: a later server looks for this attempt's process.
         if not self._journal.change(job, [(task, Status.RUNNING)]):
             if not self._journal.store.is_there:
@@ -153,6 +153,7 @@ class RunningTasks:
             self._runners.pop(holder, None)
             self._resources.give_back(holder)
             task.error, task.message = ending.error, ending.message
+            task.keeping = False
             if ending.status is Status.ABORTED:
                 task.pausing = ending.is_pause  # it may have been aborted while it saved its state
             log.info("%s: %s is %s", job.id, task.id, ending.status)

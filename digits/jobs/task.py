@@ -54,6 +54,7 @@ class TaskRecord(_AlwaysWritten, total=False):
     """What job.json holds of every task; the kind of what it holds from its first start on."""
 
     slot_kind: str
+    keeping: bool
 
 
 class Task(HasStatus, ABC):
@@ -85,7 +86,8 @@ class Task(HasStatus, ABC):
         self.allocation: list[str] = []
         self.slot_kind = ""
         self.attempts = 0  # how often its process was started
-        self.pausing = False  # whether the user asked this attempt to save its state and end
+        # Whether the user asked this attempt to save its state and end: for now, or for good.
+        self.pausing = self.keeping = False
         self.job_id = job_dir.name
         self.process: LaunchedProcess | None = None  # while it runs; its runner's
         self._changed: set[str] = set()
@@ -378,6 +380,7 @@ class Task(HasStatus, ABC):
             **({"slot_kind": self.slot_kind} if self.slot_kind else {}),
             "attempts": self.attempts,
             "pausing": self.pausing,
+            **({"keeping": True} if self.keeping else {}),
             "settings": self.settings(),
         }
 
@@ -399,4 +402,5 @@ class Task(HasStatus, ABC):
         task.slot_kind = data.get("slot_kind", "")
         task.attempts = data["attempts"]
         task.pausing = data["pausing"]
+        task.keeping = data.get("keeping", False)
         return task

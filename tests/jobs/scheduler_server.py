@@ -46,6 +46,9 @@ class Commands:
     def pause(self, job_id: str) -> None:
         self.scheduler.pause_job(job_id)
 
+    def stop_and_keep(self, job_id: str) -> None:
+        self.scheduler.stop_and_keep_job(job_id)
+
     def resume(self, job_id: str) -> None:
         self.scheduler.resume_job(job_id)
 

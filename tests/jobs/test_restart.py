@@ -180,13 +180,20 @@ def test_a_pause_survives_the_server_that_was_asked_for_it(make_server: ServerMa
     server.ask("pause", job_id=job_id)
     server.kill()
     server.start()
-    job = server.wait_for_status(job_id, "Aborted", "Running")
-    if job["status"] == "Running":  # the server died before it had sent the signal
-        server.ask("pause", job_id=job_id)
-        job = server.wait_for_status(job_id, "Aborted")
+    job = server.wait_for_status(job_id, "Aborted")
     assert "Paused" in job["tasks"][0]["message"]
     go(server, job_id)
     server.ask("resume", job_id=job_id)
+    server.wait_for_status(job_id, "Done")
+
+
+def test_stop_and_keep_survives_the_server_that_was_asked_for_it(make_server: ServerMaker) -> None:
+    server = make_server()
+    job_id = server.add("kept", f"trap 'sleep 0.3; exit 130' INT; {UNTIL_GO}")
+    server.wait_for_line(job_id, "started")
+    server.ask("stop_and_keep", job_id=job_id)
+    server.kill()
+    server.start()
     server.wait_for_status(job_id, "Done")
 
 

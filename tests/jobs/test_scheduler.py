@@ -396,7 +396,7 @@ def test_what_is_done_goes_on_when_there_is_more_to_do(scheduler: Scheduler) -> 
 def test_what_is_not_done_or_cannot_be_prepared_does_not_go_on(scheduler: Scheduler) -> None:
     job = scheduler.add_job(ProgramJob, "one", program("exit 1"))
     wait_for_status(scheduler, job.id, Status.ERROR)
-    with pytest.raises(JobRefused, match="Only what is Done"):
+    with pytest.raises(JobRefused, match="Only a job that is Done"):
         scheduler.continue_job(job.id, "main", lambda: None)
     done = scheduler.add_job(ProgramJob, "two", program("true"))
     wait_for_status(scheduler, done.id, Status.DONE)
