@@ -16,7 +16,7 @@ from tests.browser import chromium
 from tests.server_process import ServerProcess
 
 # Ample for a loaded machine: nothing takes this long unless it is broken.
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 PICTURES_PER_CLASS = 40
 HELD_OUT_PER_CLASS = 2
 LOG_LINES = 40

@@ -94,7 +94,7 @@ def wait_for_epoch(server: ServerProcess, model_id: str, epoch: int) -> None:
         assert answer["status"] in ("Waiting", "Running"), answer["error"]
         return epoch in answer["snapshots"]
 
-    wait_until(reached, 4 * PATIENCE_S)
+    wait_until(reached, 2 * PATIENCE_S)
 
 
 def processes(server: ServerProcess, model_id: str) -> list[psutil.Process]:
