@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import digits
+from digits.model.card import INFO_KEY, Card
 from digits.model.images.classification.export.settings import ExportSettings
 from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.training.snapshot_table import SnapshotFacts
@@ -55,8 +56,15 @@ def training_of(
 
 
 def licence_of(info: Mapping[str, Any]) -> Any:
-    """What a model's facts say of its licence; None where they say nothing."""
-    return next((info[key] for key in _LICENCE_KEYS if info.get(key)), None)
+    """What a model's facts say of its licence; None where they say nothing.
+
+    A model that says nothing itself is under the terms of the weights that it began from.
+    """
+    said = next((info[key] for key in _LICENCE_KEYS if info.get(key)), None)
+    if said is not None:
+        return said
+    card = Card.from_json(info.get(INFO_KEY))
+    return (card.licence or None) if card else None
 
 
 def about(
@@ -74,6 +82,7 @@ def about(
         "Categories": str(len(pictures.labels())),
         "Pictures": f"{pictures.width} × {pictures.height}, resized by {pictures.resize_mode}",
         "Licence": _in_words(licence),
+        "Pretrained model": _card_in_words(job.card),
         "Made by": f"DIGITS {digits.__version__}",
     }
     return {title: words for title, words in lines.items() if words}
@@ -83,3 +92,12 @@ def _in_words(licence: Any) -> str:
     if isinstance(licence, Mapping):
         return "; ".join(f"{key}: {value}" for key, value in licence.items() if value)
     return str(licence) if licence else ""
+
+
+def _card_in_words(card: Card | None) -> str:
+    """Where the weights are from that the model is, or began from."""
+    return "; ".join(f"{title}: {_one_line(text)}" for title, text in card.pairs()) if card else ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from digits.jobs.scheduler import Scheduler
+from digits.model.card import INFO_KEY, Card
 from digits.model.images.classification.export.facts import licence_of
 from digits.model.images.classification.job import ImageClassificationModelJob
 from tests.model.images.classification.upload.archives import downloaded, files_of, send, tarred
@@ -54,6 +55,45 @@ def test_it_has_no_pictures_for_int8(app: Flask, uploaded: str) -> None:
     refused = client.post(f"/models/{uploaded}/exports.json", data={"quantize": "int8"})
     assert "int8 needs pictures to calibrate with" in errors(refused)["quantize"]
     assert "It needs the pictures of the dataset" in client.get(f"/models/{uploaded}/exports").text
+
+
+CARD = Card("LeNet", "a paper", "BSD-3-Clause", "MNIST", "digits\nonly")
+
+
+def test_the_card_of_the_weights_that_it_began_from_stands_in_the_file(
+    app: Flask, models: Scheduler, trained: ImageClassificationModelJob
+) -> None:
+    """What used to happen: a file said nothing of the licence of a pretrained model."""
+    client = app.test_client()
+    files = files_of(downloaded(client, trained.id))
+    info = json.loads(files["info.json"])
+    files["info.json"] = json.dumps({**info, INFO_KEY: CARD.to_json()}).encode()
+    job_id = send(client, tarred(files)).json["id"]
+    content = client.get(f"/models/{job_id}/download.onnx").data
+    said = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
+    models.delete_job(job_id)
+    assert json.loads(said["licence"]) == "BSD-3-Clause"
+    about = json.loads(said["about"])
+    assert about["Licence"] == "BSD-3-Clause"
+    assert about["Pretrained model"].startswith("Name: LeNet; Source: a paper; Licence: BSD-3-")
+    assert about["Pretrained model"].endswith("Limits: digits only")
+    assert json.loads(said["info"])[INFO_KEY] == CARD.to_json()
+
+
+@pytest.mark.parametrize(
+    ("info", "licence"),
+    [
+        ({INFO_KEY: CARD.to_json()}, "BSD-3-Clause"),
+        ({INFO_KEY: CARD.to_json(), "licence": "MIT"}, "MIT"),  # its own
+        ({INFO_KEY: Card(source="a paper").to_json()}, None),
+        ({INFO_KEY: {"licence": 7}}, None),
+        ({INFO_KEY: ["MIT"]}, None),
+    ],
+)
+def test_the_licence_of_a_card_counts_where_the_model_says_nothing(
+    info: dict[str, object], licence: str | None
+) -> None:
+    assert licence_of(info) == licence
 
 
 def test_a_licence_is_found_however_it_is_spelled() -> None:
