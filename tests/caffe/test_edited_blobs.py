@@ -169,6 +169,43 @@ def test_a_held_array_may_be_written_between_the_passes(tmp_path: Path) -> None:
         assert np.allclose(net.blobs["x"].diff, 2 * (1 - value**2))
 
 
+def test_backward_goes_by_the_weights_that_there_are_by_then(tmp_path: Path) -> None:
+    """What used to happen: after a solver's step, or other weights, PyTorch refused to go on."""
+    text = """force_backward: true
+        layer{name:'in' type:'DummyData' top:'x' dummy_data_param{shape{dim:2 dim:3}
+          data_filler{type:'gaussian'}}}
+        layer{name:'i' type:'InnerProduct' bottom:'x' top:'i' inner_product_param{num_output:4
+          weight_filler{type:'gaussian'}}}
+        layer{name:'p' type:'PReLU' bottom:'i' top:'p'}
+        layer{name:'l' type:'InnerProduct' bottom:'p' top:'l' inner_product_param{num_output:1
+          weight_filler{type:'gaussian'}} loss_weight:1}"""
+    (tmp_path / "solver.prototxt").write_text(
+        f"base_lr: 0.1 lr_policy: 'fixed' momentum: 0.9 snapshot_prefix: '{tmp_path}/s' "
+        f"max_iter: 9 net_param {{ {text} }}"
+    )
+    solver = caffe.get_solver(str(tmp_path / "solver.prototxt"))
+    other, net = build(tmp_path, text), solver.net
+    other.save(tmp_path / "other.caffemodel")
+
+    def restore() -> None:
+        solver.snapshot()
+        solver.step(1)
+        solver.restore(f"{tmp_path}/s_iter_{solver.iter - 1}.solverstate")
+
+    for change in (
+        lambda: solver.step(2),
+        lambda: net.copy_from(tmp_path / "other.caffemodel"),
+        restore,
+        lambda: net.share_with(other),
+    ):
+        net.forward()
+        change()
+        net.blobs["l"].diff[...] = 1
+        net.backward()
+        expected = np.ones((2, 1)) @ net.params["l"][0].data
+        np.testing.assert_allclose(net.blobs["p"].diff, expected, rtol=1e-5)
+
+
 def test_a_layer_that_ran_again_is_what_backward_goes_by(tmp_path: Path) -> None:
     text = """force_backward: true
         layer{name:'in' type:'Input' top:'x' input_param{shape{dim:1 dim:2}}}

@@ -119,7 +119,7 @@ class KeptPasses(Passes):
         tops = self._run(node, entered, True)
         graph = LayerGraph([_edge(top) for top in tops], gradients)
         self._take_tops(node, tops, losses)
-        graph.sight = replay.look(self._blobs, node.bottoms, node.tops)
+        graph.sight = self._sight(node)
         node.graph = graph
 
     def _entered(
@@ -175,7 +175,7 @@ class KeptPasses(Passes):
         graph = node.graph
         if graph is not None and (
             not node.layer.backward_reads_blobs
-            or graph.sight == replay.look(self._blobs, node.bottoms, node.tops)
+            or graph.sight == self._sight(node)
         ):
             return graph
         bottoms = [self._blobs[i].tensor() for i in node.bottoms]
@@ -190,6 +190,9 @@ class KeptPasses(Passes):
         except RuntimeError as err:
             raise explained(node, err) from err
         return LayerGraph([_edge(top) for top in tops], gradients)
+
+    def _sight(self, node: Node) -> replay.Sight:
+        return replay.look(self._blobs, node.bottoms, node.tops, node.layer.params)
 
     def _own_memory(
         self, blob: int, gradient: torch.Tensor | None, taken: set[int]
