@@ -174,8 +174,7 @@ class KeptPasses(Passes):
         """The graph of the forward pass, or one of what the blobs hold by now."""
         graph = node.graph
         if graph is not None and (
-            not node.layer.backward_reads_blobs
-            or graph.sight == self._sight(node)
+            not node.layer.backward_reads_blobs or graph.sight == self._sight(node)
         ):
             return graph
         bottoms = [self._blobs[i].tensor() for i in node.bottoms]

@@ -44,26 +44,39 @@ def _plot(given: Namespace) -> None:
     value, axis = CHARTS[given.chart_type]
     curves = {path: _curve(Path(path), value, axis) for path in given.path_to_log}
 
-    from matplotlib.figure import Figure  # noqa: PLC0415  # half a second, for this alone
+    # Half a second, for this alone.
+    from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(layout="constrained")
-    axes = figure.add_subplot(title=f"{value} vs. {axis}", xlabel=axis, ylabel=value)
-    for path, points in curves.items():
-        mark = "o" if len(points) < 50 else ""
-        axes.plot(*zip(*points, strict=True), label=Path(path).stem, linewidth=1, marker=mark)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right" if "accuracy" in value else "upper right")
-    figure.savefig(given.path_to_picture)
+    from digits.caffe.machine.figure_texts import drawable, plain_text  # noqa: PLC0415
+
+    with plain_text():
+        figure = Figure(layout="constrained")
+        axes = figure.add_subplot(title=f"{value} vs. {axis}", xlabel=axis, ylabel=value)
+        lines = []
+        for points in curves.values():
+            mark = "o" if len(points) < 50 else ""
+            x, y = zip(*((x, drawable(y)) for x, y in points), strict=True)
+            lines += axes.plot(x, y, linewidth=1, marker=mark)
+        axes.grid(alpha=0.3)
+        # With its lines: a legend passes over labels of lines that begin with an underscore.
+        place = "lower right" if "accuracy" in value else "upper right"
+        axes.legend(lines, [_label(path) for path in curves], loc=place)
+        figure.savefig(given.path_to_picture)
+
+
+def _label(path: str) -> str:
+    return "".join(letter for letter in Path(path).stem if letter.isprintable())
 
 
 def _curve(log: Path, value: str, axis: str) -> list[tuple[float, float]]:
+    """The points of a log, NaN among them; DataError when it says nothing of the value."""
     tables = read_tables(log)
     net, _, what = value.partition(" ")
     rows = tables.train if net == "Train" else tables.test
     points = [
         (row.iteration if axis == "Iters" else row.seconds, number)
         for row in rows
-        if not math.isnan(number := _number(row, net, what))
+        if (number := _number(row, net, what)) is not None
     ]
     if not points:
         names = ", ".join(dict.fromkeys(name for row in rows for name in row.outputs)) or "none"
@@ -71,14 +84,15 @@ def _curve(log: Path, value: str, axis: str) -> list[tuple[float, float]]:
     return points
 
 
-def _number(row: Row, net: str, what: str) -> float:
+def _number(row: Row, net: str, what: str) -> float | None:
+    """The value of a row; None where the log does not say it."""
     if what == "learning rate":
-        return row.rate
+        return None if math.isnan(row.rate) else row.rate
     if net == "Train":
         return row.loss
     if what in row.outputs:
         return row.outputs[what]
-    return next((number for name, number in row.outputs.items() if what in name.lower()), math.nan)
+    return next((number for name, number in row.outputs.items() if what in name.lower()), None)
 
 
 if __name__ == "__main__":

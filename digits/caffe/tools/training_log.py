@@ -34,7 +34,7 @@ class Row:
     iteration: int
     seconds: float
     rate: float = math.nan
-    loss: float = math.nan  # smoothed, of the training net
+    loss: float | None = None  # smoothed, of the training net; None until it is said
     outputs: dict[str, float] = field(default_factory=dict)
 
 
@@ -46,7 +46,7 @@ class Tables:
     test: list[Row] = field(default_factory=list)
     # What was said last; of a test, that counts.
     _rate: float = math.nan
-    _loss: float = math.nan
+    _loss: float | None = None
 
     def take(self, event: object, seconds: float) -> None:
         """Take in what a line says; as Caffe's program, without our exact means."""

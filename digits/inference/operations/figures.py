@@ -53,7 +53,8 @@ class DrawMatrix(Request[Picture]):
 
     def __post_init__(self) -> None:
         check_format(self.format)
-        if {len(self.counts), *map(len, self.counts)} != {len(self.labels)}:
+        sides = {len(self.counts), *map(len, self.counts)}
+        if not self.labels or sides != {len(self.labels)}:
             raise BadRequest("The matrix needs a row and a column for each label.")
         if len(self.labels) > MOST_CLASSES:
             raise BadRequest(

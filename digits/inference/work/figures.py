@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 
+from digits.caffe.machine.figure_texts import drawable, plain_text
 from digits.inference.operations.figures import Curve, DrawCurves, DrawMatrix
 from digits.inference.operations.layers import Picture
 from digits.inference.work.state import State
@@ -26,26 +19,9 @@ DOTS_PER_INCH = 200
 MOST_NUMBERS = 30
 MOST_NAMES = 60
 LONGEST_NAME = 30
-# Matplotlib's own font has no Chinese, Japanese or Korean letters; these have, where installed.
-_MORE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Droid Sans Fallback")
 
 
-@contextmanager
-def _plain_text() -> Iterator[None]:
-    """Texts are shown as they are written, in fonts that have most letters."""
-    with rc_context(_settings()), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # drawn as a box
-        yield
-
-
-@cache
-def _settings() -> Any:
-    installed = {font.name for font in fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
-    return {"svg.hashsalt": "digits", "font.family": families, "text.parse_math": False}
-
-
-@_plain_text()
+@plain_text()
 def draw_curves(state: State, request: DrawCurves) -> Picture:
     """Losses on the left axis, what is in percent on the right one."""
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
@@ -67,13 +43,13 @@ def draw_curves(state: State, request: DrawCurves) -> Picture:
 
 
 def _draw_curve(axes: Axes, curve: Curve, colour: str) -> list[Artist]:
-    values = [math.nan if value is None else value for value in curve.y]
+    values = [drawable(value) for value in curve.y]
     mark = "o" if len(values) < 2 else ""
     style = "--" if curve.percent else "-"
     return [*axes.plot(curve.x, values, style, color=colour, marker=mark, linewidth=1.2)]
 
 
-@_plain_text()
+@plain_text()
 def draw_matrix(state: State, request: DrawMatrix) -> Picture:
     """Rows are the true classes; a cell is as dark as its share of the row."""
     counts = np.array(request.counts, dtype=np.int64).reshape(len(request.labels), -1)

@@ -90,6 +90,38 @@ def test_charts_are_drawn_for_papers_as_well(folder: Path, ending: str, start: b
     assert (folder / f"c.{ending}").read_bytes().startswith(start)
 
 
+ODD_NAMES = ["$\\foo$", "a$b$c", "$\\frac{", "_loss", "漢字", "a\x01b"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_logs_may_be_called_anything(folder: Path) -> None:
+    """What used to happen: `$` began a formula, and an underscore kept a log out of the legend."""
+    for name in ODD_NAMES:
+        (folder / f"{name}.log").write_bytes(LOG.read_bytes())
+    assert main(["plot_training_log", "0", "c.svg", *(f"{name}.log" for name in ODD_NAMES)]) == 0
+    said = re.findall(r"<!-- (.*?) -->", (folder / "c.svg").read_text())
+    assert {"$\\foo$", "_loss", "漢字", "ab"} <= set(said)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("loss", ["nan", "-nan", "inf", "1e+308"])
+@pytest.mark.parametrize("chart", [2, 3, 6, 7])
+def test_a_training_that_went_astray_is_drawn_beside_others(
+    folder: Path, chart: int, loss: str
+) -> None:
+    """What used to happen: a log whose losses are NaN "has no train loss", and none was drawn."""
+    at = "I0101 00:00:01.250000 7 solver.cpp:239]"
+    rows = [
+        f"{at} Iteration {n}, Testing net (#0)\n{at}     Test net output #0: loss = {sign}{loss}\n"
+        f"{at} Iteration {n}, loss = {sign}{loss}\n"
+        f"{at}     Train net output #0: loss = {sign}{loss}\n"
+        for n, sign in enumerate(("", "" if "-" in loss else "-"))
+    ]
+    (folder / "astray.log").write_text(f"{at} Solving net\n" + "".join(rows))
+    assert main(["plot_training_log", str(chart), "c.svg", "astray.log", "caffe.log"]) == 0
+    assert {"astray", "caffe"} <= set(re.findall(r"<!-- (.*?) -->", (folder / "c.svg").read_text()))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

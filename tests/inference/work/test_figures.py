@@ -56,6 +56,16 @@ def test_any_name_can_be_drawn(title: str) -> None:
         assert curves(Curve(title, (0.0,), (1.0,)), kind=kind, title=title).startswith(start)
 
 
+@pytest.mark.parametrize(
+    "losses",
+    [(float("nan"),) * 2, (float("inf"), -float("inf")), (1e308, -1e308), (3.4e38, 1e-45), (None,)],
+)
+def test_any_losses_can_be_drawn(losses: tuple[float | None, ...]) -> None:
+    """What used to happen: axes overflowed with the losses of 1e308 of an uploaded log."""
+    curve = Curve("_loss (train)", tuple(map(float, range(len(losses)))), losses)
+    assert "_loss (train)" in words(curves(curve, LOSS))
+
+
 def test_the_same_figure_is_the_same_file() -> None:
     for kind in STARTS:
         assert curves(LOSS, kind=kind) == curves(LOSS, kind=kind)
@@ -84,6 +94,7 @@ def test_a_class_without_pictures_harms_nothing() -> None:
         (("a",), ((1,),), "gif", "one of png, svg, pdf"),
         (("a", "b"), ((1, 2),), "png", "a row and a column"),
         (("a", "b"), ((1, 2), (3,)), "png", "a row and a column"),
+        ((), (), "png", "a row and a column"),
         (("a",) * (MOST_CLASSES + 1), ((0,) * (MOST_CLASSES + 1),) * (MOST_CLASSES + 1), "png",
          "at most 1500 categories"),
     ],
