@@ -13,14 +13,22 @@ from typing import Any
 from flask_wtf.file import FileField
 from wtforms import StringField
 
-from digits.model.training.solver import POLICY_TITLES, LearningRate, preview
-from digits.web.forms import ChoiceField, DigitsForm, NumberField, TakesSeveral, number_text
+from digits.model.training.solver import POLICY_TITLES, LearningRate, SolverOptions, preview
+from digits.web.forms import (
+    ChoiceField,
+    DigitsForm,
+    NumberField,
+    TakesSeveral,
+    WholeNumberField,
+    number_text,
+)
 from digits.web.words import shown
 
 LARGEST_RATE = 1000.0
 LARGEST_GAMMA = 100.0
 LARGEST_POWER = 100.0
 MOST_STEPS = 100
+MOST_EPOCHS = 1_000_000
 
 # The fields that a policy reads; those of other policies are not looked at.
 POLICY_FIELDS = {
@@ -109,11 +117,16 @@ class NumberListField(TakesSeveral, StringField):  # type: ignore[misc]
 
 
 class LearningRateForm(DigitsForm):
-    """The fields of a learning rate; steps are percent of the training."""
+    """The fields of a learning rate; steps are percent of the training, its warm-up is epochs."""
 
     # The preview changes nothing.
     needs_token = False
 
+    train_epochs = WholeNumberField(
+        "Training epochs", low=1, high=MOST_EPOCHS, default=SolverOptions.train_epochs,
+        description="How many times each training picture is seen. 30, the default, is enough to "
+        "see how well a network does.",
+    )  # fmt: skip
     learning_rate = NumberField(
         "Base learning rate", above=0, high=LARGEST_RATE, default=LearningRate.learning_rate,
         description="How far weights move at each iteration, at the start. 0.01 suits SGD; Adam "
@@ -126,6 +139,12 @@ class LearningRateForm(DigitsForm):
         description="How the rate changes while the network learns. Step down, the default, lets "
         "it settle in three stages.",
     )
+    lr_warmup = NumberField(
+        "Warm-up (in epochs)", low=0, high=MOST_EPOCHS, default=SolverOptions.lr_warmup,
+        description="Epochs in which the rate grows from near 0 to what the policy says, so that "
+        "the first steps of an untrained network do not throw it off; fractions are allowed. 0, "
+        "the default: none.",
+    )  # fmt: skip
     lr_step_size = _step(
         "Step size (%)", LearningRate.lr_step_size,
         "The share of the training after which the rate falls, again and again. 33, the default, "
@@ -181,7 +200,13 @@ class LearningRateForm(DigitsForm):
         super().validate(extra_validators)
         if not self.all_errors:
             self._check_curve()
+            self._check_warmup()
         return not self.all_errors
+
+    def curve(self) -> list[float]:
+        """The rate that a valid form describes, at 0 to 100 percent of the training."""
+        warmup, epochs = self._warmup_and_length()
+        return preview(self.rate(), warmup / epochs)
 
     def rate(self) -> LearningRate:
         """The learning rate that a valid form describes."""
@@ -193,6 +218,19 @@ class LearningRateForm(DigitsForm):
             if self[name].process_errors or not self[name].validate(self):
                 self[name].process_errors = []
                 self[name].data = self[name].default
+
+    def _check_warmup(self) -> None:
+        warmup, epochs = self._warmup_and_length()
+        if warmup > epochs:
+            self.add_error(
+                "lr_warmup",
+                f"A warm-up of {warmup:g} epochs is longer than the training of {epochs}. Enter 0 "
+                f"to {epochs}.",
+            )
+
+    def _warmup_and_length(self) -> tuple[float, int]:
+        """Both in epochs."""
+        return self.lr_warmup.data or 0, self.train_epochs.data or 1
 
     def _check_curve(self) -> None:
         names = POLICY_FIELDS[self.lr_policy.data]

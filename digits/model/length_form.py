@@ -1,29 +1,24 @@
-"""How long a training goes on, when it stops early, and which snapshots it keeps.
+"""When a training is looked at, when it stops early, and which snapshots it keeps.
 
-Elsewhere: early stopping itself (`model/training/early_stopping.py`).
+Elsewhere: its epochs (`forms.py`), early stopping itself (`model/training/early_stopping.py`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from digits.model.forms import MOST_EPOCHS
 from digits.model.settings import ModelSettings
 from digits.web.forms import DigitsForm, NumberField, WholeNumberField
 
-MOST_EPOCHS = 1_000_000
 # Of an accuracy 1 is all there is; losses are larger than that only where nothing is learned.
 LARGEST_THRESHOLD = 1000
 MOST_SNAPSHOTS = 1_000_000
 
 
 class TrainingLengthForm(DigitsForm):
-    """Epochs, intervals, early stopping, and snapshots."""
+    """Intervals, early stopping, and snapshots."""
 
-    train_epochs = WholeNumberField(
-        "Training epochs", low=1, high=MOST_EPOCHS, default=ModelSettings.train_epochs,
-        description="How many times each training picture is seen. 30, the default, is enough to "
-        "see how well a network does.",
-    )  # fmt: skip
     snapshot_interval = NumberField(
         "Snapshot interval (in epochs)", low=0, high=MOST_EPOCHS,
         default=ModelSettings.snapshot_interval,

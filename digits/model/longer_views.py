@@ -10,9 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from digits.errors import FormError, JobRefused
 from digits.jobs.status import Status
-from digits.model.forms import LARGEST_RATE
+from digits.model.forms import LARGEST_RATE, MOST_EPOCHS
 from digits.model.job import ModelJob
-from digits.model.length_form import MOST_EPOCHS
 from digits.model.training.longer import end_of
 from digits.model.views import find_model
 from digits.web.answers import created, scheduler, wants_json

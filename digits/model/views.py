@@ -34,7 +34,6 @@ from digits.model.network.text import (
 from digits.model.tiles import tiles_of
 from digits.model.training.charts import preview_chart
 from digits.model.training.snapshot_choices import BEST, snapshot_choices
-from digits.model.training.solver import preview
 from digits.web.answers import answer, job_summary, letting_others_run, scheduler, services
 from digits.web.headers import allow_camera
 from digits.web.submitted import require_fields, single_value
@@ -275,7 +274,7 @@ def visualize_lr() -> ResponseReturnValue:
     form = LearningRateForm.submitted(also_known=_fields_of_models())
     if not form.validate():
         return jsonify({"errors": form.all_errors}), 400
-    return jsonify({"data": preview_chart(preview(form.rate()))})
+    return jsonify({"data": preview_chart(form.curve())})
 
 
 def _fields_of_models() -> set[str]:

@@ -37,8 +37,9 @@ def test_every_message_of_caffe_is_there() -> None:
 @pytest.mark.parametrize("name", MESSAGES)
 def test_fields_have_caffes_numbers_types_and_defaults(name: str) -> None:
     descriptor = caffe_pb2.DESCRIPTOR.message_types_by_name[name.removeprefix("caffe.")]
-    assert {f.name for f in descriptor.fields} == {f["name"] for f in MESSAGES[name]["fields"]}
-    for expected in MESSAGES[name]["fields"]:
+    fields = [*MESSAGES[name]["fields"], *generate.OWN_FIELDS.get(name, [])]
+    assert {f.name for f in descriptor.fields} == {f["name"] for f in fields}
+    for expected in fields:
         field = descriptor.fields_by_name[expected["name"]]
         kind = getattr(FieldDescriptor, f"TYPE_{expected['type'].upper()}")
         assert (field.number, field.type) == (expected["number"], kind)
@@ -46,6 +47,12 @@ def test_fields_have_caffes_numbers_types_and_defaults(name: str) -> None:
         assert field.is_packed == expected["packed"]
         if expected["has_default"]:
             assert _default(field) == pytest.approx(expected["default"])
+
+
+def test_fields_of_our_own_stand_apart_from_caffes() -> None:
+    for name, fields in generate.OWN_FIELDS.items():
+        caffes = {field["number"] for field in MESSAGES[name]["fields"]}
+        assert min(field["number"] for field in fields) > 1000 > max(caffes)
 
 
 def _default(field: FieldDescriptor) -> Any:

@@ -6,7 +6,8 @@ so that a form can draw the curve that a training will follow.
 
 Source: SGDSolver::GetLearningRate in sgd_solver.cpp.  Differences: `sigmoid` takes a negative gamma
 (a rate that falls), which Caffe refuses; `cosine`, which Caffe does not know (and says so), is that
-of PyTorch's CosineAnnealingLR with a last rate of 0.
+of PyTorch's CosineAnnealingLR with a last rate of 0; a warm-up of `lr_warmup` iterations, a field
+that Caffe does not know either, is PyTorch's LinearLR on top of the policy.
 """
 
 from __future__ import annotations
@@ -39,7 +40,11 @@ def learning_rate(param: SolverParameter, iteration: int, step: int | None = Non
         )
     if step is None:
         step = current_step(param, iteration)
-    return _float32(policy(param, iteration, step))
+    rate = policy(param, iteration, step)
+    if iteration < param.lr_warmup:
+        # The first update is a small one, not none; the last of the warm-up has the whole rate.
+        rate *= (iteration + 1) / param.lr_warmup
+    return _float32(rate)
 
 
 def current_step(param: SolverParameter, iteration: int, step: int | None = None) -> int:

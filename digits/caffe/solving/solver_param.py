@@ -68,7 +68,7 @@ def check_solver_param(param: SolverParameter) -> None:
     What depends on the update rule or the learning-rate policy is checked there.
     """
     for name, least in (("average_loss", 1), ("iter_size", 1), ("max_iter", 0), ("snapshot", 0),
-                        ("display", 0), ("test_interval", 0)):  # fmt: skip
+                        ("display", 0), ("test_interval", 0), ("lr_warmup", 0)):  # fmt: skip
         value = getattr(param, name)
         if value < least:
             raise SolverError(f"{name} must be {least} or more, received {value}")

@@ -190,6 +190,7 @@ class TrainTask(ReadTraining):
             train_epochs=math.ceil(self._plan.epoch(self._plan.max_iter)),
             learning_rate=rate,
             lr_policy="fixed",
+            lr_warmup=0,
             # It has stopped for that reason, perhaps, and is to go on.
             early_stopping_patience=0,
         )

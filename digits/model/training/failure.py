@@ -37,6 +37,10 @@ _CURES = (
         r"Unknown learning rate policy: cosine",
         "A real Caffe does not know cosine decay. Choose another learning-rate policy.",
     ),
+    (
+        r"no field named .lr_warmup",
+        "A real Caffe knows no warm-up of the learning rate. Choose a warm-up of 0.",
+    ),
     (r"No space left on device", "The disk is full. Remove jobs that are no longer needed."),
     (
         r"CPU-only Caffe|invalid device|no CUDA|CUDA driver",

@@ -26,8 +26,8 @@ from digits.model.training import snapshots
 from digits.model.training.plan import TrainingPlan
 from digits.model.training.solver import MAX_ITERATIONS, SOLVER_FILE
 
-# What other policies read.
-_OF_POLICIES = ("gamma", "power", "stepsize", "stepvalue")
+# What other policies read, and the warm-up, which is for the first steps of a network.
+_OF_POLICIES = ("gamma", "power", "stepsize", "stepvalue", "lr_warmup")
 
 
 @dataclass(frozen=True)

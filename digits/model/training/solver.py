@@ -92,6 +92,7 @@ class SolverOptions(LearningRate):
     """The form's solver fields; intervals are in epochs, 0 stands for never."""
 
     train_epochs: Count = 30
+    lr_warmup: float = 0
     snapshot_interval: float = 1
     val_interval: float = 1
     random_seed: int | None = None
@@ -146,6 +147,8 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
         solver.snapshot = _interval(options.snapshot_interval, epoch)
     solver.display = display_interval(size)
     _set_learning_rate(solver, options)
+    if options.lr_warmup > 0:
+        solver.lr_warmup = _interval(options.lr_warmup, epoch)
     solver.type = SOLVER_TYPES[options.solver_type]
     if size.batch_accumulation > 1:
         solver.iter_size = size.batch_accumulation
@@ -167,11 +170,14 @@ def display_interval(size: TrainingSize) -> int:
     return max(1, min(eighth, by_images))
 
 
-def preview(rate: LearningRate) -> list[float]:
-    """The learning rate at 0, 1, ... 100 percent of a training."""
+def preview(rate: LearningRate, warmup: float = 0) -> list[float]:
+    """The learning rate at 0, 1, ... 100 percent of a training; `warmup` is a share of it."""
     solver = SolverParameter(max_iter=PREVIEW_POINTS - 1)
     _set_learning_rate(solver, rate)
-    return [learning_rate(solver, percent) for percent in range(PREVIEW_POINTS)]
+    rates = [learning_rate(solver, percent) for percent in range(PREVIEW_POINTS)]
+    # In shares, not in the solver's iterations: a warm-up may be shorter than one percent.
+    end = 100 * warmup
+    return [r * percent / end if percent < end else r for percent, r in enumerate(rates)]
 
 
 def _checked_iterations(epoch_iterations: int, epochs: int) -> int:

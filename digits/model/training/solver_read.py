@@ -29,6 +29,7 @@ def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
     return SolverOptions(
         **asdict(learning_rate(solver)),
         train_epochs=max(1, round(solver.max_iter / epoch_iterations)),
+        lr_warmup=round(solver.lr_warmup / epoch_iterations, 6),
         snapshot_interval=round(solver.snapshot / epoch_iterations, 6),
         val_interval=round(solver.test_interval / epoch_iterations, 6),
         random_seed=solver.random_seed if solver.random_seed >= 0 else None,

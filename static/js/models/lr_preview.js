@@ -11,7 +11,7 @@ export function showLearningRate(form) {
   const message = need("[data-lr-message]", form);
   let asked = "";
   const update = afterQuiet(async () => {
-    const names = [...new FormData(form).entries()].filter(([name]) => /^(learning_rate$|lr_)/.test(name));
+    const names = [...new FormData(form).entries()].filter(([name]) => /^(learning_rate$|train_epochs$|lr_)/.test(name));
     const body = new URLSearchParams(names.map(([name, value]) => [name, String(value)]));
     if (body.toString() === asked) return;
     asked = body.toString();

@@ -58,6 +58,24 @@ def test_cosine_is_pytorchs() -> None:
         schedule.step()
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_warmup_is_pytorchs_on_top_of_every_policy(policy: str) -> None:
+    import torch  # noqa: PLC0415
+
+    fields = {"gamma": 0.5, "power": 0.5, "stepsize": 3, "stepvalue": [4], "max_iter": 20}
+    weights = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weights], lr=1)
+    linear = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / 8, total_iters=7)
+    for iteration in range(20):
+        plain = learning_rate(solver(policy, **fields), iteration)
+        found = learning_rate(solver(policy, **fields, lr_warmup=8), iteration)
+        assert found == pytest.approx(plain * linear.get_last_lr()[0], rel=1e-6, abs=1e-9)
+        if iteration >= 7:
+            assert found == plain
+        optimizer.step()
+        linear.step()
+
+
 def test_multistep_goes_one_step_an_iteration_when_values_coincide() -> None:
     param = solver("multistep", gamma=0.5, stepvalue=[5, 5])
     first = current_step(param, 5, 0)

@@ -53,6 +53,15 @@ def test_the_rate_at_the_end_is_that_of_the_last_iteration(job_dir: Path) -> Non
     assert end_of(job_dir).learning_rate == 0.0001  # two steps, at 33 and 66
 
 
+def test_a_warmup_is_not_gone_through_again(job_dir: Path) -> None:
+    (job_dir / "solver.prototxt").write_text(
+        "lr_policy: 'fixed' base_lr: 0.01 lr_warmup: 140 max_iter: 200"
+    )
+    assert end_of(job_dir).learning_rate == 0.005  # half of it is done
+    go_on(job_dir, PLAN, end_of(job_dir), epochs=3, rate=0.01)
+    assert not prototxt.read_solver(job_dir / "solver.prototxt").HasField("lr_warmup")
+
+
 def test_a_rate_that_ended_at_nothing_begins_again(job_dir: Path) -> None:
     solver = SolverParameter(max_iter=70, lr_policy="poly", power=1, base_lr=0.01)
     end = end_of(job_dir)

@@ -147,6 +147,28 @@ def test_the_curve_that_is_drawn_is_the_one_that_is_trained(policy: str, epochs:
             assert learning_rate(made, iteration) == pytest.approx(drawn[percent], rel=2e-3)
 
 
+@pytest.mark.parametrize("policy", LR_POLICIES)
+@pytest.mark.parametrize("warmup", [0.5, 5])
+def test_a_warmup_is_drawn_as_it_is_trained(policy: str, warmup: float) -> None:
+    size = TrainingSize(100_000, 10)  # 10,000 iterations in an epoch
+    made = solver(size, lr_policy=policy, train_epochs=10, lr_warmup=warmup)
+    assert made.lr_warmup == 10_000 * warmup
+    drawn = preview(LearningRate(0.01, policy), warmup / 10)
+    assert drawn[0] == 0
+    for percent in range(101):
+        trained = learning_rate(made, percent * made.max_iter // 100)
+        assert trained == pytest.approx(drawn[percent], rel=2e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(("epochs", "iterations"), [(0.01, 1), (0.3, 3), (1, 10), (2.5, 25)])
+def test_a_warmup_is_at_least_one_iteration(epochs: float, iterations: int) -> None:
+    assert solver(lr_warmup=epochs, train_epochs=3).lr_warmup == iterations
+
+
+def test_without_a_warmup_any_caffe_reads_the_solver() -> None:
+    assert not solver().HasField("lr_warmup")
+
+
 def test_steps_fall_on_the_first_iteration_at_their_percentage() -> None:
     made = solver(lr_policy="multistep", train_epochs=1)
     assert list(made.stepvalue) == [5, 9]
@@ -204,6 +226,7 @@ def test_a_solver_is_told_what_it_reads(
         {"momentum": 0.25, "weight_decay": 0.125},
         {"clip_gradients": 1.5},
         {"lr_policy": "cosine"},
+        {"lr_warmup": 2.5},
         {"solver_type": "ADAM", "momentum2": 0.5},
         {"solver_type": "RMSPROP", "rms_decay": 0.75},
         {"solver_type": "ADAGRAD"},

@@ -38,6 +38,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.light import keeps_features
 from digits.model.images.classification.pretrained.job import PretrainedModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
+from digits.model.images.classification.solver_fit import check_solver
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
@@ -167,6 +168,7 @@ def prepare_model(
     settings = _with_origin(scheduler, settings, is_copy=original is not None)
     dataset = cast(ImageClassificationDatasetJob, scheduler.job(settings.dataset))
     check_augmentation(settings.augmentation, caffe_root, dataset)
+    check_solver(settings, caffe_root)
     text = (
         original.network_text() if original else given_network(scheduler, settings, custom_network)
     )

@@ -233,7 +233,7 @@ class ImageClassificationModelForm(
         *TrainingLengthForm.MORE,
         *SolverForm.MORE,
         *AugmentationForm.AUGMENTATION,
-        *("group_name", "learning_rate", "lr_policy"),
+        *("group_name", "learning_rate", "lr_policy", "lr_warmup"),
         *(name for names in POLICY_FIELDS.values() for name in names),
     )
 

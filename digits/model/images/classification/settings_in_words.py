@@ -99,6 +99,7 @@ def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:
         ("Solver", SOLVER_TITLES.get(settings.solver_type, "")),
         ("Learning rate", _number(settings.learning_rate)),
         ("Policy", _policy(settings)),
+        ("Warm-up", f"{settings.lr_warmup:g} epochs" if settings.lr_warmup else NONE),
         ("Momentum", _momentum(settings)),
         ("Weight decay", _number(settings.number("weight_decay"))),
         ("Gradient clipping", _number(settings.clip_gradients) or NONE),
