@@ -1,7 +1,8 @@
 """The package `digits`: the code, and the pages that stand beside it in the repository.
 
-templates/, static/ and docs/ are installed as digits/templates, digits/static and digits/docs.
-static/vendor/ is fetched at set-up (scripts/set-up); `make release` makes archives that have it.
+templates/, static/ and docs/ are installed as digits/templates, digits/static and digits/docs, and
+vendor/ as digits/vendor.  static/vendor/ and vendor/ are fetched at set-up (scripts/set-up);
+`make release` makes archives that have them.
 """
 
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
-PAGES = ("templates", "static", "docs")
+PAGES = ("templates", "static", "docs", *(["vendor"] if (ROOT / "vendor").is_dir() else []))
 
 
 def version() -> str:
@@ -50,6 +51,7 @@ setup(
         ],
         "digits.templates": ["**/*.html"],
         "digits.static": ["**/*"],
+        "digits.vendor": ["**/*"],
         "digits.docs": ["**/*.md", "**/*.png", "**/*.svg"],
     },
     entry_points={

@@ -33,6 +33,8 @@ VERSION_FILE = "digits/__init__.py"
 # For `pip install --require-hashes -r` before the wheel.
 LOCKS = ("requirements.lock", "requirements_torch.lock", "requirements_cuda.lock")
 CHECKSUMS = "SHA256SUMS"
+# What set-up takes from the browser's packages, and git does not know of.
+FETCHED = ("static/vendor", "vendor")
 
 _SECTION = re.compile(r"(?m)^## (?P<version>\d+\.\d+\.\d+) - (?P<date>\d{4}-\d\d-\d\d)$")
 _UNRELEASED = re.compile(r"(?ms)^## Unreleased\n(?P<changes>.*?)(?=^## |\Z)")
@@ -169,13 +171,14 @@ def version_of(root: Path) -> str:
 
 def build(root: Path, dist: Path) -> list[Path]:
     """Make the files of a release in `dist`, which is emptied, from what git knows of."""
-    set_up.set_up(root, set_up.STEPS)  # static/vendor/ as package-lock.json says
+    set_up.set_up(root, set_up.STEPS)  # FETCHED as package-lock.json says
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
         copy_tracked(root, source)
-        shutil.copytree(root / "static" / "vendor", source / "static" / "vendor")
+        for name in FETCHED:
+            shutil.copytree(root / name, source / name)
         archive = _build(source, "sdist", dist)
         _even_out(archive, _epoch(root))
         # From the archive, not from the checkout: what is not in it is missed here.

@@ -20,6 +20,7 @@ import release
 from PIL import Image
 
 import digits
+from digits.inference.exporting.page import RUNTIME_FILES
 from tests.server_process import ServerProcess
 
 TOP = Path(__file__).parent.parent
@@ -217,6 +218,33 @@ def test_the_wheel_has_the_pages_and_their_packages_with_licences(dist: Path) ->
     assert len(packages) > 3
     assert [folder for folder in packages if f"{folder.as_posix()}/LICENSE" not in names] == []
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "jobs/"))]
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_can_make_pages_that_classify_offline(
+    dist: Path, installed: Path
+) -> None:
+    """What used to happen: onnxruntime-web was not in the wheel, so there were no such pages."""
+    (wheel,) = dist.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"digits/vendor/onnxruntime-web/{name}" for name in RUNTIME_FILES} <= names
+    code = "from digits.inference.exporting.page import *; print(missing_runtime(RUNTIME))"
+    found = subprocess.run(
+        [str(installed / "bin" / "python"), "-c", code],
+        env={**os.environ, "PYTHONPATH": ""},
+        cwd=installed,
+        capture_output=True,
+        text=True,
+    )
+    assert (found.stdout, found.stderr) == ("\n", "")
+
+
+def test_every_folder_that_set_up_fills_is_in_a_release() -> None:
+    filled = re.findall(r"(?m)^/?((?:static/)?vendor)/$", (TOP / ".gitignore").read_text())
+    assert sorted(filled) == sorted(release.FETCHED)
+    assert {f"digits.{name}" for name in ("static", "vendor")} <= set(
+        re.findall(r'"(digits\.\w+)": \[', (TOP / "setup.py").read_text())
+    )
 
 
 @pytest.mark.slow

@@ -41,7 +41,12 @@ def metadata_of(
     }
     if licence:
         facts["licence"] = licence
-    return {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
+    return {key: _as_json(value) for key, value in facts.items()}
+
+
+def _as_json(value: Any) -> str:
+    # JSON of an archive can hold half characters, which no file can.
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def training_of(

@@ -127,7 +127,8 @@ def _require_caffe(said: _Said) -> None:
 
 def _mean(said: _Said) -> str:
     """What is subtracted; empty when the file does not say."""
-    if "transform" in said.given:
+    told = said.get("transform")
+    if isinstance(told, dict) and {"mean_file", "mean_values"} & told.keys():
         if said.numbers("transform", "mean_values", most=MOST_VALUES):
             return PIXEL
         return IMAGE if said.get("transform", "mean_file") else NONE

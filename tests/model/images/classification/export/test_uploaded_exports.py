@@ -96,6 +96,21 @@ def test_the_licence_of_a_card_counts_where_the_model_says_nothing(
     assert licence_of(info) == licence
 
 
+def test_half_characters_of_an_archive_are_no_hindrance(
+    app: Flask, models: Scheduler, trained: ImageClassificationModelJob
+) -> None:
+    """What used to happen: no file could be made (500), since none can hold them."""
+    client = app.test_client()
+    files = files_of(downloaded(client, trained.id))
+    odd = {"licence": "of \ud800", "caffe version": "\udfff", "trained_by": {"name": "\ud800"}}
+    files["info.json"] = json.dumps({**json.loads(files["info.json"]), **odd}).encode()
+    job_id = send(client, tarred(files)).json["id"]
+    content = client.get(f"/models/{job_id}/download.onnx").data
+    models.delete_job(job_id)
+    said = onnxruntime.InferenceSession(content).get_modelmeta().custom_metadata_map
+    assert json.loads(said["licence"]) == "of ?"
+
+
 def test_a_licence_is_found_however_it_is_spelled() -> None:
     card = {"source": "somebody", "licence": "MIT"}
     for info in ({"licence": "MIT"}, {"license": "MIT"}, {"card": card}):

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from digits.jobs.scheduler import Scheduler
 from digits.model.images.classification.job import ImageClassificationModelJob
+from digits.model.images.classification.upload.info import read_info
 from digits.model.images.classification.upload.job import UploadedClassificationModelJob
 from tests.model.images.classification.upload.archives import (
     Files,
@@ -103,6 +104,16 @@ def test_the_keys_of_digits_2_to_6_are_read(
     for key in ("caffe flavor", "caffe version", "digits version", "framework", "image dimensions"):
         assert info[key] == DIGITS_5[key]
     assert dict(job.settings_in_words({}))["Trained by"] == "Caffe NVIDIA 0.15.14"
+
+
+@pytest.mark.parametrize("transform", [None, {}, "none", 1.5, {"scale": None}])
+def test_a_transform_that_says_nothing_is_as_good_as_none(
+    tmp_path: Path, transform: object
+) -> None:
+    """What used to happen: pictures were no longer made as in the training, without a word."""
+    for info in ({**DIGITS_5, "transform": transform}, {"transform": transform}):
+        (tmp_path / "info.json").write_text(json.dumps(info))
+        assert read_info(tmp_path).mean == info.get("mean subtraction", "")
 
 
 def test_the_first_archives_of_ours_named_a_framework_in_an_object(
