@@ -59,8 +59,11 @@ def _plot(given: Namespace) -> None:
             lines += axes.plot(x, y, linewidth=1, marker=mark)
         axes.grid(alpha=0.3)
         # With its lines: a legend passes over labels of lines that begin with an underscore.
-        place = "lower right" if "accuracy" in value else "upper right"
-        axes.legend(lines, [_label(path) for path in curves], loc=place)
+        axes.legend(
+            lines,
+            [_label(path) for path in curves],
+            loc="lower right" if "accuracy" in value else "upper right",
+        )
         figure.savefig(given.path_to_picture)
 
 
