@@ -47,12 +47,12 @@ TEST_FILES = {"/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf": "fonts-noto-c
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to make ready: due again when a file it depends on changes or its result goes."""
+    """One thing to make ready: due again when a file it depends on changes or a result goes."""
 
     name: str
     title: str
     depends_on: tuple[str, ...]
-    result: str
+    results: tuple[str, ...]
     work: Callable[[Path], None]
 
 
@@ -64,7 +64,7 @@ class Stamps:
         self.path = root / ".venv" / "set-up.json"
 
     def holds(self, step: Step) -> bool:
-        made = (self.root / step.result).exists()
+        made = all((self.root / result).exists() for result in step.results)
         return made and self._read().get(step.name) == self._digest(step)
 
     def put(self, step: Step) -> None:
@@ -297,14 +297,14 @@ STEPS = [
         "torch",
         "Installing PyTorch, unless it is there; it is the big one, and takes a minute or two",
         ("requirements_torch.lock", "requirements_cuda.lock"),
-        ".venv/bin/python",
+        (".venv/bin/python",),
         install_torch,
     ),
     Step(
         "requirements",
         "Installing the other Python packages",
         ("requirements.lock", "setup.py"),
-        ".venv/bin/python",
+        (".venv/bin/python",),
         install_requirements,
     ),
     Step(
@@ -317,14 +317,14 @@ STEPS = [
             "scripts/front_end.py",
             "scripts/icons.txt",
         ),
-        "static/vendor/icons.svg",
+        ("static/vendor/icons.svg", "vendor/onnxruntime-web/LICENSE"),
         install_front_end,
     ),
     Step(
         "filter",
         "Compiling the filter that scales pictures",
         ("digits/images/fast_scaling.py", "requirements.lock"),
-        ".venv/bin/python",
+        (".venv/bin/python",),
         compile_filter,
     ),
 ]
@@ -333,7 +333,7 @@ TEST_STEPS = [
         "test requirements",
         "Installing the packages of the tests",
         ("requirements_test.lock",),
-        ".venv/bin/pytest",
+        (".venv/bin/pytest",),
         install_test_requirements,
     ),
 ]

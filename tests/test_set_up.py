@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lock_files
 import pytest
+import release
 import set_up
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,29 @@ def recorded(name: str, done: list[str]) -> set_up.Step:
         done.append(name)
         (root / f"{name}.done").touch()
 
-    return set_up.Step(name, f"Making {name}", (f"{name}.txt",), f"{name}.done", work)
+    return set_up.Step(name, f"Making {name}", (f"{name}.txt",), (f"{name}.done",), work)
+
+
+def test_whatever_set_up_fetches_is_fetched_again_when_it_is_gone() -> None:
+    """What used to happen: without vendor/, set-up had nothing to do, and exports asked for it."""
+    (front_end,) = (step for step in set_up.STEPS if step.name == "front end")
+    for folder in release.FETCHED:
+        assert any(result.startswith(f"{folder}/") for result in front_end.results)
+
+
+def test_a_step_is_due_again_when_one_of_its_results_is_gone(checkout: Path) -> None:
+    def work(root: Path) -> None:
+        done.append("c")
+        for name in ("one", "two"):
+            (root / name).touch()
+
+    done: list[str] = []
+    step = set_up.Step("c", "Making c", ("a.txt",), ("one", "two"), work)
+    set_up.set_up(checkout, [step])
+    (checkout / "two").unlink()
+    for _ in range(2):
+        set_up.set_up(checkout, [step])
+    assert done == ["c", "c"]
 
 
 def test_second_start_does_nothing(checkout: Path) -> None:
@@ -74,7 +97,7 @@ def test_an_interrupted_set_up_goes_on_where_it_stopped(
         (root / "b.done").touch()  # half a result
         raise stop
 
-    half = set_up.Step("b", "Making b", ("b.txt",), "b.done", interrupted)
+    half = set_up.Step("b", "Making b", ("b.txt",), ("b.done",), interrupted)
     with pytest.raises((KeyboardInterrupt, subprocess.CalledProcessError)):
         set_up.set_up(checkout, [recorded("a", done), half])
     set_up.set_up(checkout, [recorded("a", done), recorded("b", done)])
