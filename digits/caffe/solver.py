@@ -47,6 +47,7 @@ from digits.caffe.solving.snapshots import TrainingState, restore_snapshot, take
 from digits.caffe.solving.solver_nets import net_to_train, nets_to_test
 from digits.caffe.solving.solver_options import Options
 from digits.caffe.solving.solver_param import Source, check_solver_param, settings_of
+from digits.caffe.solving.solver_targets import require_a_loss
 from digits.caffe.solving.updater import Updater
 from digits.caffe.solving.whole_set import WholeSet
 
@@ -83,6 +84,7 @@ class Solver:
         self.test_nets = []
         self.net = self._make_net(net_to_train(self.param), Phase.TRAIN)
         try:
+            require_a_loss(self.net, self.param)
             keep = self.options.keep_blobs or self.param.snapshot_diff
             self.updater = Updater(self.net, self.param, keep_updates=keep)
             if self.group.is_root:

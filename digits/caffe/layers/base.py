@@ -24,6 +24,7 @@ import torch
 
 from digits.caffe.data.augmentation import Augmentation
 from digits.caffe.errors import LayerError
+from digits.caffe.layers.targets import Targets
 from digits.caffe.machine.randomness import Randomness, default_randomness
 from digits.caffe.proto import caffe_pb2
 
@@ -46,7 +47,8 @@ class LayerContext:
     the working directory, as in Caffe); `allow_python` lets Python layers run; `random` is where
     every random number comes from; with `channels_last` the net keeps four-axes parameters in that
     memory format, and convolutions hand it on to their tops (values and shapes stay the same);
-    `augmentation` says how pictures are changed in the TRAIN phase.
+    `augmentation` says how pictures are changed in the TRAIN phase, `targets` what its softmax
+    losses aim at.
     """
 
     phase: Phase = Phase.TEST
@@ -61,6 +63,7 @@ class LayerContext:
     random: Randomness = field(default_factory=default_randomness)
     channels_last: bool = False
     augmentation: Augmentation | None = None
+    targets: Targets = field(default_factory=Targets)
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,18 @@ from google.protobuf.message import DecodeError
 from torch import Tensor
 
 from digits.caffe.layers.autograd import apply_function, at_least_float32
-from digits.caffe.layers.base import Layer, Shape, register
+from digits.caffe.layers.base import Layer, Phase, Shape, register
 from digits.caffe.layers.labels import class_axis
 from digits.caffe.layers.losses import LOG_THRESHOLD, Loss
 from digits.caffe.layers.normalization import VALID, normalization_mode, normalizer
 from digits.caffe.layers.shapes import bottom_error, bottom_name, canonical_axis, count
+from digits.caffe.layers.targets import Targets
 from digits.caffe.proto import caffe_pb2
 
 # log(FLT_MIN): Caffe takes smaller probabilities as FLT_MIN.
 _LOWEST_LOG = math.log(torch.finfo(torch.float32).tiny)
+# Keeps a share of 0 of minus infinity from being nan.
+_LOWEST = torch.finfo(torch.float32).min
 
 
 @register("Softmax")
@@ -134,24 +137,49 @@ class SoftmaxWithLoss(_SoftmaxLoss):
     """The mean of -log(softmax(scores)[label]).
 
     The gradient is that of the softmax also where the probability is clamped to FLT_MIN.  Two tops
-    work (real Caffe 1.0 refuses them).
+    work (real Caffe 1.0 refuses them).  What is trained may have `targets` other than the label.
     """
 
     def setup(self, bottoms: Sequence[Shape]) -> None:
         super().setup(bottoms)
         self.axis_field = self.param.softmax_param.axis
+        is_trained = self.context.phase is Phase.TRAIN and any(self.param.loss_weight)
+        self.targets = self.context.targets if is_trained else Targets()
+
+    def reshape(self, bottoms: Sequence[Shape]) -> list[Shape]:
+        tops = super().reshape(bottoms)
+        weights, classes = len(self.targets.class_weights), self.axes.classes
+        if weights not in (0, classes):
+            raise self.error(
+                f"the solver has class_weight for {weights} classes, and bottom "
+                f"{bottom_name(self, 0)} has {classes}; give one weight for each"
+            )
+        return tops
 
     def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        result: tuple[Tensor, Tensor] = apply_function(
-            _LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor
-        )
+        given: tuple[Any, ...] = (_LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor)
+        if self.targets.is_on:
+            # Where all classes have a share, each of them tells: nothing is clamped.
+            lowest = _LOWEST if self.targets.smoothing else _LOWEST_LOG
+            rows = self._rows(batch) if batch.valid is None else self._rows(batch) * batch.valid
+            given = (_Infogain, batch.scores, rows, batch.divisor, lowest)
+        result: tuple[Tensor, Tensor] = apply_function(*given)
         return result
 
     def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
+        if self.targets.is_on:
+            rows = self._rows(batch)
+            return probability * rows.sum(1, keepdim=True) - rows
         labels = batch.labels
         if batch.valid is not None:
             labels = labels.masked_fill(~batch.valid, 0)
         return probability.scatter_add(1, labels, probability.new_full(labels.shape, -1.0))
+
+    def _rows(self, batch: _Batch) -> Tensor:
+        """The targets, (outer, classes, inner), of whatever class where the label is ignored."""
+        return self.targets.rows(
+            batch.labels.clamp(0, self.axes.classes - 1), batch.scores.detach()
+        )
 
 
 class _LogLoss(torch.autograd.Function):
@@ -235,7 +263,9 @@ class InfogainLoss(_SoftmaxLoss):
         rows = self._rows(batch, bottoms)
         if batch.valid is not None:
             rows = rows * batch.valid
-        result: tuple[Tensor, Tensor] = apply_function(_Infogain, batch.scores, rows, batch.divisor)
+        result: tuple[Tensor, Tensor] = apply_function(
+            _Infogain, batch.scores, rows, batch.divisor, math.log(LOG_THRESHOLD)
+        )
         return result
 
     def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
@@ -256,17 +286,16 @@ class InfogainLoss(_SoftmaxLoss):
 class _Infogain(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, scores: Tensor, rows: Tensor, divisor: Tensor | float
+        ctx: Any, scores: Tensor, rows: Tensor, divisor: Tensor | float, lowest: float
     ) -> tuple[Tensor, Tensor]:
         log_probability = scores.log_softmax(1)
         ctx.save_for_backward(log_probability, rows)
         ctx.divisor = divisor
         ctx.mark_non_differentiable(log_probability)
-        lowest = math.log(LOG_THRESHOLD)
         return -(rows * log_probability.clamp_min(lowest)).sum() / divisor, log_probability
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         log_probability, rows = ctx.saved_tensors
         result = log_probability.exp() * rows.sum(1, keepdim=True) - rows
-        return result * (grads[0] / ctx.divisor), None, None
+        return result * (grads[0] / ctx.divisor), None, None, None

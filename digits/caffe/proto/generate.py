@@ -25,6 +25,12 @@ OWN_FIELDS: dict[str, list[dict[str, Any]]] = {
         # Iterations in which the learning rate grows to that of its policy (`lr_policy.py`).
         {"name": "lr_warmup", "number": 1001, "type": "int32", "label": "optional",
          "has_default": True, "default": 0, "packed": False},
+        # The share of each label that goes to all classes alike (`layers/targets.py`).
+        {"name": "label_smoothing", "number": 1002, "type": "float", "label": "optional",
+         "has_default": True, "default": 0, "packed": False},
+        # What an item of each class counts.
+        {"name": "class_weight", "number": 1003, "type": "float", "label": "repeated",
+         "has_default": False, "packed": False},
     ],
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.caffe.solving.parallel import Group
 from digits.caffe.solving.precision import Precision
 from digits.caffe.solving.signals import Action
+from digits.caffe.solving.solver_targets import targets_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Options:
             )
         # pycaffe's processes are each a group of their own (`NCCL`).
         count = solver_count() if self.group.size == 1 and multiprocess() else self.group.size
-        context = replace(context, rank=self.group.rank if count > 1 else 0, world_size=count)
+        rank = self.group.rank if count > 1 else 0
+        context = replace(context, rank=rank, world_size=count, targets=targets_of(param))
         if param.random_seed >= 0:
             # Each rank crops and drops in its own way.
             context.random.seed(param.random_seed + self.group.rank)

@@ -41,6 +41,10 @@ _CURES = (
         r"no field named .lr_warmup",
         "A real Caffe knows no warm-up of the learning rate. Choose a warm-up of 0.",
     ),
+    (
+        r"no field named .(?:label_smoothing|class_weight)",
+        "A real Caffe knows no label smoothing and no class weights. Leave both out.",
+    ),
     (r"No space left on device", "The disk is full. Remove jobs that are no longer needed."),
     (
         r"CPU-only Caffe|invalid device|no CUDA|CUDA driver",

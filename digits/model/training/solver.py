@@ -10,6 +10,7 @@ Elsewhere: what the rate is at an iteration (`digits/caffe/solving/lr_policy.py`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
@@ -67,6 +68,9 @@ IMAGES_A_DISPLAY = 5000
 SOLVER_FILE = "solver.prototxt"
 SNAPSHOT_PREFIX = "snapshot"
 PREVIEW_POINTS = 101
+# Which weights the classes have in the loss.
+UNWEIGHTED = "none"
+BALANCED = "balanced"
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,8 @@ class SolverOptions(LearningRate):
     rms_decay: float | None = None
     weight_decay: float | None = None
     clip_gradients: float | None = None  # their largest L2 norm; None: any
+    label_smoothing: float = 0
+    class_weights: str = UNWEIGHTED  # or BALANCED
 
     def number(self, name: str) -> float:
         """One of the numbers in `USUAL`, as it was asked for or as it is usual."""
@@ -132,9 +138,16 @@ class TrainingSize:
         return max(1, -(-self.train_images // self.iteration_images))
 
 
-def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) -> SolverParameter:
+def make_solver(
+    options: SolverOptions,
+    size: TrainingSize,
+    *,
+    use_gpu: bool,
+    class_weights: Sequence[float] = (),
+) -> SolverParameter:
     """The solver of a training on `train_val.prototxt`, both in the job's folder.
 
+    `class_weights` has one for each class; empty, they count alike.
     Raises FormError when the training would have more iterations than Caffe can count.
     """
     epoch = size.epoch_iterations
@@ -157,10 +170,25 @@ def make_solver(options: SolverOptions, size: TrainingSize, *, use_gpu: bool) ->
             setattr(solver, name, options.number(name))
     if options.clip_gradients is not None:
         solver.clip_gradients = options.clip_gradients
+    if options.label_smoothing > 0:
+        solver.label_smoothing = options.label_smoothing
+    solver.class_weight.extend(class_weights)
     solver.solver_mode = SolverParameter.GPU if use_gpu else SolverParameter.CPU
     if options.random_seed is not None:
         solver.random_seed = options.random_seed
     return solver
+
+
+def balanced_weights(counts: Sequence[int]) -> list[float]:
+    """n / (k * n_c) for each class: n pictures, k classes that have some, n_c of the class.
+
+    The mean over all pictures is 1, so that the loss stays where it was.  A class without pictures
+    has 1, which nothing is multiplied by.  Empty where all classes have as many.
+    """
+    filled = [count for count in counts if count]
+    if len(set(filled)) <= 1:
+        return []
+    return [sum(filled) / (len(filled) * count) if count else 1.0 for count in counts]
 
 
 def display_interval(size: TrainingSize) -> int:

@@ -12,8 +12,10 @@ from typing import Any
 
 from digits.caffe.proto.caffe_pb2 import SolverParameter
 from digits.model.training.solver import (
+    BALANCED,
     SOLVER_FIELDS,
     SOLVER_TYPES,
+    UNWEIGHTED,
     USUAL,
     LearningRate,
     SolverOptions,
@@ -36,6 +38,8 @@ def options_of(solver: SolverParameter, epoch_iterations: int) -> SolverOptions:
         solver_type=names.get(solver.type, "SGD"),
         batch_accumulation=solver.iter_size if solver.iter_size > 1 else None,
         clip_gradients=_rounded(solver.clip_gradients) if solver.clip_gradients > 0 else None,
+        label_smoothing=_rounded(solver.label_smoothing),
+        class_weights=BALANCED if solver.class_weight else UNWEIGHTED,
         **_unusual(solver, names.get(solver.type, "SGD")),
     )
 

@@ -85,17 +85,27 @@ def test_the_place_of_a_syntax_error_is_told(tmp_path: Path) -> None:
     assert "25:34: no field named x" in text
 
 
-def test_a_real_caffe_that_finds_a_field_of_ours_is_explained(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("lr_warmup", "Choose a warm-up of 0"),
+        ("label_smoothing", "Leave both out"),
+        ("class_weight", "Leave both out"),
+    ],
+)
+def test_a_real_caffe_that_finds_a_field_of_ours_is_explained(
+    tmp_path: Path, name: str, cure: str
+) -> None:
     text = explained(
         tmp_path,
         "[libprotobuf ERROR google/protobuf/text_format.cc:309] Error parsing text-format "
         'caffe.SolverParameter: 7:10: Message type "caffe.SolverParameter" has no field named '
-        '"lr_warmup".\n'
+        f'"{name}".\n'
         f"{PREFIX}Check failed: ReadProtoFromTextFile(param_file, param) Failed to parse "
         "SolverParameter file: solver.prototxt\n",
     )
     assert "7:10" in text
-    assert "Choose a warm-up of 0" in text
+    assert cure in text
 
 
 def test_our_programs_own_line_is_taken_as_it_stands(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from digits.model.training.solver import (
     LearningRate,
     SolverOptions,
     TrainingSize,
+    balanced_weights,
     display_interval,
     make_solver,
     preview,
@@ -188,6 +189,37 @@ def test_gradients_are_clipped_where_that_is_asked_for() -> None:
     assert not solver().HasField("clip_gradients")
 
 
+def test_what_changes_the_loss_is_written_where_that_is_asked_for() -> None:
+    made = make_solver(
+        SolverOptions(label_smoothing=0.25), SIZE, use_gpu=False, class_weights=[0.5, 2]
+    )
+    assert (made.label_smoothing, list(made.class_weight)) == (0.25, [0.5, 2])
+    assert options_of(made, 10).class_weights == "balanced"
+    plain = solver()
+    assert not plain.HasField("label_smoothing")
+    assert not plain.class_weight
+
+
+@pytest.mark.parametrize(
+    ("counts", "weights"),
+    [
+        ([10, 30, 20], [2, 2 / 3, 1]),
+        ([1, 0, 3], [2, 1, 2 / 3]),  # of two categories, and one that nobody has a picture of
+        ([7, 7, 7], []),
+        ([7, 0, 7], []),
+        ([0, 0], []),
+        ([5], []),
+    ],
+)
+def test_weights_balance_the_categories(counts: list[int], weights: list[float]) -> None:
+    found = balanced_weights(counts)
+    assert found == pytest.approx(weights)
+    if found:
+        pairs = [(n, n * weight) for n, weight in zip(counts, found, strict=True)]
+        assert sum(all_of for _, all_of in pairs) == pytest.approx(sum(counts))
+        assert len({round(all_of, 9) for n, all_of in pairs if n}) == 1
+
+
 def test_batches_that_are_added_up_make_fewer_iterations() -> None:
     made = solver(replace(SIZE, batch_accumulation=4), train_epochs=2)
     assert (made.iter_size, made.max_iter) == (4, 2 * 3)
@@ -227,6 +259,7 @@ def test_a_solver_is_told_what_it_reads(
         {"clip_gradients": 1.5},
         {"lr_policy": "cosine"},
         {"lr_warmup": 2.5},
+        {"label_smoothing": 0.1},
         {"solver_type": "ADAM", "momentum2": 0.5},
         {"solver_type": "RMSPROP", "rms_decay": 0.75},
         {"solver_type": "ADAGRAD"},

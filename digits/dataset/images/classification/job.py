@@ -157,6 +157,18 @@ class ImageClassificationDatasetJob(DatasetJob):
                 return task.written
         return 0
 
+    def category_counts(self, split: str) -> list[int] | None:
+        """Pictures of each category in a database, by class number; None where nobody knows."""
+        for task in self.database_tasks():
+            if task.split == split:
+                self.recent_logs.read(task, whole=True)
+                counts = task.distributions.get(task.database, {})
+                labels = self.labels()
+                # Categories of one name are counted as one.
+                known = len(counts) == len(labels) and all(label in counts for label in labels)
+                return [counts[label] for label in labels] if known else None
+        return None
+
     def count_records(self) -> int | None:
         return sum(self.picture_count(split) for split in self.splits()) or None
 

@@ -38,7 +38,7 @@ from digits.model.images.classification.job import ImageClassificationModelJob
 from digits.model.images.classification.light import keeps_features
 from digits.model.images.classification.pretrained.job import PretrainedModelJob
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
-from digits.model.images.classification.solver_fit import check_solver
+from digits.model.images.classification.solver_fit import check_loss, check_solver
 from digits.model.images.classification.training_files import make_files, network_options
 from digits.model.job import FIRST_WEIGHTS, ORIGINAL_FILE
 from digits.model.network.errors import NetworkError
@@ -191,6 +191,7 @@ def prepare_model(
         raise FormError({field: [message_with_line(error, text)]}) from error
     except TaskFailed as error:
         raise FormError({"dataset": [str(error)]}) from error
+    check_loss(settings, networks.train_val)
     size = _size_check(scheduler, settings, net, dataset, is_copy=original is not None)
     size.require_possible(field)
     found = Checked()

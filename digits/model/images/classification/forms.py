@@ -27,6 +27,7 @@ from digits.model.images.classification.settings import PIXEL_MEAN
 from digits.model.images.classification.settings import ImageClassificationModelSettings as Settings
 from digits.model.job import FIRST_WEIGHTS
 from digits.model.length_form import TrainingLengthForm
+from digits.model.loss_form import LossForm
 from digits.model.network.fine_tune import TITLES as FINE_TUNE_TITLES
 from digits.model.network.text import STANDARD_NETWORKS, is_pretrained
 from digits.model.network.training import MAX_BATCH_SIZE
@@ -72,7 +73,7 @@ METHOD_FIELDS = {
 
 
 class ImageClassificationModelForm(
-    JobForm, AugmentationForm, TrainingLengthForm, SolverForm, BeginsFromPretrained
+    JobForm, AugmentationForm, TrainingLengthForm, SolverForm, LossForm, BeginsFromPretrained
 ):
     """What a new model learns from, with which network, and how."""
 
@@ -232,6 +233,7 @@ class ImageClassificationModelForm(
         *("batch_size", "random_seed"),
         *TrainingLengthForm.MORE,
         *SolverForm.MORE,
+        *LossForm.MORE,
         *AugmentationForm.AUGMENTATION,
         *("group_name", "learning_rate", "lr_policy", "lr_warmup"),
         *(name for names in POLICY_FIELDS.values() for name in names),

@@ -103,6 +103,8 @@ def _rate_in_words(settings: Settings) -> list[tuple[str, str]]:
         ("Momentum", _momentum(settings)),
         ("Weight decay", _number(settings.number("weight_decay"))),
         ("Gradient clipping", _number(settings.clip_gradients) or NONE),
+        ("Label smoothing", _number(settings.label_smoothing or None) or NONE),
+        ("Class weights", settings.class_weights),
     ]
 
 

@@ -17,7 +17,7 @@ from digits.caffe.errors import DataError
 from digits.caffe.proto import caffe_pb2
 from digits.caffe.proto.caffe_pb2 import NetParameter
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
-from digits.errors import TaskFailed
+from digits.errors import FormError, TaskFailed
 from digits.model.images.classification.settings import (
     PIXEL_MEAN,
     ImageClassificationModelSettings,
@@ -27,7 +27,7 @@ from digits.model.network.hdf5 import BACKEND
 from digits.model.network.mean_file import read_mean
 from digits.model.network.training import DatasetFacts, NetworkOptions, Networks, make_networks
 from digits.model.training.plan import TrainingPlan
-from digits.model.training.solver import TrainingSize, make_solver
+from digits.model.training.solver import BALANCED, TrainingSize, balanced_weights, make_solver
 
 # The form's choices; None leaves it to the network.
 MIRROR = {"": None, "on": True, "off": False}
@@ -62,7 +62,8 @@ def make_files(
         val_batch_size=networks.val_batch_size,
         batch_accumulation=settings.batch_accumulation or 1,
     )
-    solver = make_solver(settings, size, use_gpu=settings.use_gpu)
+    weights = class_weights(settings, dataset)
+    solver = make_solver(settings, size, use_gpu=settings.use_gpu, class_weights=weights)
     main_accuracy, main_loss = graph.main_measures(networks.train_val)
     plan = TrainingPlan(
         max_iter=solver.max_iter,
@@ -78,6 +79,25 @@ def make_files(
         batch_accumulation=size.batch_accumulation,
     )
     return TrainingFiles(networks, solver, plan)
+
+
+def class_weights(
+    settings: ImageClassificationModelSettings, dataset: ImageClassificationDatasetJob
+) -> list[float]:
+    """What each category counts in the loss; empty where all count alike.
+
+    Raises FormError where the dataset does not know how many pictures its categories have.
+    """
+    if settings.class_weights != BALANCED:
+        return []
+    counts = dataset.category_counts("train")
+    if counts is None:
+        message = (
+            f"How many pictures each category of {dataset.name} has is not known, so there is "
+            "nothing to balance by. Choose None, or make the dataset again."
+        )
+        raise FormError({"class_weights": [message]})
+    return balanced_weights(counts)
 
 
 def dataset_facts(dataset: ImageClassificationDatasetJob, job_dir: Path) -> DatasetFacts:
