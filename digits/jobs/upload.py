@@ -38,13 +38,17 @@ Writer = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class UploadRecord:
-    """What was said when an upload began; `files` and `bytes` are 0 where that was not said."""
+    """What was said when an upload began; `files` and `bytes` are 0 where that was not said.
+
+    The `fingerprint` is the sender's own: by it, it knows the folder again.
+    """
 
     name: str
     owner: str
     made_s: float  # since 1970
     files: int = 0
     bytes: int = 0
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)

@@ -93,9 +93,11 @@ class Uploads:
 
     # Begin, go on, end --------------------------------------------------------------------------
 
-    def make(self, name: str, owner: str, files: int = 0, size_bytes: int = 0) -> Upload:
+    def make(
+        self, name: str, owner: str, files: int = 0, size_bytes: int = 0, fingerprint: str = ""
+    ) -> Upload:
         """A new one.  Raises StorageError."""
-        record = UploadRecord(name, owner, self.clock(), files, size_bytes)
+        record = UploadRecord(name, owner, self.clock(), files, size_bytes, fingerprint)
         try:
             with contextlib.suppress(FileExistsError):
                 self.folder.mkdir(mode=0o700)

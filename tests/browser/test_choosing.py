@@ -222,6 +222,56 @@ def test_a_folder_of_no_categories_says_what_to_do(
     )
 
 
+def test_a_folder_is_dropped_on_the_form(server: ServerProcess, page: Page, tmp_path: Path) -> None:
+    folder = make_class_folders(tmp_path / "dropped", pictures=3)
+    (folder / "class_0" / "notes.txt").write_text("hello")
+    page.goto(server.url + NEW)
+    page.wait_for_load_state("networkidle")
+    drop(page, page.get_by_role("heading", name="Pictures", exact=True), folder)
+    expect(progress(page)).to_have_text(re.compile("All has arrived: 6 pictures"))
+    expect(page.get_by_role("radio", name="Upload a folder")).to_be_checked()
+    expect(page.get_by_role("region", name="Preview of the folder")).to_contain_text(
+        "2 categories, 6 pictures"
+    )
+    # A folder is the same, dropped or chosen.
+    choose(page, folder)
+    expect(progress(page)).to_have_text(re.compile("All has arrived: 6 pictures"))
+    assert [each["name"] for each in waiting(server)].count("dropped") == 1
+
+
+def drop(page: Page, place: Locator, folder: Path) -> None:
+    """Drop a folder as a file manager does."""
+    box = place.bounding_box()
+    assert box is not None
+    devices = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devices.send(
+            "Input.dispatchDragEvent", {"type": kind, "x": box["x"], "y": box["y"], "data": data}
+        )
+
+
+def test_more_pictures_than_may_be_are_refused_before_anything_is_sent(
+    server: ServerProcess, page: Page, tmp_path: Path
+) -> None:
+    script = (JS / "picked.js").read_text()
+    assert "MOST_FILES = 200_000" in script
+    few = script.replace("MOST_FILES = 200_000", "MOST_FILES = 5")
+    page.route(
+        re.compile("choosing/picked.*[.]js"),
+        lambda route: route.fulfill(body=few, content_type="text/javascript"),
+    )
+    open_form(server, page)
+    choose(page, make_class_folders(tmp_path / "large", pictures=3))
+    expect(page.get_by_role("alert")).to_contain_text(
+        "This folder has more than 5 pictures. Copy it to the server, and use it there."
+    )
+    expect(progress(page)).to_be_hidden()
+    choose(page, make_class_folders(tmp_path / "small", pictures=2))
+    expect(progress(page)).to_contain_text("All has arrived: 4 pictures")
+    assert "large" not in [each["name"] for each in waiting(server)]
+
+
 def test_browser_and_server_agree_on_what_a_picture_is_called() -> None:
     found = re.search(r"PICTURE = (/.*/)i;", (JS / "picked.js").read_text())
     assert found is not None

@@ -20,6 +20,14 @@ CAMERA_FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-s
 # Of documentation; here it leads to this machine, as an address of plain http does.
 ELSEWHERE = "192.0.2.7"
 # Press, draw a one and let go, by what a mouse, a pen or a finger sends.
+ODD_NAMES = [
+    'it\'s "50%" <b>#1?.png',
+    "line\nbreak.png",
+    "\U0001f431.png",
+    "\u202ertl \u05d7.png",
+    "cafe\u0301.png",
+    "x" * 251 + ".png",
+]
 DRAW = """([pad, kind]) => {
   const { left, top, width, height } = pad.getBoundingClientRect();
   const send = (name, y) => pad.dispatchEvent(new PointerEvent(name, {
@@ -106,14 +114,18 @@ def test_a_folder_is_classified_as_it_uploads_and_kept_as_an_evaluation(
     folder = tmp_path / "My <b>digits"
     for category in ("3", "7"):
         shutil.copytree(digits / "train" / category, folder / category)
+    for name in ODD_NAMES:
+        shutil.copy(next((digits / "train" / "3").iterdir()), folder / "3" / name)
     (folder / "3" / "broken.png").write_text("no picture")
+    (folder / "3" / "empty.png").write_bytes(b"")
     (folder / "notes.txt").write_text("no picture either")
     (folder / ".hidden.png").write_text("nor this")
     opened.locator("[data-folder-choice] input").set_input_files(folder)
     several = opened.locator("[data-several]")
-    expect(several).to_contain_text(re.compile(r"81 of 81 classified · \d+ of 80 right"))
-    expect(several).to_contain_text("1 could not be read")
-    several.get_by_role("button", name=re.compile("show more")).first.click()
+    expect(several).to_contain_text(re.compile(r"88 of 88 classified · \d+ of 86 right"))
+    expect(several).to_contain_text("2 could not be read")
+    read = several.get_by_role("listitem").filter(has_not=opened.locator(".outcome-unreadable"))
+    read.get_by_role("button", name=re.compile("show more")).first.click()
     expect(several.locator("[data-classification]")).to_be_visible()
     check_by_axe(opened)
     several.get_by_role("button", name="Keep as an evaluation").click()

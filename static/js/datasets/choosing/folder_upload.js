@@ -13,8 +13,9 @@ import { suggestName } from "./suggested_name.js";
 
 /** @typedef {import("./picked.js").Folder} Folder */
 /** @typedef {import("./preview.js").Preview} Preview */
+/** @typedef {import("../../web/slices.js").Watch} Watch */
 /** @typedef {{id: string, name: string, files: number, bytes: number, files_to_come: number, bytes_to_come: number,
-    left_out_count: number}} Upload */
+    left_out_count: number, fingerprint: string}} Upload */
 
 export class FolderUpload {
   /**
@@ -35,6 +36,10 @@ export class FolderUpload {
     this.stopButton = need("[data-stop-upload]", this.part);
     /** @type {Sending | null} */
     this.sending = null;
+    /** @type {AbortController | null} of the folder that is read on this computer now */
+    this.reading = null;
+    /** @type {Folder | null} what is announced to the server and sent now */
+    this.taking = null;
     this.listen();
     this.tellOfUnfinished();
   }
@@ -43,7 +48,8 @@ export class FolderUpload {
     // A browser says nothing when what was chosen before is chosen again, which is how one goes on.
     this.input.addEventListener("click", () => (this.input.value = ""));
     this.input.addEventListener("change", () => {
-      if (this.input.files?.length) this.take(chosenFolder(this.input.files));
+      const { files } = this.input;
+      if (files?.length) this.choose((watch) => chosenFolder(files, watch));
     });
     this.stopButton.addEventListener("click", () => this.sending?.stop());
     // Before the archive's listener, which would take the folder for a file.
@@ -68,7 +74,7 @@ export class FolderUpload {
     this.form.classList.remove("drop-target");
     /** @type {HTMLInputElement} */ (need("input[name='method'][value='upload']", this.form)).checked = true;
     this.form.dispatchEvent(new Event("change"));
-    folder.then((found) => this.take(found));
+    this.choose(folder);
   }
 
   /**
@@ -76,21 +82,50 @@ export class FolderUpload {
    * @param {SubmitEvent} event
    */
   holdBack(event) {
-    if (!this.isChosen || !this.sending) return;
+    if (!this.isChosen || !(this.reading || this.taking)) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    showErrors(this.form, { form: ["The folder is still being uploaded. Wait until it has arrived, or press Stop to use what has."] });
+    const wait = this.sending ? "Wait until it has arrived, or press Stop to use what has." : "Wait until it has arrived.";
+    showErrors(this.form, { form: [`The folder is still being uploaded. ${wait}`] });
+  }
+
+  /**
+   * Read what was chosen, and upload it; what is being uploaded goes on until it is known that this can be.
+   * @param {(watch: Watch) => Promise<Folder>} read
+   */
+  async choose(read) {
+    this.reading?.abort();
+    const reading = (this.reading = new AbortController());
+    clearErrors(this.form);
+    const before = this.words.textContent ?? "";
+    const tell = (/** @type {number} */ done, /** @type {number} */ all) => {
+      if (!reading.signal.aborted) this.words.textContent = `Looking at the folder on your computer: ${grouped(done)} of ${counted(all, "picture", "pictures")}`;
+    };
+    this.progress.hidden = false;
+    let problem = "";
+    try {
+      const folder = await read({ signal: reading.signal, tell });
+      if (reading.signal.aborted) return; // another one was chosen meanwhile
+      problem = problemOf(folder);
+      if (!problem) return this.take(folder);
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      problem = `The browser cannot read this folder: ${error.message}`;
+    } finally {
+      if (this.reading === reading) this.reading = null;
+    }
+    if (reading.signal.aborted) return;
+    this.words.textContent = before;
+    this.progress.hidden = !before;
+    showErrors(this.form, { upload: [problem] });
   }
 
   /** @param {Folder} folder */
   async take(folder) {
     this.sending?.stop();
-    clearErrors(this.form);
-    const problem = problemOf(folder);
-    if (problem) return showErrors(this.form, { upload: [problem] });
     suggestName(this.form, folder.name);
     this.preview.hide();
-    this.folder = folder;
+    this.folder = this.taking = folder;
     try {
       const upload = await this.begin(folder);
       const held = await this.json(this.address(upload.id, "/files"));
@@ -100,6 +135,8 @@ export class FolderUpload {
       if (this.folder !== folder) return; // another one was chosen meanwhile
       showErrors(this.form, { upload: messagesOf(error) });
       this.words.textContent = "Not all of it has arrived. Choose the folder again to go on.";
+    } finally {
+      if (this.taking === folder) this.taking = null;
     }
   }
 
@@ -110,9 +147,11 @@ export class FolderUpload {
    */
   async begin(folder) {
     const known = /** @type {Upload[]} */ ((await this.json(this.uploads)).uploads);
-    const same = known.find((upload) => upload.name === nameOf(folder) && upload.files_to_come === folder.pictures.length && upload.bytes_to_come === folder.bytes);
+    const { bytes, fingerprint, pictures } = folder;
+    // Another folder may have the same name, and as many pictures of the same sizes.
+    const same = known.find((upload) => upload.name === nameOf(folder) && upload.fingerprint === fingerprint);
     if (same) return same;
-    const body = new URLSearchParams({ name: nameOf(folder), files: String(folder.pictures.length), bytes: String(folder.bytes) });
+    const body = new URLSearchParams({ name: nameOf(folder), files: String(pictures.length), bytes: String(bytes), fingerprint });
     return (await send(this.uploads, body)).json();
   }
 
@@ -147,6 +186,7 @@ export class FolderUpload {
 
   /** @param {Sending} sending */
   tell(sending) {
+    if (this.reading) return; // how far that is stands there
     moveBar(this.bar, sending.totalBytes ? (100 * sending.doneBytes) / sending.totalBytes : 100);
     const parts = [`${grouped(sending.done)} of ${counted(sending.total, "picture", "pictures")}`, `${megabytes(sending.doneBytes)} of ${megabytes(sending.totalBytes)}`];
     if (sending.waitsUntil_s) parts.push("the connection is lost: trying again, nothing has to be sent twice");
@@ -277,6 +317,7 @@ function endWords(sending) {
 
 /** @param {number} bytes */
 function megabytes(bytes) {
+  if (bytes < 1e6) return `${Math.round(bytes / 1e3)} KB`;
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 

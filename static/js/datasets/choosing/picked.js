@@ -1,11 +1,13 @@
 /** A folder of one's own computer: its files with their paths, chosen or dropped. */
 
 import { filesOfFolders } from "../../try_out/folders.js";
+import { fingerprintOf } from "./fingerprint.js";
 
 /** @typedef {{file: File, path: string}} Picked
     `path` starts below the folder that was chosen */
-/** @typedef {{name: string, pictures: Picked[], others: string[], othersCount: number, bytes: number}} Folder
-    `others` are the first files that are no pictures, by their names */
+/** @typedef {{name: string, pictures: Picked[], others: string[], othersCount: number, bytes: number, fingerprint: string}} Folder
+    `others` are the first files that are no pictures, by their names; `fingerprint`: fingerprint.js */
+/** @typedef {import("../../web/slices.js").Watch} Watch */
 
 export const MOST_FILES = 200_000;
 const MOST_NAMED = 20;
@@ -15,31 +17,34 @@ export const PICTURE = /\.(jpe?g|jpe|jfif|png|bmp|dib|gif|tiff?|webp|p[bgpn]m|he
 /**
  * What was chosen with a file dialog.
  * @param {FileList} files
- * @returns {Folder}
+ * @param {Watch} watch
+ * @returns {Promise<Folder>}
  */
-export function chosenFolder(files) {
-  return folderOf([...files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+export function chosenFolder(files, watch) {
+  return folderOf([...files].map((file) => ({ file, path: file.webkitRelativePath || file.name })), watch);
 }
 
 /**
- * What was dropped, when there is a folder among it; else null.
+ * What was dropped, when there is a folder among it; else null. To be called while it is dropped.
  * @param {DataTransfer | null} data
- * @returns {Promise<Folder> | null}
+ * @returns {((watch: Watch) => Promise<Folder>) | null}
  */
 export function droppedFolder(data) {
   const entries = [...(data?.items ?? [])].map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry !== null);
   if (!entries.some((entry) => entry?.isDirectory)) return null;
   const folders = /** @type {FileSystemEntry[]} */ (entries);
-  return filesOfFolders(folders, MOST_FILES, (path) => !isHidden(path)).then((found) =>
-    folderOf(found.map(({ file, name }) => ({ file, path: name }))),
-  );
+  return async (watch) => {
+    const found = await filesOfFolders(folders, MOST_FILES, (path) => !isHidden(path));
+    return folderOf(found.map(({ file, name }) => ({ file, path: name })), watch);
+  };
 }
 
 /**
  * @param {Picked[]} all
- * @returns {Folder}
+ * @param {Watch} watch
+ * @returns {Promise<Folder>}
  */
-function folderOf(all) {
+async function folderOf(all, watch) {
   const seen = all.filter(({ path }) => !isHidden(path));
   const tops = new Set(seen.map(({ path }) => (path.includes("/") ? path.split("/")[0] : "")));
   const [top] = tops;
@@ -47,9 +52,9 @@ function folderOf(all) {
   const below = isOne ? seen.map(({ file, path }) => ({ file, path: path.slice(top.length + 1) })) : seen;
   const pictures = below.filter(({ path }) => mayBePicture(path));
   const others = below.filter(({ path }) => !mayBePicture(path)).map(({ path }) => path);
-  const bytes = pictures.reduce((sum, { file }) => sum + file.size, 0);
+  const told = pictures.length > MOST_FILES ? { bytes: 0, fingerprint: "" } : await fingerprintOf(pictures, watch);
   const name = isOne ? top : "Several folders";
-  return { name, pictures, others: others.slice(0, MOST_NAMED), othersCount: others.length, bytes };
+  return { name, pictures, others: others.slice(0, MOST_NAMED), othersCount: others.length, ...told };
 }
 
 /** @param {string} path */

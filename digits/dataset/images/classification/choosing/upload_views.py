@@ -45,9 +45,10 @@ def begin() -> ResponseReturnValue:
     """Begin an upload: its `id`, and what may be sent.
 
     Takes the folder's `name`, and how many `files` and `bytes` are to come, where that is known.
+    Whoever may go on later gives a `fingerprint` of the folder, to know it again.
     """
-    require_fields("name", "files", "bytes")
-    name = one_line_of("name")
+    require_fields("name", "files", "bytes", "fingerprint")
+    name, fingerprint = one_line_of("name"), one_line_of("fingerprint")
     files, size = _number("files"), _number("bytes")
     if files > MOST_FILES:
         raise FormError({"files": [f"An upload has at most {MOST_FILES:,} files, not {files:,}."]})
@@ -56,7 +57,7 @@ def begin() -> ResponseReturnValue:
         raise JobRefused(
             f"{MOST_UPLOADS} uploads wait for a dataset to be made of them. Remove one first."
         )
-    return jsonify(_described(uploads().make(name, owner_name(), files, size)))
+    return jsonify(_described(uploads().make(name, owner_name(), files, size, fingerprint)))
 
 
 @blueprint.get("/images/classification/uploads.json")
@@ -138,6 +139,7 @@ def _described(upload: Upload) -> dict[str, Any]:
         "left_out_count": len(upload.left_out),
         "files_to_come": upload.record.files,
         "bytes_to_come": upload.record.bytes,
+        "fingerprint": upload.record.fingerprint,
         "most_files": MOST_FILES,
         "most_bytes": _most_bytes(),
         "most_bytes_of_a_file": LARGEST_FILE_BYTES,

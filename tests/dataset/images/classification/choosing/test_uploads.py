@@ -95,7 +95,7 @@ def test_folders_train_and_val_are_the_sets(
 
 
 def test_it_is_known_what_has_arrived(client: FlaskClient) -> None:
-    upload_id = begin(client, files=3, bytes=100)
+    upload_id = begin(client, files=3, bytes=100, fingerprint="5eed")
     send(client, upload_id, {"a/1.png": PNG, "a/notes.txt": b"hello"})
     held = client.get(address(upload_id, "/files")).json
     assert held == {
@@ -104,10 +104,11 @@ def test_it_is_known_what_has_arrived(client: FlaskClient) -> None:
     }
     (known,) = client.get(UPLOADS).json["uploads"]
     assert (known["name"], known["files"], known["files_to_come"]) == ("flowers", 1, 3)
+    assert known["fingerprint"] == "5eed", "another folder may have the same name and size"
 
 
 def test_a_restart_forgets_nothing(app: Flask, client: FlaskClient) -> None:
-    upload_id = begin(client)
+    upload_id = begin(client, fingerprint="5eed")
     send(client, upload_id, {"a/1.png": PNG, "b": b"hello"})
     folder = scheduler_of(app).store.uploads.folder
     (folder / upload_id / "parts" / "half").write_bytes(b"half a file")
@@ -116,8 +117,17 @@ def test_a_restart_forgets_nothing(app: Flask, client: FlaskClient) -> None:
     again = Uploads(folder.parent).get(upload_id)
     assert again.arrived == {"a/1.png": len(PNG)}
     assert again.left_out == {"b": "not a picture, by its first bytes"}
-    assert again.record.name == "flowers"
+    assert (again.record.name, again.record.fingerprint) == ("flowers", "5eed")
     assert not list((folder / upload_id / "parts").iterdir())
+
+
+def test_an_upload_of_an_older_version_goes_on(jobs_dir: Path) -> None:
+    jobs_dir.mkdir()
+    upload = Uploads(jobs_dir).make("a", "")
+    record = json.loads((upload.folder / "upload.json").read_text())
+    del record["fingerprint"]
+    (upload.folder / "upload.json").write_text(json.dumps(record))
+    assert Uploads(jobs_dir).get(upload.id).record.name == "a"
 
 
 def test_a_file_that_comes_twice_is_there_once(client: FlaskClient) -> None:
@@ -300,7 +310,14 @@ def test_a_request_that_is_none_is_refused(
 
 @pytest.mark.parametrize(
     "fields",
-    [{"files": -1}, {"files": "x"}, {"bytes": 10**30}, {"files": 300_000}, {"name": "a\nb"}],
+    [
+        {"files": -1},
+        {"files": "x"},
+        {"bytes": 10**30},
+        {"files": 300_000},
+        {"name": "a\nb"},
+        {"fingerprint": "a\nb"},
+    ],
 )
 def test_a_beginning_that_is_none_is_refused(
     client: FlaskClient, fields: dict[str, object]
