@@ -134,6 +134,8 @@ def test_a_folder_is_classified_as_it_uploads_and_kept_as_an_evaluation(
     )
     expect(opened.locator("#job-line [data-status-badge]")).to_have_text("Done")
     expect(opened.get_by_role("region", name="Confusion matrix")).to_be_visible()
+    # The page was opened before there was anything to choose among.
+    expect(opened.get_by_label("Confidence of at least")).to_be_visible()
     expect(opened.locator("[data-rows] img").first).to_have_js_property("naturalWidth", 28)
 
 
