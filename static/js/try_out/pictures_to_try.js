@@ -15,9 +15,14 @@ export function offerPictures(form, take) {
   let turn = 0;
   const show = async () => {
     const answer = await request(`${place.dataset.picturesToTry}&turn=${turn}`, { headers: { Accept: "text/html" } });
-    place.innerHTML = await answer.text();
+    const html = await answer.text();
+    const hadFocus = place.contains(document.activeElement);
+    place.innerHTML = html;
     place.hidden = !place.querySelector("button");
     form.dispatchEvent(new Event("digits:pictures-shown"));
+    // Whoever has gone elsewhere meanwhile stays there.
+    const button = /** @type {HTMLElement | null} */ (hadFocus && turn ? place.querySelector("[data-others]") : null);
+    if (button) moveTo(place, button);
   };
   const showFirst = () => {
     if (!form.hidden && !place.childElementCount) show().catch(() => (place.hidden = true));
@@ -27,23 +32,13 @@ export function offerPictures(form, take) {
   place.addEventListener("click", (event) => {
     const pressed = event.target instanceof Element ? event.target.closest("button") : null;
     if (!pressed) return;
-    if ("others" in pressed.dataset) return void others(place, () => ((turn += 1), show()));
+    if ("others" in pressed.dataset) return void withErrorsShown(() => ((turn += 1), show()));
     for (const other of all("[aria-pressed]", place)) other.removeAttribute("aria-pressed");
     pressed.setAttribute("aria-pressed", "true");
     moveTo(place, pressed);
     take({ set: pressed.dataset.set ?? "", number: pressed.dataset.number ?? "" });
   });
   place.addEventListener("keydown", (event) => move(place, event));
-}
-
-/**
- * @param {HTMLElement} place
- * @param {() => Promise<void>} show
- */
-async function others(place, show) {
-  await withErrorsShown(show);
-  const button = /** @type {HTMLElement | null} */ (place.querySelector("[data-others]"));
-  if (button) moveTo(place, button);
 }
 
 /**
