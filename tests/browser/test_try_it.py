@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, Playwright, expect
+from playwright.sync_api import Locator, Page, Playwright, Route, expect
 
 from tests.browser.chromium import launch
 from tests.browser.conftest import PATIENCE_MS
@@ -97,6 +97,21 @@ def test_the_pictures_are_one_stop_for_the_keyboard_and_arrows_go_on(opened: Pag
     expect(opened.get_by_role("button", name="Others")).to_be_focused()
     opened.keyboard.press("Tab")
     expect(opened.get_by_label("Upload picture", exact=True)).to_be_focused()
+
+
+def test_others_that_come_late_leave_the_focus_to_who_has_gone_on(opened: Page) -> None:
+    held: list[Route] = []
+    opened.route(re.compile(r"turn=1$"), lambda route: held.append(route))
+    before = pictures_to_click(opened).first.get_attribute("src")
+    opened.get_by_role("button", name="Others").focus()
+    with opened.expect_request(re.compile(r"turn=1$")):
+        opened.keyboard.press("Enter")
+    opened.keyboard.press("Tab")
+    upload = opened.get_by_label("Upload picture", exact=True)
+    expect(upload).to_be_focused()
+    held[0].continue_()
+    expect(pictures_to_click(opened).first).not_to_have_attribute("src", before or "")
+    expect(upload).to_be_focused()
 
 
 def test_all_layers_of_a_clicked_picture_are_shown_when_asked_for(opened: Page) -> None:
