@@ -19,11 +19,11 @@ def stop_in_the_middle(folder: Path) -> tuple[psutil.Process, psutil.Process]:
 
     Answers the program that writes, which waits for `resume()`, and the worker with the network.
     """
-    wait_until(lambda: _program_in(folder) is not None)
+    rows, log = folder / ROWS_FILE, folder / "classify.log"
+    wait_until(rows.exists)
     program = _program_in(folder)
     assert program is not None
-    rows, log = folder / ROWS_FILE, folder / "classify.log"
-    wait_until(lambda: rows.exists() and rows.stat().st_size > 0)
+    wait_until(lambda: rows.stat().st_size > 0)
     wait_until(lambda: "Progress: " in log.read_text())
     # At once: looking for processes takes a while, in which it goes on.
     program.suspend()
@@ -33,11 +33,14 @@ def stop_in_the_middle(folder: Path) -> tuple[psutil.Process, psutil.Process]:
 
 
 def _program_in(folder: Path) -> psutil.Process | None:
+    parents = {}
     for process in processes_in(folder):
         with contextlib.suppress(psutil.Error):
             if "digits.inference.evaluate" in process.cmdline():
-                return process
-    return None
+                parents[process] = process.ppid()
+    # What starts warm has a keeper in place of a shell, which looks just like it.
+    keepers = set(parents.values())
+    return next((process for process in parents if process.pid not in keepers), None)
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
