@@ -31,6 +31,7 @@ OPTIONS: dict[str, list[str]] = {
     "augmentation": ["--rounds", "2", "--seeds", "1"],
     "first_prediction": [],
     "explore": ["--pictures", "200000"],
+    "kills": ["--databases", "20", "--trainings", "10"],
     "gpu": ["--seconds", "2"],
 }
 

@@ -1,4 +1,7 @@
-"""Programs killed at random moments: what they wrote is whole, or it is not there at all."""
+"""Programs killed at random moments: what they wrote is whole, or it is not there at all.
+
+`benchmarks.kills` does the same at many more moments.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ from digits.model.training import snapshots
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-DATABASE_KILLS = 40
-TRAINING_KILLS = 15
+DATABASE_KILLS = 12
+TRAINING_KILLS = 6
 PICTURES = 300
 
 NET = """
@@ -62,22 +65,32 @@ def run_and_kill(command: list[str], folder: Path, after_s: float, log: Path) ->
     process.wait()
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def test_a_database_and_its_mean_are_whole_or_absent(tmp_path: Path) -> None:
+    kill_databases(tmp_path, DATABASE_KILLS)
+
+
+def test_snapshots_are_whole_or_absent_and_training_goes_on_from_the_newest(
+    tmp_path: Path,
+) -> None:
+    kill_trainings(tmp_path, TRAINING_KILLS)
+
+
+def write_pictures(folder: Path) -> None:
     """A list of noisy pictures, with their labels."""
     random_ = np.random.default_rng(1)
     lines = []
-    (tmp_path / "pictures").mkdir()
+    (folder / "pictures").mkdir()
     for number in range(PICTURES):
-        path = tmp_path / "pictures" / f"{number}.png"
+        path = folder / "pictures" / f"{number}.png"
         Image.fromarray(random_.integers(0, 256, (64, 64, 3), np.uint8)).save(path)
         lines.append(f"{path} {number % 2}\n")
-    (tmp_path / "train.txt").write_text("".join(lines))
-    (tmp_path / "labels.txt").write_text("cat\ndog\n")
-    return tmp_path
+    (folder / "train.txt").write_text("".join(lines))
+    (folder / "labels.txt").write_text("cat\ndog\n")
 
 
-def test_a_database_and_its_mean_are_whole_or_absent(pictures: Path) -> None:
+def kill_databases(pictures: Path, times: int) -> None:
+    """Make a database in an empty folder again and again, killed so many times before its end."""
+    write_pictures(pictures)
     command = [
         sys.executable, "-m", "digits.tools.create_db", "train.txt", "train_db", "--width", "64",
         "--height", "64", "--labels", "labels.txt", "--mean", "mean.binaryproto",
@@ -89,7 +102,7 @@ def test_a_database_and_its_mean_are_whole_or_absent(pictures: Path) -> None:
     check_database(pictures)
     random_ = random.Random()
     killed = 0  # runs that were really killed before their end
-    while killed < DATABASE_KILLS:
+    while killed < times:
         subprocess.run(["rm", "-rf", "train_db", "mean.binaryproto"], cwd=pictures, check=True)
         run_and_kill(command, pictures, random_.uniform(0, 1.2 * whole_run_s), log)
         if (pictures / "train_db").exists():
@@ -117,34 +130,33 @@ def check_mean(folder: Path) -> None:
     assert len(mean.data) == 3 * 64 * 64
 
 
-def test_snapshots_are_whole_or_absent_and_training_goes_on_from_the_newest(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "net.prototxt").write_text(NET)
-    (tmp_path / "solver.prototxt").write_text(SOLVER)
+def kill_trainings(folder: Path, times: int) -> None:
+    """Train in an empty folder, killed so many times, and each time on from the newest state."""
+    (folder / "net.prototxt").write_text(NET)
+    (folder / "solver.prototxt").write_text(SOLVER)
     random_ = random.Random()
     reached = 0
-    for _ in range(TRAINING_KILLS):
+    for _ in range(times):
         command = [sys.executable, "-m", "digits.caffe", "train", "--solver=solver.prototxt"]
-        newest = snapshots.newest_state(tmp_path)
+        newest = snapshots.newest_state(folder)
         if newest is not None:
             command.append(f"--snapshot={newest.name}")
-        log = tmp_path / "train.log"
+        log = folder / "train.log"
         log.write_bytes(b"")
-        train_until(command, tmp_path, log, random_.uniform(0.0, 1.0))
+        train_until(command, folder, log, random_.uniform(0.0, 1.0))
         if newest is not None:
             first = re.search(r"Iteration (\d+)", log.read_text())
             assert first is not None
             assert int(first[1]) == reached
-        check_snapshots(tmp_path)
-        newest = snapshots.newest_state(tmp_path)
+        check_snapshots(folder)
+        newest = snapshots.newest_state(folder)
         assert newest is not None
         reached = int(newest.stem.rpartition("_")[2])
-        snapshots.remove_old_states(tmp_path)
-        for path in tmp_path.glob("*.caffemodel"):
+        snapshots.remove_old_states(folder)
+        for path in folder.glob("*.caffemodel"):
             if not path.name.endswith(f"_{reached}.caffemodel"):
                 path.unlink()
-    assert reached > TRAINING_KILLS
+    assert reached > times
 
 
 def train_until(command: list[str], folder: Path, log: Path, more_s: float) -> None:

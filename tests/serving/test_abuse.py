@@ -219,6 +219,7 @@ def test_one_address_has_a_bounded_number_of_live_connections(server: ServerProc
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_many_small_forms_leave_nothing_behind(server: ServerProcess) -> None:
     with requests.Session() as session, little_growth(server):
         for _ in share(server, FORMS):
