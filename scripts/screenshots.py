@@ -62,7 +62,7 @@ def take_pictures(server: ServerProcess, digits: Path, folder: Path) -> None:
         take(page, folder / "home.png")
         page.emulate_media(color_scheme="dark")
         take(page, folder / "home-dark.png")
-        page.get_by_role("link", name="LeNet on digits", exact=True).click()
+        open_model(page)
         take(page, folder / "model-dark.png")
         address = page.url
         page = opened(browser, PHONE, "dark")
@@ -145,7 +145,7 @@ def classify(page: Page, picture: Path, folder: Path) -> None:
 def export(page: Page, server: ServerProcess, picture: Path, folder: Path) -> None:
     """The model for elsewhere: int8 beside the model as it was learned, and the offline page."""
     page.goto(server.url)
-    page.get_by_role("link", name="LeNet on digits", exact=True).click()
+    open_model(page)
     page.get_by_role("link", name="Export", exact=True).click()
     exports = page.url
     for choice in ("Whole numbers of 8 bits", "A page that works anywhere"):
@@ -179,7 +179,7 @@ def keep_as_pretrained(page: Page, server: ServerProcess, folder: Path) -> None:
     page.get_by_label("Data that it learned from", exact=True).fill("ImageNet (ILSVRC 2012)")
     take(page, folder / "pretrained-new.png")
     page.goto(server.url)
-    page.get_by_role("link", name="LeNet on digits", exact=True).click()
+    open_model(page)
     page.goto(f"{page.url}?tab=files")
     page.get_by_label("Licence", exact=True).fill("CC BY 4.0")
     page.get_by_label("Limits", exact=True).fill("Digits written with a pen, of 8 x 8 pixels.")
@@ -189,6 +189,12 @@ def keep_as_pretrained(page: Page, server: ServerProcess, folder: Path) -> None:
     take(page, folder / "pretrained-model.png")
     page.get_by_role("link", name="New model").click()
     take(page, folder / "pretrained-tab.png")
+
+
+def open_model(page: Page) -> None:
+    """From the home page, where a pretrained model may have the same name."""
+    models = page.locator("#models-list")
+    models.get_by_role("link", name="LeNet on digits", exact=True).click()
 
 
 def take(page: Page, path: Path) -> None:

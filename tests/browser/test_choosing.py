@@ -210,6 +210,20 @@ def test_a_folder_of_the_server_is_found_by_keys_and_looked_at(
     expect(browse).to_be_focused()
 
 
+def test_a_name_that_is_typed_takes_the_place_of_the_suggested_one(
+    server: ServerProcess, page: Page, tmp_path: Path
+) -> None:
+    """What used to happen: it was added to the one that appeared at the click."""
+    page.goto(server.url + NEW)
+    folder = page.get_by_role("combobox", name="Training pictures")
+    folder.press_sequentially(str(make_class_folders(tmp_path / "shells")))
+    name = page.get_by_label("Dataset name", exact=True)
+    name.click()
+    expect(name).to_have_value("shells")
+    page.keyboard.type("From the beach")
+    expect(name).to_have_value("From the beach")
+
+
 def test_a_folder_of_no_categories_says_what_to_do(
     server: ServerProcess, page: Page, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 /** A name for the dataset, until somebody types another one. */
 
 import { need } from "../../web/dom.js";
+import { afterPress } from "../../web/pointer.js";
 
 let suggested = "";
 
@@ -13,4 +14,7 @@ export function suggestName(form, folder) {
   if (field.value.trim() && field.value !== suggested) return;
   suggested = folder.replace(/_/g, " ").trim();
   field.value = suggested;
+  // It may appear while somebody goes to the field: what is typed there takes its place.
+  const select = () => afterPress(() => field.value === suggested && field.select());
+  field.addEventListener("focus", select, { once: true });
 }
