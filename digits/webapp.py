@@ -23,6 +23,7 @@ from digits.accounts.sessions import SESSION_S
 from digits.base.atomic import atomic_write
 from digits.base.devices import Devices
 from digits.base.formatting import FILTERS
+from digits.base.installed import folder_beside
 from digits.base.job_files import read_bytes
 from digits.config import Config
 from digits.dataset import views as dataset_views
@@ -80,7 +81,9 @@ def create_app(
     scheduler's jobs, by default all that are installed.
     """
     app = Flask(
-        "digits", template_folder=page_folder("templates"), static_folder=page_folder("static")
+        "digits",
+        template_folder=str(folder_beside("templates")),
+        static_folder=str(folder_beside("static")),
     )
     app.request_class = UploadRequest
     app.json = StrictJson(app)
@@ -128,13 +131,6 @@ def create_app(
     app.wsgi_app = UrlPrefix(app.wsgi_app, config.url_prefix)  # type: ignore[method-assign]
     _warn(config, accounts)
     return app
-
-
-def page_folder(name: str) -> str:
-    """The folder `templates` or `static`: in an installed package, or beside it in a checkout."""
-    package = Path(digits.__file__).resolve().parent
-    inside = package / name
-    return str(inside if inside.is_dir() else package.parent / name)
 
 
 def kept_secret_key(jobs_dir: Path) -> str:

@@ -77,7 +77,7 @@ class RunControl:
             runners = self._saving_runners(job, "stopped and kept")
             for runner in runners:
                 runner.task.keeping = True
-            self._journal.save(job)  # as above
+            self._journal.save(job)  # a later server must know why the program ended
             for runner in runners:
                 runner.keep()
 
@@ -106,7 +106,6 @@ class RunControl:
             prepare()
             job.place = self._jobs.next_place
             task.message = None
-            task.keeping = False
             self._journal.change(job, [(task, Status.WAITING)])
             self._wake()
 
@@ -124,6 +123,6 @@ class RunControl:
             job.place = self._jobs.next_place
             for task in unfinished:
                 task.error = task.message = None
-                task.pausing = task.keeping = False
+                task.pausing = False
             self._journal.change(job, [(task, Status.WAITING) for task in unfinished])
             self._wake()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import digits
+from digits.base.installed import folder_beside
 
 INDEX = "README"
 ENDINGS = (".md", ".png", ".svg")
@@ -49,10 +49,8 @@ def documents() -> dict[str, Path]:
 
 
 def documents_folder() -> Path:
-    """docs/: in an installed package, or beside it in a checkout."""
-    package = Path(digits.__file__).resolve().parent
-    inside = package / "docs"
-    return inside if inside.is_dir() else package.parent / "docs"
+    """docs/."""
+    return folder_beside("docs")
 
 
 def groups_of(listing: str, folder: str = "") -> tuple[Group, ...]:

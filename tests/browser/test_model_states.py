@@ -58,7 +58,8 @@ def test_a_training_that_is_watched_can_be_fine_tuned_once_there_is_a_snapshot(
     fine_tune = page.get_by_role("link", name="Fine-tune")
     expect(fine_tune).to_be_visible()
     expect(fine_tune).to_have_attribute("href", re.compile(f"previous_networks={paused_id}"))
-    expect(page.get_by_label("Snapshot", exact=True).first).to_be_visible()
+    try_it = page.get_by_role("region", name="Try it")
+    expect(try_it.get_by_label("Snapshot", exact=True)).to_be_visible()
     assert page.evaluate("window.notLoadedAgain")
 
 

@@ -19,7 +19,6 @@ from tests.server_process import ServerProcess
 CAMERA_FLAGS = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 # Of documentation; here it leads to this machine, as an address of plain http does.
 ELSEWHERE = "192.0.2.7"
-# Press, draw a one and let go, by what a mouse, a pen or a finger sends.
 ODD_NAMES = [
     'it\'s "50%" <b>#1?.png',
     "line\nbreak.png",
@@ -28,6 +27,7 @@ ODD_NAMES = [
     "cafe\u0301.png",
     "x" * 251 + ".png",
 ]
+# Press, draw a one and let go, by what a mouse, a pen or a finger sends.
 DRAW = """([pad, kind]) => {
   const { left, top, width, height } = pad.getBoundingClientRect();
   const send = (name, y) => pad.dispatchEvent(new PointerEvent(name, {

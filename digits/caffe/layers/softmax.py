@@ -157,19 +157,18 @@ class SoftmaxWithLoss(_SoftmaxLoss):
         return tops
 
     def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        given: tuple[Any, ...] = (_LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor)
         if self.targets.is_on:
             # Where all classes have a share, each of them tells: nothing is clamped.
             lowest = _LOWEST if self.targets.smoothing else _LOWEST_LOG
-            rows = self._rows(batch) if batch.valid is None else self._rows(batch) * batch.valid
-            given = (_Infogain, batch.scores, rows, batch.divisor, lowest)
-        result: tuple[Tensor, Tensor] = apply_function(*given)
+            return _infogain(batch, self._rows(batch), lowest)
+        result: tuple[Tensor, Tensor] = apply_function(
+            _LogLoss, batch.scores, batch.labels, batch.valid, batch.divisor
+        )
         return result
 
     def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
         if self.targets.is_on:
-            rows = self._rows(batch)
-            return probability * rows.sum(1, keepdim=True) - rows
+            return _infogain_slope(probability, self._rows(batch))
         labels = batch.labels
         if batch.valid is not None:
             labels = labels.masked_fill(~batch.valid, 0)
@@ -260,17 +259,10 @@ class InfogainLoss(_SoftmaxLoss):
         return tops
 
     def loss(self, batch: _Batch, bottoms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        rows = self._rows(batch, bottoms)
-        if batch.valid is not None:
-            rows = rows * batch.valid
-        result: tuple[Tensor, Tensor] = apply_function(
-            _Infogain, batch.scores, rows, batch.divisor, math.log(LOG_THRESHOLD)
-        )
-        return result
+        return _infogain(batch, self._rows(batch, bottoms), math.log(LOG_THRESHOLD))
 
     def slope(self, batch: _Batch, probability: Tensor, bottoms: Sequence[Tensor]) -> Tensor:
-        rows = self._rows(batch, bottoms)
-        return probability * rows.sum(1, keepdim=True) - rows
+        return _infogain_slope(probability, self._rows(batch, bottoms))
 
     def _rows(self, batch: _Batch, bottoms: Sequence[Tensor]) -> Tensor:
         """The row of H for each label, (outer, classes, inner)."""
@@ -281,6 +273,21 @@ class InfogainLoss(_SoftmaxLoss):
 
     def accepts_gradient(self, index: int) -> bool:
         return index == 0
+
+
+def _infogain(batch: _Batch, rows: Tensor, lowest: float) -> tuple[Tensor, Tensor]:
+    """The loss where class c of an item counts `rows[c]`; smaller logarithms are `lowest`."""
+    if batch.valid is not None:
+        rows = rows * batch.valid
+    result: tuple[Tensor, Tensor] = apply_function(
+        _Infogain, batch.scores, rows, batch.divisor, lowest
+    )
+    return result
+
+
+def _infogain_slope(probability: Tensor, rows: Tensor) -> Tensor:
+    """Its derivative by the scores, times the divisor."""
+    return probability * rows.sum(1, keepdim=True) - rows
 
 
 class _Infogain(torch.autograd.Function):
@@ -297,5 +304,5 @@ class _Infogain(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
         log_probability, rows = ctx.saved_tensors
-        result = log_probability.exp() * rows.sum(1, keepdim=True) - rows
+        result = _infogain_slope(log_probability.exp(), rows)
         return result * (grads[0] / ctx.divisor), None, None, None

@@ -28,16 +28,13 @@ def targets_of(param: SolverParameter) -> Targets:
 
 def require_a_loss(net: Net, param: SolverParameter) -> None:
     """SolverError where the solver asks for targets of its own, and no loss of the net has them."""
-    if not targets_of(param).is_on:
-        return
+    asked = [name for name in ("label_smoothing", "class_weight") if getattr(param, name)]
     layers = net.engine_layers
-    if not any(isinstance(layer, SoftmaxWithLoss) and layer.targets.is_on for layer in layers):
-        named = " and ".join(
-            name for name in ("label_smoothing", "class_weight") if getattr(param, name)
-        )
+    taken = any(isinstance(layer, SoftmaxWithLoss) and layer.targets.is_on for layer in layers)
+    if asked and not taken:
         raise SolverError(
-            f"{named}: for layers of the type SoftmaxWithLoss whose loss_weight is not 0, in the "
-            "TRAIN phase; this net has none. Train without"
+            f"{' and '.join(asked)}: for layers of the type SoftmaxWithLoss whose loss_weight is "
+            "not 0, in the TRAIN phase; this net has none. Train without"
         )
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digits.base.installed import folder_beside
 from digits.caffe.formats.files import written_whole
 from digits.errors import ToolError
 
@@ -31,11 +32,8 @@ RUNTIME_FILES = (
 _SCRIPT, _GLUE, _WASM, _LICENCE = RUNTIME_FILES
 _PLACE = re.compile(r"\{(?:title|style|facts|licence)\}")
 _OWN = Path(__file__).parent / "offline"
-# What runs ONNX in a browser: in an installed package, or beside it in a checkout, as set-up leaves
-# it.  No server hands it out but in such a page.
-_PACKAGE = Path(__file__).parents[2]
-_VENDOR = _PACKAGE / "vendor"
-RUNTIME = (_VENDOR if _VENDOR.is_dir() else _PACKAGE.parent / "vendor") / "onnxruntime-web"
+# What runs ONNX in a browser, as set-up leaves it.  No server hands it out but in such a page.
+RUNTIME = folder_beside("vendor") / "onnxruntime-web"
 # Of 3 bytes each 4 characters are made; what a browser takes as one text is half a gigabyte.
 _PIECE_BYTES = 3 * (8 << 20)
 LARGEST_MODEL_BYTES = 400 << 20

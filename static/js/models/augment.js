@@ -87,7 +87,7 @@ function showPictures(form) {
       message.textContent = "";
       waiting.textContent = found.waiting ?? "";
       others.hidden = Boolean(found.waiting);
-      if (found.waiting) setTimeout(askAgain, WAITING_MS);
+      if (found.waiting) askAgain();
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return; // asked anew
       if (!(error instanceof RequestFailed)) throw error;
@@ -95,10 +95,10 @@ function showPictures(form) {
       message.textContent = messagesOf(error).join(" ");
     }
   }, QUIET_MS);
-  const askAgain = () => {
+  const askAgain = afterQuiet(() => {
     asked = "";
     update();
-  };
+  }, WAITING_MS);
   others.addEventListener("click", () => {
     turn += 1;
     update();

@@ -9,13 +9,9 @@ from __future__ import annotations
 from digits.caffe.data.augmentation import Augmentation
 from digits.dataset.images.classification.job import ImageClassificationDatasetJob
 from digits.errors import FormError
+from digits.model.images.classification.solver_fit import NOT_BY_CAFFE
 from digits.model.network.hdf5 import BACKEND
 
-NOT_BY_CAFFE = (
-    "This server trains by a real Caffe (CAFFE_ROOT), which cannot change pictures. Turn "
-    "augmentation off, or have whoever runs the server unset CAFFE_ROOT to train with DIGITS' own "
-    "engine."
-)
 NOT_FROM_HDF5 = (
     "The dataset is stored as HDF5, and pictures are changed only where they come from a database "
     "of the kind LMDB. Turn augmentation off, or make the dataset with LMDB."
@@ -33,7 +29,8 @@ def check_augmentation(
     if not augmentation.is_on:
         return
     if caffe_root:
-        raise FormError(dict.fromkeys(augmentation.changed_fields, [NOT_BY_CAFFE]))
+        message = NOT_BY_CAFFE.format("cannot change pictures", "Turn augmentation off")
+        raise FormError(dict.fromkeys(augmentation.changed_fields, [message]))
     if dataset.backend == BACKEND:
         raise FormError(dict.fromkeys(augmentation.changed_fields, [NOT_FROM_HDF5]))
     if augmentation.turns_squares and dataset.width != dataset.height:

@@ -18,8 +18,8 @@ from digits.model.training.solver import UNWEIGHTED
 
 SOFTMAX_LOSS = "SoftmaxWithLoss"
 NOT_BY_CAFFE = (
-    "This server trains by a real Caffe (CAFFE_ROOT), which knows no {}. {}, or have whoever runs "
-    "the server unset CAFFE_ROOT to train with DIGITS' own engine."
+    "This server trains by a real Caffe (CAFFE_ROOT), which {}. {}, or have whoever runs the "
+    "server unset CAFFE_ROOT to train with DIGITS' own engine."
 )
 # What a real Caffe does not have, and what to do without it.
 OUR_OWN = {
@@ -43,7 +43,7 @@ def check_solver(settings: Settings, caffe_root: str) -> None:
         "lr_warmup": settings.lr_warmup > 0,
         **_of_the_loss(settings),
     }
-    _refuse(asked, NOT_BY_CAFFE)
+    _refuse(asked, NOT_BY_CAFFE.format("knows no {}", "{}"))
 
 
 def check_loss(settings: Settings, net: NetParameter) -> None:
